@@ -1,0 +1,89 @@
+"""Checkpoints of the whole training state (orbax), the last few of them, written in the background."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from ali_jax.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The checkpoints of a workdir: `checkpoints/<step>/`.
+
+    A checkpoint counts only once it is whole: orbax renames it into place as the last thing it does.
+    """
+
+    def __init__(self, workdir: Path, keep: int | None = None):
+        self.directory = Path(workdir).absolute() / "checkpoints"
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        self._manager = ocp.CheckpointManager(self.directory, options=options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        self._manager.close()  # waits for what is being written
+
+    def latest_step(self) -> int | None:
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: Any) -> None:
+        """Writes `state` in the background; does nothing if this step is there already."""
+        if step != self.latest_step():
+            self._manager.save(step, args=ocp.args.StandardSave(state))
+
+    def restore(
+        self, shapes: Any, sharding: jax.sharding.Sharding, step: int | None = None
+    ) -> tuple[int, Any] | None:
+        """(step, state) of the newest readable checkpoint, or of `step`; None where there is none.
+
+        Args:
+          shapes: a pytree of `jax.ShapeDtypeStruct`: what to restore.
+          sharding: onto which devices, whatever devices wrote it.
+          step: only this one.
+
+        Raises:
+          UserError: no checkpoint can be read, or `step` is not there.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        if step is not None:
+            if step not in steps:
+                raise UserError(f"{self.directory} has no checkpoint of step {step}, only {steps}.")
+            steps = [step]
+        like = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
+        )
+        unreadable = []
+        for candidate in steps:
+            try:
+                state = self._manager.restore(candidate, args=ocp.args.StandardRestore(like))
+            except Exception as error:  # A damaged file may raise anything.
+                logger.warning("The checkpoint of step %d cannot be read.", candidate)
+                unreadable.append((candidate, error))
+                continue
+            self._set_aside([bad for bad, _ in unreadable])
+            return candidate, state
+        if unreadable:
+            first = str(unreadable[0][1]).strip().split("\n")[0][:200]
+            raise UserError(
+                f"No checkpoint in {self.directory} can be read (step {unreadable[0][0]}: {first}); "
+                "restore one from a copy, or train into another --workdir."
+            ) from unreadable[0][1]
+        return None
+
+    def _set_aside(self, steps: list[int]) -> None:
+        """Moves unreadable checkpoints out of the way, so that training can write those steps again."""
+        for step in steps:
+            target = self.directory.parent / "unreadable_checkpoints" / str(step)
+            target.parent.mkdir(exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.move(self.directory / str(step), target)
+            logger.warning("Moved it to %s and went on from the one before.", target)
+        if steps:
+            self._manager.reload()

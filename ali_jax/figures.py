@@ -1,0 +1,46 @@
+"""The pictures a run draws of itself."""
+
+import jax
+import numpy as np
+
+from ali_jax import data, images, inference
+
+COLUMNS = 8  # as the paper's figures: 8 x 8 images
+POINTS = 5000
+
+
+def of_training(model: inference.Model, validation: data.Split) -> dict[str, np.ndarray]:
+    """name -> uint8 (H, W, 3). The same noise and the same validation examples at every step."""
+    if validation.x.ndim == 2:
+        return {"mixture": _of_points(model, validation)}
+    return _of_images(model, validation)
+
+
+def _of_images(model: inference.Model, validation: data.Split) -> dict[str, np.ndarray]:
+    key_z, key_noise = jax.random.split(jax.random.key(0))
+    attributes = _head(validation.attributes, COLUMNS**2)
+    samples = inference.sample(model, key_z, COLUMNS**2, attributes)
+    figures = {"samples": images.grid(samples, COLUMNS)}
+    if model.networks.encoder is not None:
+        originals = _head(validation.x, COLUMNS**2 // 2)
+        attributes = _head(validation.attributes, COLUMNS**2 // 2)
+        # Through a draw from q(z|x), as the paper's figures, not through its mean.
+        again = inference.reconstruct(model, originals, attributes, key_noise)
+        figures["reconstructions"] = images.grid(images.alternate(originals, again), COLUMNS)
+    return figures
+
+
+def _of_points(model: inference.Model, validation: data.Split) -> np.ndarray:
+    key_z, key_noise = jax.random.split(jax.random.key(0))
+    x, component = _head(validation.x, POINTS), _head(validation.label, POINTS)
+    panels = {"data": (x, component, 6.0)}
+    if model.networks.encoder is not None:
+        codes = inference.encode(model, x, key=key_noise)
+        panels["codes"] = (codes, component, 4.0)
+        panels["reconstructions"] = (inference.decode(model, codes), component, 6.0)
+    panels["samples"] = (inference.sample(model, key_z, POINTS), None, 6.0)
+    return images.scatter_panels(panels)
+
+
+def _head(array: np.ndarray | None, count: int) -> np.ndarray | None:
+    return None if array is None else np.asarray(array[:count])

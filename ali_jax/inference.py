@@ -1,0 +1,157 @@
+"""Using a trained model: sample, encode, reconstruct, interpolate, features.
+
+    from ali_jax import inference
+
+    model = inference.load("runs/svhn")
+    codes = inference.encode(model, images)  # uint8 (N, 32, 32, 3) -> (N, 256)
+
+Networks run with their running statistics and without dropout. Images go in as uint8 or as floats in [0, 1],
+any number of them, and come out as float32 in [0, 1]. Conditional models take `attributes`, (N, A) of zeros
+and ones.
+"""
+
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ali_jax import config as config_lib
+from ali_jax import from_config
+from ali_jax.checkpoint import Checkpoints
+from ali_jax.errors import UserError
+from ali_jax.roles import Networks
+from ali_jax.train_step import unit_interval
+
+CHUNK = 500  # examples through a network at a time
+
+
+class Model(NamedTuple):
+    """Networks with their trained values."""
+
+    networks: Networks
+    params: Networks
+    batch_stats: Networks
+
+    def variables(self, role: str) -> dict:
+        return {"params": getattr(self.params, role), "batch_stats": getattr(self.batch_stats, role)}
+
+
+def load(workdir: str | Path, step: int | None = None) -> Model:
+    """The model of a workdir, at its newest readable checkpoint or at `step`, on one device.
+
+    Raises:
+      UserError: the workdir holds no run, or no checkpoint.
+    """
+    config = config_lib.read(Path(workdir))
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    with Checkpoints(Path(workdir)) as checkpoints:
+        restored = checkpoints.restore(from_config.state_shapes(config), device, step)
+    if restored is None:
+        raise UserError(f"{workdir} holds no checkpoint yet; train longer, or load another workdir.")
+    _, state = restored
+    return Model(from_config.networks(config), state.params, state.batch_stats)
+
+
+def sample(
+    model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None
+) -> np.ndarray:
+    """G(z) of `count` draws z from the prior: (count, H, W, C)."""
+    z = jax.random.normal(key, (count, model.networks.generator.latent_dim))
+    return decode(model, z, attributes)
+
+
+def decode(model: Model, z: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
+    """G(z): codes (N, n) -> (N, H, W, C)."""
+    run = functools.partial(_generate, model.networks.generator, model.variables("generator"))
+    return _in_chunks(run, z, attributes)
+
+
+def encode(
+    model: Model,
+    x: np.ndarray,
+    attributes: np.ndarray | None = None,
+    key: jax.Array | None = None,
+) -> np.ndarray:
+    """Codes of x, (N, n): the mean mu(x), or with a `key` a draw from q(z|x).
+
+    An implicit encoder (noise as an input) has no mean to read off: without a key its noise is zero.
+    """
+    noise = jnp.zeros((len(x), _encoder(model).noise_dim))
+    if key is not None:
+        noise = jax.random.normal(key, noise.shape)
+    run = functools.partial(_encode, _encoder(model), model.variables("encoder"))
+    return _in_chunks(run, x, noise, attributes)
+
+
+def reconstruct(
+    model: Model,
+    x: np.ndarray,
+    attributes: np.ndarray | None = None,
+    key: jax.Array | None = None,
+) -> np.ndarray:
+    """G(E(x)), (N, H, W, C), through the mean code, or with a `key` through a draw (as the paper)."""
+    return decode(model, encode(model, x, attributes, key), attributes)
+
+
+def interpolate(
+    model: Model, x1: np.ndarray, x2: np.ndarray, steps: int = 10, key: jax.Array | None = None
+) -> np.ndarray:
+    """Decodings along the straight line between the codes of x1 and of x2: (N, steps + 1, H, W, C).
+
+    The first is the reconstruction of x1, the last that of x2.
+    """
+    keys = (None, None) if key is None else jax.random.split(key)
+    z1, z2 = (encode(model, x, key=k)[:, None] for x, k in zip((x1, x2), keys, strict=True))
+    along = np.linspace(0, 1, steps + 1, dtype=np.float32)[:, None]
+    z = z1 + along * (z2 - z1)  # (N, steps + 1, n)
+    decoded = decode(model, z.reshape(-1, z.shape[-1]))
+    return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
+
+
+def features(
+    model: Model, x: np.ndarray, attributes: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Every layer of E before its nonlinearity, by name ("layer_1" ...), and "mu"; each (N, ...)."""
+    run = functools.partial(_features, _encoder(model), model.variables("encoder"))
+    return _in_chunks(run, x, attributes)
+
+
+def _encoder(model: Model):
+    if model.networks.encoder is None:
+        raise UserError("This model is a plain GAN: it has no encoder to encode images with.")
+    return model.networks.encoder
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _generate(module, variables, z, attributes):
+    return module.apply(variables, z, attributes).astype(jnp.float32)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(module, variables, x, noise, attributes):
+    return module.apply(variables, unit_interval(x), noise, attributes).z
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _features(module, variables, x, attributes):
+    noise = jnp.zeros((len(x), module.noise_dim))
+    encoding, sown = module.apply(
+        variables, unit_interval(x), noise, attributes, mutable=["intermediates"]
+    )
+    layers = {name: values[0] for name, values in sown["intermediates"]["stack"].items()}
+    return layers | {"mu": encoding.z}
+
+
+def _in_chunks(run, *arrays):
+    """run(*arrays), at most CHUNK examples at a time; None stands for an absent array."""
+    count = len(arrays[0])
+    if count == 0:
+        raise UserError("There are no examples to run the model on.")
+    chunks = []
+    for start in range(0, count, CHUNK):
+        part = [None if a is None else a[start : start + CHUNK] for a in arrays]
+        chunks.append(jax.device_get(run(*part)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)

@@ -1,0 +1,185 @@
+"""What a run tells: a progress bar or log lines, metrics.jsonl, TensorBoard."""
+
+import collections
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from ali_jax.images import save_png, write_whole
+
+logger = logging.getLogger(__name__)
+
+# Calls that the host may be ahead of the device: enough to keep it busy, few enough to stop in a moment.
+AHEAD = 2
+LOSSES = ("loss_discriminator", "loss_generator_encoder")
+
+
+class Recorder:
+    """Fetches metrics a little behind the device, checks them, and hands their means to the writer."""
+
+    def __init__(self, writer: "MetricWriter", log_every: int, first_step: int):
+        self._writer = writer
+        self._log_every = log_every
+        self._settled = first_step
+        self._pending = collections.deque()
+        self._interval: list[dict[str, np.ndarray]] = []
+
+    def add(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
+        """Metrics (count,) of the steps up to `step`, still being computed.
+
+        Raises:
+          NotFinite: an earlier loss is not finite.
+        """
+        self._pending.append((step, metrics))
+        while len(self._pending) > AHEAD:
+            self._settle()
+
+    def catch_up(self) -> None:
+        """Waits for everything added; raises as `add`."""
+        while self._pending:
+            self._settle()
+
+    def _settle(self) -> None:
+        step, metrics = self._pending.popleft()
+        metrics = jax.device_get(metrics)
+        self._check_finite(metrics)
+        count, self._settled = step - self._settled, step
+        self._writer.advance(count, *(float(metrics[name][-1]) for name in LOSSES))
+        self._interval.append(metrics)
+        if step // self._log_every > (step - count) // self._log_every:
+            joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._interval)
+            self._writer.write(step, {name: float(np.mean(v)) for name, v in joined.items()})
+            self._interval = []
+
+    def _check_finite(self, metrics: Mapping[str, np.ndarray]) -> None:
+        finite = np.logical_and.reduce([np.isfinite(metrics[name]) for name in LOSSES])
+        if not finite.all():
+            step = self._settled + 1 + int(np.argmin(finite))
+            raise NotFinite(f"The loss is not finite at step {step}")
+
+
+class NotFinite(Exception):
+    """A loss, or the parameters, are no longer finite; the message says at which step."""
+
+
+class MetricWriter:
+    """Writes a run's metrics and figures into its workdir; one process of a run has one.
+
+    Lines of metrics.jsonl from beyond `first_step` (of a run that was killed after its last checkpoint) are
+    dropped, so that every step stands there once.
+    """
+
+    def __init__(self, workdir: Path, first_step: int, num_steps: int, batch_size: int):
+        self._workdir = workdir
+        self._num_steps = num_steps
+        self._batch_size = batch_size
+        self._file = workdir / "metrics.jsonl"
+        self._forget_after(first_step)
+        self._tensorboard = None
+        # Without a terminal: no bar, but a line at each `write`.
+        self._bar = tqdm(
+            total=num_steps, initial=first_step, unit="step", disable=None, dynamic_ncols=True
+        )
+        self._redirect = logging_redirect_tqdm()
+        self._last = (first_step, time.perf_counter())
+
+    def __enter__(self):
+        self._redirect.__enter__()
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        self._bar.close()
+        self._redirect.__exit__(*exc_info)
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+    def advance(self, steps: int, loss_d: float, loss_ge: float) -> None:
+        """Moves the progress bar."""
+        if self._bar.disable:
+            return
+        self._bar.update(steps)
+        rate = self._bar.format_dict["rate"] or 0
+        self._bar.set_postfix_str(
+            f"{rate * self._batch_size:.0f} images/s, L_D {loss_d:.3f}, L_GE {loss_ge:.3f}",
+            refresh=False,
+        )
+
+    def write(self, step: int, scalars: Mapping[str, float]) -> None:
+        """One line of metrics.jsonl, the same scalars to TensorBoard, and a line of the log."""
+        before, since = self._last
+        self._last = (step, time.perf_counter())
+        speed = (step - before) / (self._last[1] - since)
+        scalars = {**scalars, "images_per_second": speed * self._batch_size}
+        with open(self._file, "a") as file:
+            file.write(json.dumps({"step": step, **scalars}) + "\n")
+        self._open_tensorboard().write_scalars(step, scalars)
+        if self._bar.disable:
+            logger.info(
+                "step %d of %d: L_D %.4f, L_GE %.4f, D(real) %.3f, D(generated) %.3f, %.0f images/s, "
+                "%s left",
+                *(step, self._num_steps),
+                *(scalars["loss_discriminator"], scalars["loss_generator_encoder"]),
+                *(scalars["D_real"], scalars["D_generated"], scalars["images_per_second"]),
+                duration((self._num_steps - step) / speed),
+            )
+
+    def write_figures(self, step: int, figures: Mapping[str, np.ndarray]) -> None:
+        """uint8 (H, W, 3) pictures to figures/<name>_<step>.png and to TensorBoard."""
+        for name, picture in figures.items():
+            save_png(self._workdir / "figures" / f"{name}_{step:07d}.png", picture)
+        pictures = {name: picture[None] for name, picture in figures.items()}
+        self._open_tensorboard().write_images(step, pictures)
+
+    def _open_tensorboard(self):
+        # Late: clu's writer imports TensorFlow, for seconds, and where that is missing training goes on.
+        if self._tensorboard is None:
+            try:
+                from clu import metric_writers
+
+                self._tensorboard = metric_writers.SummaryWriter(str(self._workdir))
+            except ImportError as error:
+                logger.warning("Not writing to TensorBoard: %s.", error)
+                self._tensorboard = _Nothing()
+        return self._tensorboard
+
+    def _forget_after(self, step: int) -> None:
+        if not self._file.exists():
+            return
+        kept = []
+        for line in self._file.read_text().splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except ValueError:  # Cut short when its run was killed.
+                continue
+        write_whole(self._file, "".join(kept).encode())
+
+
+class _Nothing:
+    """Takes the place of TensorBoard's writer where there is none."""
+
+    def write_scalars(self, step, scalars):
+        pass
+
+    def write_images(self, step, images):
+        pass
+
+    def close(self):
+        pass
+
+
+def duration(seconds: float) -> str:
+    """1:02:03, or 2:03 under an hour."""
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

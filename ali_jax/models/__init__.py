@@ -1,0 +1,93 @@
+"""Networks built from the rows of a config."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from ali_jax.errors import UserError
+from ali_jax.models.layers import NONLINEARITIES, OPERATIONS, Row
+from ali_jax.models.networks import Discriminator, Encoder, Encoding, Generator, Stack
+from ali_jax.roles import Networks
+
+__all__ = ["Discriminator", "Encoder", "Encoding", "Generator", "Networks", "Row", "Stack", "build"]
+
+POSTERIORS = ("gaussian", "noise", "deterministic")
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None) -> Networks:
+    """The three modules of a config's `model`.
+
+    Args:
+      model: `x_shape` (of one example); `latent_dim`; `leak` (slope of leaky ReLUs); `init_std` (of every kernel); `posterior`, one of
+        POSTERIORS; and rows (see `Row`) of `encoder` (None: a plain GAN), `generator`, `discriminator_x`,
+        `discriminator_z` (None: D does not look at z) and `discriminator_joint`.
+      dtype: of the computation; parameters, statistics and logits are float32 whatever it is.
+      init_std: instead of the model's; may be traced.
+
+    Raises:
+      UserError: naming the field that is wrong.
+    """
+    if dtype not in DTYPES:
+        raise UserError(f"config.dtype is {dtype!r}; it must be one of {', '.join(DTYPES)}.")
+    init_std = model["init_std"] if init_std is None else init_std
+
+    def stack(field: str) -> Stack:
+        rows = tuple(_row(f"config.model.{field}", i, r) for i, r in enumerate(model[field], 1))
+        return Stack(rows, init_std, model["leak"], DTYPES[dtype])
+
+    discriminator = Discriminator(
+        x_stack=stack("discriminator_x"),
+        z_stack=None if model["discriminator_z"] is None else stack("discriminator_z"),
+        joint_stack=stack("discriminator_joint"),
+    )
+    encoder = None if model["encoder"] is None else _encoder(stack("encoder"), model)
+    generator = Generator(stack("generator"), model["latent_dim"], tuple(model["x_shape"]))
+    return Networks(generator, encoder, discriminator)
+
+
+def _encoder(stack: Stack, model: Mapping[str, Any]) -> Encoder:
+    posterior, n = model["posterior"], model["latent_dim"]
+    if posterior not in POSTERIORS:
+        raise UserError(
+            f"config.model.posterior is {posterior!r}; it must be one of {', '.join(POSTERIORS)}."
+        )
+    head = stack.rows[-1]
+    if head.features not in (n, 2 * n):
+        raise UserError(
+            f"The last row of config.model.encoder has {head.features} features; with "
+            f"config.model.latent_dim={n} it needs {n}, or {2 * n} for a Gaussian posterior."
+        )
+    # The head's width follows from the posterior, so that one override turns ALI into BiGAN.
+    head = head._replace(features=2 * n if posterior == "gaussian" else n)
+    return Encoder(stack.clone(rows=(*stack.rows[:-1], head)), posterior, n)
+
+
+def _row(field: str, number: int, values: Sequence[Any]) -> Row:
+    where = f"Row {number} of {field}"
+    try:
+        row = Row(*values)
+    except TypeError:
+        raise UserError(
+            f"{where} is {values!r}; a row is ({', '.join(Row._fields)}), the bias optional."
+        ) from None
+    if row.operation not in OPERATIONS:
+        raise UserError(
+            f"{where}: the operation {row.operation!r} is none of {', '.join(OPERATIONS)}."
+        )
+    if row.nonlinearity not in NONLINEARITIES:
+        raise UserError(
+            f"{where}: the nonlinearity {row.nonlinearity!r} is none of {', '.join(NONLINEARITIES)}."
+        )
+    if row.bias not in ("none", "tied", "untied") or (row.norm and row.bias != "none"):
+        raise UserError(
+            f"{where}: the bias is {row.bias!r}; it must be none, tied or untied, and none where there is "
+            "batch normalisation, which has its own shift."
+        )
+    if min(row.kernel, row.stride, row.features) < 1 or not 0 <= row.dropout < 1:
+        raise UserError(
+            f"{where}: kernel, stride and features must be at least 1 and dropout in [0, 1); they are "
+            f"{row.kernel}, {row.stride}, {row.features} and {row.dropout}."
+        )
+    return row

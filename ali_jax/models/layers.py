@@ -1,0 +1,166 @@
+"""Layers of the paper's tables: one row of a table is one `Layer`."""
+
+import functools
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ali_jax.models.convolution import conv, conv_transpose
+from ali_jax.models.dropout import dropout
+
+
+class Row(NamedTuple):
+    """One row of a table of the paper's appendix, in the order of its columns, and the bias.
+
+    Every layer with batch normalisation has no bias; every other states its own.
+    """
+
+    operation: str  # a key of OPERATIONS
+    kernel: int  # side of the square kernel; 1 where there is none
+    stride: int
+    features: int  # channels out of the operation, before a maxout takes the maximum
+    norm: bool  # batch normalisation between the operation and the nonlinearity
+    dropout: float  # probability of dropping an element of the layer's INPUT, in training
+    nonlinearity: str  # a key of NONLINEARITIES
+    bias: str = "none"  # "none", "tied" (one per channel) or "untied" (one per output element)
+
+
+# Convolutions are "VALID" throughout. "embed" appends a learned linear embedding of the condition to the
+# channels, "embed_frozen" a fixed random one, "noise" appends the encoder's noise; "identity" keeps its
+# input, for a row that only drops or only takes a maximum.
+OPERATIONS = (
+    "convolution",
+    "transposed",
+    "dense",
+    "embed",
+    "embed_frozen",
+    "noise",
+    "identity",
+)
+
+
+def maxout(h: jax.Array, pieces: int) -> jax.Array:
+    """Maximum over groups of adjacent channels: (..., C) -> (..., C / pieces)."""
+    return jnp.max(h.reshape(*h.shape[:-1], -1, pieces), axis=-1)
+
+
+NONLINEARITIES = {
+    "linear": lambda h, leak: h,
+    "relu": lambda h, leak: jax.nn.relu(h),
+    "leaky_relu": lambda h, leak: jnp.where(h > 0, h, leak * h),
+    "sigmoid": lambda h, leak: jax.nn.sigmoid(h),
+    "maxout2": lambda h, leak: maxout(h, 2),
+    "maxout5": lambda h, leak: maxout(h, 5),
+}
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation as Blocks does it (the paper's library), over all axes but the last.
+
+    epsilon sits inside the root of the batch's standard deviation, and the running statistics average
+    that standard deviation, not the variance, at rate 0.05. Statistics are float32 in any dtype.
+    Under `jax.jit` over a sharded batch they are of the whole batch.
+    """
+
+    epsilon: float = 1e-4
+    rate: float = 0.05
+
+    @nn.compact
+    def __call__(self, h: jax.Array, train: bool) -> jax.Array:
+        shape = h.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, shape)
+        shift = self.param("shift", nn.initializers.zeros, shape)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        running_std = self.variable("batch_stats", "std", jnp.ones, shape)
+        mean, std = running_mean.value, running_std.value
+        if train:
+            mean, std = self._batch_statistics(h)
+            if not self.is_initializing():
+                for running, now in ((running_mean, mean), (running_std, std)):
+                    running.value = (1 - self.rate) * running.value + self.rate * now
+        # One multiply and one add for each element.
+        slope = scale / std
+        return h * slope.astype(h.dtype) + (shift - mean * slope).astype(h.dtype)
+
+    def _batch_statistics(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+        h = h.astype(jnp.float32)
+        axes = tuple(range(h.ndim - 1))
+        mean, mean_of_squares = jnp.mean(h, axes), jnp.mean(jnp.square(h), axes)
+        # Rounding may push a tiny variance below zero.
+        variance = jnp.maximum(mean_of_squares - jnp.square(mean), 0)
+        return mean, jnp.sqrt(variance + self.epsilon)
+
+
+class Layer(nn.Module):
+    """Dropout, the row's operation, then batch normalisation or a bias; the nonlinearity is `activate`."""
+
+    row: Row
+    init_std: float
+    leak: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(
+        self, h: jax.Array, condition: jax.Array | None, noise: jax.Array | None, train: bool
+    ) -> jax.Array:
+        row = self.row
+        if row.dropout and train:
+            h = dropout(self.make_rng("dropout"), h, row.dropout)
+        if row.operation in ("embed", "embed_frozen", "noise"):
+            return append_channels(h, self._extra(condition, noise))
+        h = self._operate(h)
+        if row.norm:
+            return BatchNorm(name="norm")(h, train)
+        if row.bias != "none":
+            shape = h.shape[1:] if row.bias == "untied" else h.shape[-1:]
+            h = h + self.param("bias", nn.initializers.zeros, shape).astype(h.dtype)
+        return h
+
+    def activate(self, h: jax.Array) -> jax.Array:
+        return NONLINEARITIES[self.row.nonlinearity](h, self.leak)
+
+    def _operate(self, h: jax.Array) -> jax.Array:
+        row, size = self.row, (self.row.kernel, self.row.kernel)
+        if row.operation == "identity":
+            return h
+        if row.operation == "dense":
+            h = h.reshape(len(h), -1)
+            return h @ self._kernel(h.shape[-1], row.features)
+        h = h if h.ndim == 4 else h[:, None, None, :]
+        if row.operation == "convolution":
+            return conv(h, self._kernel(*size, h.shape[-1], row.features), row.stride)
+        return conv_transpose(h, self._kernel(*size, row.features, h.shape[-1]), row.stride)
+
+    def _kernel(self, *shape: int) -> jax.Array:
+        # The same standard deviation whatever the fan-in, for every kind of kernel.
+        initializer = functools.partial(normal_kernel, std=self.init_std)
+        return self.param("kernel", initializer, shape).astype(self.dtype)
+
+    def _extra(self, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
+        if self.row.operation == "noise":
+            return noise
+        if condition is None:
+            raise ValueError("a network with an embedding of attributes was called without them")
+        condition = condition.astype(self.dtype)
+        shape = (condition.shape[-1], self.row.features)
+        if self.row.operation == "embed_frozen":
+            # The same for every network and run, as in the official code, which shares one embedding and
+            # gives it to neither optimizer.
+            return condition @ normal_kernel(jax.random.key(0), shape, std=self.init_std).astype(
+                self.dtype
+            )
+        bias = self.param("bias", nn.initializers.zeros, shape[-1:])
+        return condition @ self._kernel(*shape) + bias.astype(self.dtype)
+
+
+def normal_kernel(key: jax.Array, shape: tuple[int, ...], *, std: float) -> jax.Array:
+    """N(0, std^2); std may be traced, so that a search can vmap over it."""
+    return std * jax.random.normal(key, shape)
+
+
+def append_channels(h: jax.Array, extra: jax.Array) -> jax.Array:
+    """(N, ..., C) and (N, C') -> (N, ..., C + C'), the same extra channels at every position."""
+    extra = extra.astype(h.dtype).reshape(len(h), *(1,) * (h.ndim - 2), -1)
+    return jnp.concatenate([h, jnp.broadcast_to(extra, (*h.shape[:-1], extra.shape[-1]))], axis=-1)

@@ -1,0 +1,14 @@
+"""The three players of the game, always together and always by name."""
+
+from typing import Any, NamedTuple
+
+
+class Networks(NamedTuple):
+    """One value per role: modules, parameters, statistics, optimizers, optimizer states, gradients.
+
+    A plain GAN has no encoder: its `encoder` is None, an empty pytree.
+    """
+
+    generator: Any  # G: z -> x
+    encoder: Any  # E: x -> z
+    discriminator: Any  # D: (x, z) -> logits
