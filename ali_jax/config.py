@@ -34,6 +34,9 @@ def default() -> ConfigDict:
     config.figures_every = 1000
     config.checkpoint_every = 1000
     config.keep_checkpoints = 3  # the latest ones
+
+    config.model = ConfigDict()  # see `models.build`
+    config.model.num_attributes = 0  # above 0: the networks are conditional on as many
     return config
 
 

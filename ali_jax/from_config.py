@@ -29,7 +29,7 @@ def optimizers(config: ConfigDict) -> Networks:
 def batch_shapes(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
     """What one example of a batch looks like, as a batch of one."""
     shapes = {"x": jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)}
-    if config.model.get("num_attributes"):
+    if config.model.num_attributes:
         shapes["attributes"] = jax.ShapeDtypeStruct((1, config.model.num_attributes), jnp.uint8)
     return shapes
 

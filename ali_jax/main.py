@@ -4,6 +4,7 @@ import logging
 import sys
 from pathlib import Path
 
+import absl.logging
 import jax
 from absl import app, flags
 from ml_collections import config_flags
@@ -28,14 +29,24 @@ def main(argv):
 
 def run():
     """Entry point: a UserError ends in its one sentence and exit status 1."""
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    logging.getLogger("ali_jax").setLevel(logging.INFO)
+    log_to_stderr()
     # A second run of the same program starts in seconds.
     jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
     try:
         app.run(main)
     except UserError as error:
         sys.exit(f"Error: {error}")
+
+
+def log_to_stderr():
+    """Our own lines, and of other libraries only warnings."""
+    absl.logging.set_verbosity(absl.logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("ali_jax")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 if __name__ == "__main__":

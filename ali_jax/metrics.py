@@ -88,7 +88,7 @@ class MetricWriter:
         self._bar = tqdm(
             total=num_steps, initial=first_step, unit="step", disable=None, dynamic_ncols=True
         )
-        self._redirect = logging_redirect_tqdm()
+        self._redirect = logging_redirect_tqdm([logging.getLogger("ali_jax")])
         self._last = (first_step, time.perf_counter())
 
     def __enter__(self):

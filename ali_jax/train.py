@@ -107,12 +107,12 @@ def load_splits(config: ConfigDict) -> tuple[data.Split, data.Split]:
                 f"Examples of {config.dataset} have the shape {split.x.shape[1:]}, but "
                 f"config.model.x_shape is {tuple(config.model.x_shape)}; pass the config of this data set."
             )
-        if config.model.get("num_attributes") and split.attributes is None:
+        if config.model.num_attributes and split.attributes is None:
             raise UserError(
                 f"config.model is conditional on attributes, and {config.dataset} has none; use celeb_a."
             )
         # A network without embeddings has no use for attributes.
-        splits.append(split if config.model.get("num_attributes") else split._replace(attributes=None))
+        splits.append(split if config.model.num_attributes else split._replace(attributes=None))
     return splits[0], splits[1]
 
 

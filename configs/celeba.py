@@ -20,12 +20,14 @@ def get_config(reading: str = "recommended"):
 
     drop = config_lib.reading(reading, recommended=0.2, code=0.2, paper=0.0)
     first_norm = config_lib.reading(reading, recommended=False, code=False, paper=True)
-    config.model = model = {"x_shape": (64, 64, 3), "latent_dim": 256}
-    model["leak"] = 0.02
-    model["init_std"] = 0.01
-    model["posterior"] = "gaussian"
+    model = config.model
+    model.x_shape = (64, 64, 3)
+    model.latent_dim = 256
+    model.leak = 0.02
+    model.init_std = 0.01
+    model.posterior = "gaussian"
     # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
-    model["encoder"] = (
+    model.encoder = (
         ("convolution", 2, 1, 64, True, 0.0, "leaky_relu"),
         ("convolution", 7, 2, 128, True, 0.0, "leaky_relu"),
         ("convolution", 5, 2, 256, True, 0.0, "leaky_relu"),
@@ -33,7 +35,7 @@ def get_config(reading: str = "recommended"):
         ("convolution", 4, 1, 512, True, 0.0, "leaky_relu"),
         ("convolution", 1, 1, 512, False, 0.0, "linear", "tied"),  # mu 256, log sigma 256
     )
-    model["generator"] = (
+    model.generator = (
         ("transposed", 4, 1, 512, True, 0.0, "leaky_relu"),
         ("transposed", 7, 2, 256, True, 0.0, "leaky_relu"),
         ("transposed", 5, 2, 256, True, 0.0, "leaky_relu"),
@@ -41,7 +43,7 @@ def get_config(reading: str = "recommended"):
         ("transposed", 2, 1, 64, True, 0.0, "leaky_relu"),
         ("convolution", 1, 1, 3, False, 0.0, "sigmoid", "untied"),
     )
-    model["discriminator_x"] = (
+    model.discriminator_x = (
         (
             *("convolution", 2, 1, 64, first_norm, drop, "leaky_relu"),
             "none" if first_norm else "tied",
@@ -51,11 +53,11 @@ def get_config(reading: str = "recommended"):
         ("convolution", 7, 2, 256, True, drop, "leaky_relu"),
         ("convolution", 4, 1, 512, True, drop, "leaky_relu"),
     )
-    model["discriminator_z"] = (
+    model.discriminator_z = (
         ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "none"),
         ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "none"),
     )
-    model["discriminator_joint"] = (
+    model.discriminator_joint = (
         ("convolution", 1, 1, 2048, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 1, 1, 2048, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 1, 1, 1, False, 0.2, "linear", "tied"),

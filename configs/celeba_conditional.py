@@ -24,13 +24,15 @@ def get_config(reading: str = "recommended"):
     learned = ("embed", 1, 1, 256, False, 0.0, "linear", "tied")
     frozen = ("embed_frozen", 1, 1, 256, False, 0.0, "linear", "none")
     embedding = config_lib.reading(reading, recommended=learned, code=frozen, paper=learned)
-    config.model = model = {"x_shape": (64, 64, 3), "latent_dim": 256}
-    model["num_attributes"] = 40
-    model["leak"] = 0.02
-    model["init_std"] = 0.01
-    model["posterior"] = "gaussian"
+    model = config.model
+    model.x_shape = (64, 64, 3)
+    model.latent_dim = 256
+    model.num_attributes = 40
+    model.leak = 0.02
+    model.init_std = 0.01
+    model.posterior = "gaussian"
     # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
-    model["encoder"] = (
+    model.encoder = (
         ("convolution", 2, 1, 64, True, 0.0, "leaky_relu"),
         ("convolution", 7, 2, 128, True, 0.0, "leaky_relu"),
         ("convolution", 5, 2, 256, True, 0.0, "leaky_relu"),
@@ -39,7 +41,7 @@ def get_config(reading: str = "recommended"):
         embedding,
         ("convolution", 1, 1, 512, False, 0.0, "linear", "tied"),  # mu 256, log sigma 256
     )
-    model["generator"] = (
+    model.generator = (
         embedding,
         ("transposed", 4, 1, 512, True, 0.0, "leaky_relu"),
         ("transposed", 7, 2, 256, True, 0.0, "leaky_relu"),
@@ -48,18 +50,18 @@ def get_config(reading: str = "recommended"):
         ("transposed", 2, 1, 64, True, 0.0, "leaky_relu"),
         ("convolution", 1, 1, 3, False, 0.0, "sigmoid", "untied"),
     )
-    model["discriminator_x"] = (
+    model.discriminator_x = (
         ("convolution", 2, 1, 64, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 7, 2, 128, True, 0.2, "leaky_relu"),
         ("convolution", 5, 2, 256, True, 0.2, "leaky_relu"),
         ("convolution", 7, 2, 256, True, 0.2, "leaky_relu"),
         ("convolution", 4, 1, 512, True, 0.2, "leaky_relu"),
     )
-    model["discriminator_z"] = (
+    model.discriminator_z = (
         ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "none"),
         ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "none"),
     )
-    model["discriminator_joint"] = (
+    model.discriminator_joint = (
         embedding,
         ("convolution", 1, 1, 2048, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 1, 1, 2048, False, 0.2, "leaky_relu", "tied"),

@@ -25,12 +25,14 @@ def get_config(reading: str = "recommended"):
     config.num_steps = 2_913_750  # 6,475 epochs of batches of 100
 
     wide = config_lib.reading(reading, recommended=1, code=1, paper=2)
-    config.model = model = {"x_shape": (32, 32, 3), "latent_dim": 64}
-    model["leak"] = 0.1
-    model["init_std"] = 0.01
-    model["posterior"] = "gaussian"
+    model = config.model
+    model.x_shape = (32, 32, 3)
+    model.latent_dim = 64
+    model.leak = 0.1
+    model.init_std = 0.01
+    model.posterior = "gaussian"
     # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
-    model["encoder"] = (
+    model.encoder = (
         ("convolution", 5, 1, 32, True, 0.0, "leaky_relu"),
         ("convolution", 4, 2, 64, True, 0.0, "leaky_relu"),
         ("convolution", 4, 1, 128, True, 0.0, "leaky_relu"),
@@ -39,7 +41,7 @@ def get_config(reading: str = "recommended"):
         ("convolution", 1, 1, 512, True, 0.0, "leaky_relu"),
         ("convolution", 1, 1, 128, False, 0.0, "linear", "tied"),  # mu 64, log sigma 64
     )
-    model["generator"] = (
+    model.generator = (
         ("transposed", 4, 1, 256, True, 0.0, "leaky_relu"),
         ("transposed", 4, 2, 128, True, 0.0, "leaky_relu"),
         ("transposed", 4, 1, 64, True, 0.0, "leaky_relu"),
@@ -64,14 +66,14 @@ def get_config(reading: str = "recommended"):
         ("convolution", 4, 2, 256, False, 0.0, "maxout2", "tied"),
         ("convolution", 4, 1, 512, False, 0.5, "maxout2", "tied"),
     )
-    model["discriminator_x"] = config_lib.reading(
+    model.discriminator_x = config_lib.reading(
         reading, recommended=every_input, code=as_in_code, paper=every_input
     )
-    model["discriminator_z"] = (
+    model.discriminator_z = (
         ("convolution", 1, 1, 512 * wide, False, 0.2, "maxout2", "none"),
         ("convolution", 1, 1, 512 * wide, False, 0.5, "maxout2", "none"),
     )
-    model["discriminator_joint"] = (
+    model.discriminator_joint = (
         ("convolution", 1, 1, 1024 * wide, False, 0.5, "maxout2", "tied"),
         ("convolution", 1, 1, 1024 * wide, False, 0.5, "maxout2", "tied"),
         ("convolution", 1, 1, 1, False, 0.5, "linear", "tied"),

@@ -23,10 +23,12 @@ def get_config(game: str = "ali"):
     config.figures_every = 10_000
     config.checkpoint_every = 10_000
 
-    config.model = model = {"x_shape": (2,), "latent_dim": 2}
-    model["leak"] = 0.0
-    model["init_std"] = 0.02
-    model["posterior"] = "noise"
+    model = config.model
+    model.x_shape = (2,)
+    model.latent_dim = 2
+    model.leak = 0.0
+    model.init_std = 0.02
+    model.posterior = "noise"
     # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
     encoder = (
         ("noise", 1, 1, 2, False, 0.0, "linear"),
@@ -34,8 +36,8 @@ def get_config(game: str = "ali"):
         ("dense", 1, 1, 400, True, 0.0, "relu"),
         ("dense", 1, 1, 2, False, 0.0, "linear", "tied"),
     )
-    model["encoder"] = config_lib.reading(game, ali=encoder, gan=None)
-    model["generator"] = (
+    model.encoder = config_lib.reading(game, ali=encoder, gan=None)
+    model.generator = (
         ("dense", 1, 1, 400, True, 0.0, "relu"),
         ("dense", 1, 1, 400, True, 0.0, "relu"),
         ("dense", 1, 1, 400, True, 0.0, "relu"),
@@ -43,9 +45,9 @@ def get_config(game: str = "ali"):
         ("dense", 1, 1, 2, False, 0.0, "linear", "tied"),
     )
     # D(x) and D(z) pass x and z on; 1000 features are 200 units of 5 pieces.
-    model["discriminator_x"] = ()
-    model["discriminator_z"] = config_lib.reading(game, ali=(), gan=None)
-    model["discriminator_joint"] = (
+    model.discriminator_x = ()
+    model.discriminator_z = config_lib.reading(game, ali=(), gan=None)
+    model.discriminator_joint = (
         ("dense", 1, 1, 1000, False, 0.0, "maxout5", "tied"),
         ("dense", 1, 1, 1000, False, 0.0, "maxout5", "tied"),
         ("dense", 1, 1, 1000, False, 0.0, "maxout5", "tied"),

@@ -16,12 +16,14 @@ def get_config():
     config.validation_split = "train"
     config.num_steps = 531_131  # 100 epochs of batches of 100
 
-    config.model = model = {"x_shape": (32, 32, 3), "latent_dim": 256}
-    model["leak"] = 0.01
-    model["init_std"] = 0.01
-    model["posterior"] = "gaussian"
+    model = config.model
+    model.x_shape = (32, 32, 3)
+    model.latent_dim = 256
+    model.leak = 0.01
+    model.init_std = 0.01
+    model.posterior = "gaussian"
     # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
-    model["encoder"] = (
+    model.encoder = (
         ("convolution", 5, 1, 32, True, 0.0, "leaky_relu"),
         ("convolution", 4, 2, 64, True, 0.0, "leaky_relu"),
         ("convolution", 4, 1, 128, True, 0.0, "leaky_relu"),
@@ -30,7 +32,7 @@ def get_config():
         ("convolution", 1, 1, 512, True, 0.0, "leaky_relu"),
         ("convolution", 1, 1, 512, False, 0.0, "linear", "tied"),  # mu 256, log sigma 256
     )
-    model["generator"] = (
+    model.generator = (
         ("transposed", 4, 1, 256, True, 0.0, "leaky_relu"),
         ("transposed", 4, 2, 128, True, 0.0, "leaky_relu"),
         ("transposed", 4, 1, 64, True, 0.0, "leaky_relu"),
@@ -39,18 +41,18 @@ def get_config():
         ("convolution", 1, 1, 32, True, 0.0, "leaky_relu"),
         ("convolution", 1, 1, 3, False, 0.0, "sigmoid", "untied"),
     )
-    model["discriminator_x"] = (
+    model.discriminator_x = (
         ("convolution", 5, 1, 32, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 4, 2, 64, True, 0.2, "leaky_relu"),
         ("convolution", 4, 1, 128, True, 0.2, "leaky_relu"),
         ("convolution", 4, 2, 256, True, 0.2, "leaky_relu"),
         ("convolution", 4, 1, 512, True, 0.2, "leaky_relu"),
     )
-    model["discriminator_z"] = (
+    model.discriminator_z = (
         ("convolution", 1, 1, 512, False, 0.2, "leaky_relu", "none"),
         ("convolution", 1, 1, 512, False, 0.2, "leaky_relu", "none"),
     )
-    model["discriminator_joint"] = (
+    model.discriminator_joint = (
         ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 1, 1, 1, False, 0.2, "linear", "tied"),

@@ -18,12 +18,14 @@ def get_config():
     config.batch_size = 128
     config.num_steps = 1_251_140  # 125 epochs of batches of 128
 
-    config.model = model = {"x_shape": (64, 64, 3), "latent_dim": 256}
-    model["leak"] = 0.01
-    model["init_std"] = 0.01
-    model["posterior"] = "gaussian"
+    model = config.model
+    model.x_shape = (64, 64, 3)
+    model.latent_dim = 256
+    model.leak = 0.01
+    model.init_std = 0.01
+    model.posterior = "gaussian"
     # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
-    model["encoder"] = (
+    model.encoder = (
         ("convolution", 4, 2, 64, True, 0.0, "leaky_relu"),
         ("convolution", 4, 1, 64, True, 0.0, "leaky_relu"),
         ("convolution", 4, 2, 128, True, 0.0, "leaky_relu"),
@@ -34,7 +36,7 @@ def get_config():
         ("convolution", 1, 1, 2048, True, 0.0, "leaky_relu"),
         ("convolution", 1, 1, 512, False, 0.0, "linear", "tied"),  # mu 256, log sigma 256
     )
-    model["generator"] = (
+    model.generator = (
         ("convolution", 1, 1, 2048, True, 0.0, "leaky_relu"),
         ("convolution", 1, 1, 256, True, 0.0, "leaky_relu"),
         ("transposed", 4, 1, 256, True, 0.0, "leaky_relu"),
@@ -45,7 +47,7 @@ def get_config():
         ("transposed", 4, 2, 64, True, 0.0, "leaky_relu"),
         ("convolution", 1, 1, 3, False, 0.0, "sigmoid", "untied"),
     )
-    model["discriminator_x"] = (
+    model.discriminator_x = (
         ("convolution", 4, 2, 64, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 4, 1, 64, True, 0.2, "leaky_relu"),
         ("convolution", 4, 2, 128, True, 0.2, "leaky_relu"),
@@ -53,11 +55,11 @@ def get_config():
         ("convolution", 4, 2, 256, True, 0.2, "leaky_relu"),
         ("convolution", 4, 1, 256, True, 0.2, "leaky_relu"),
     )
-    model["discriminator_z"] = (
+    model.discriminator_z = (
         ("convolution", 1, 1, 2048, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 1, 1, 2048, False, 0.2, "leaky_relu", "tied"),
     )
-    model["discriminator_joint"] = (
+    model.discriminator_joint = (
         ("convolution", 1, 1, 4096, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 1, 1, 4096, False, 0.2, "leaky_relu", "tied"),
         ("convolution", 1, 1, 1, False, 0.2, "linear", "tied"),

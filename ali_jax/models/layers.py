@@ -82,7 +82,7 @@ class BatchNorm(nn.Module):
                     running.value = (1 - self.rate) * running.value + self.rate * now
         # One multiply and one add for each element.
         slope = scale / std
-        return h * slope.astype(h.dtype) + (shift - mean * slope).astype(h.dtype)
+        return h * per_channel(slope, h) + per_channel(shift - mean * slope, h)
 
     def _batch_statistics(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
         h = h.astype(jnp.float32)
@@ -115,7 +115,7 @@ class Layer(nn.Module):
             return BatchNorm(name="norm")(h, train)
         if row.bias != "none":
             shape = h.shape[1:] if row.bias == "untied" else h.shape[-1:]
-            h = h + self.param("bias", nn.initializers.zeros, shape).astype(h.dtype)
+            h = h + per_channel(self.param("bias", nn.initializers.zeros, shape), h)
         return h
 
     def activate(self, h: jax.Array) -> jax.Array:
@@ -152,12 +152,18 @@ class Layer(nn.Module):
                 self.dtype
             )
         bias = self.param("bias", nn.initializers.zeros, shape[-1:])
-        return condition @ self._kernel(*shape) + bias.astype(self.dtype)
+        embedded = condition @ self._kernel(*shape)
+        return embedded + per_channel(bias, embedded)
 
 
 def normal_kernel(key: jax.Array, shape: tuple[int, ...], *, std: float) -> jax.Array:
     """N(0, std^2); std may be traced, so that a search can vmap over it."""
     return std * jax.random.normal(key, shape)
+
+
+def per_channel(value: jax.Array, h: jax.Array) -> jax.Array:
+    """`value`, of the last axes of h, ready to broadcast against h and of its dtype."""
+    return value.astype(h.dtype).reshape((1,) * (h.ndim - value.ndim) + value.shape)
 
 
 def append_channels(h: jax.Array, extra: jax.Array) -> jax.Array:

@@ -1,0 +1,312 @@
+"""Decodes a split of a TFDS data set, once, into array files that can be memory-mapped.
+
+It alone imports TensorFlow, TFDS and Pillow, inside functions only. The files are x.npy, label.npy,
+attributes.npy (those that the data set has) and meta.json, in
+<version folder of TFDS>/ali_jax/v<FORMAT>/<split>; `data.read` reads them.
+"""
+
+import contextlib
+import json
+import logging
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ali_jax import data
+from ali_jax.errors import UserError
+
+_BLOCK = 256  # examples moved at a time: 3 MB of 64x64 images
+
+
+def decode(root: Path, name: str, split: str) -> Path:
+    """Decodes a split of a TFDS data set, downloading it first where need be; returns its folder.
+
+    It is written elsewhere and renamed as the very last step, so it is whole or absent. Of several
+    processes one decodes and the others wait for it.
+
+    Args:
+        root: the folder of all TFDS data sets.
+        name: a key of `data.IMAGE_SHAPES`.
+        split: a split without a slice.
+
+    Raises:
+        UserError: the data cannot be had, are damaged, or cannot be written.
+    """
+    tfds = _import_tfds(root, name)
+    try:
+        builder = _builder(tfds, root, name)
+        data.check_split(name, split, sorted(builder.info.splits))
+        folder = data.decoded_folder(root, name, split)
+        with _locked(folder):
+            if not folder.exists():
+                _decode_into(folder, tfds, builder, name, split)
+    except OSError as error:
+        raise UserError(
+            f"cannot write below {root / name} ({error.strerror or error}): make room or give write "
+            "access there, or set --config.data_dir to a folder of your own"
+        ) from error
+    return folder
+
+
+# --- The TFDS data -------------------------------------------------------------------------------
+
+
+def _import_tfds(root: Path, name: str) -> ModuleType:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import tensorflow as tf
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise UserError(
+            f"no decoded copy of the split of {name} is below {root / name}, and making it needs "
+            f"`pip install tensorflow tensorflow-datasets` ({error})"
+        ) from error
+    # JAX needs their memory, which TensorFlow would take whole.
+    for kind in ("GPU", "TPU"):
+        with contextlib.suppress(RuntimeError):  # already in use by the caller's own TensorFlow
+            tf.config.set_visible_devices([], kind)
+    return tfds
+
+
+def _builder(tfds: ModuleType, root: Path, name: str) -> Any:
+    """The TFDS builder of the newest version on disk, downloaded if there is none."""
+    if not _is_prepared(root, name):
+        _download(tfds, root, name)
+    folder = data.version_folder(root, name)
+    try:
+        return tfds.builder_from_directory(folder)
+    except Exception as error:  # TFDS raises whatever its libraries raise
+        raise _damaged(folder, error) from error
+
+
+def _is_prepared(root: Path, name: str) -> bool:
+    folder = data.version_folder(root, name)
+    return folder is not None and (folder / "dataset_info.json").exists()
+
+
+def _download(tfds: ModuleType, root: Path, name: str) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    if not os.access(root, os.W_OK):
+        raise PermissionError("no write access")
+    try:
+        builder = tfds.builder(name, data_dir=root)
+        if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+            _require_network(next(iter(builder.url_infos)))
+        builder.download_and_prepare()
+    except Exception as error:
+        if not _is_prepared(root, name):  # else another process has just prepared it
+            raise _missing(root, name, error) from error
+    if not _is_prepared(root, name):
+        raise _missing(root, name, "only decoded files are there")
+
+
+def _require_network(url: str) -> None:
+    """Raises within seconds where TFDS itself would try again for minutes."""
+    import requests
+
+    requests.head(url, timeout=10)
+
+
+def _missing(root: Path, name: str, reason: Exception | str) -> UserError:
+    if name == "imagenet2012":
+        remedy = (
+            "put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from "
+            f"https://image-net.org/download-images into {root}/downloads/manual and run again"
+        )
+    else:
+        remedy = (
+            'run `python -c "import tensorflow_datasets as tfds; '
+            f"tfds.builder('{name}').download_and_prepare()\"` on a machine with network and copy "
+            f"its ~/tensorflow_datasets/{name} to {root / name}"
+        )
+    return UserError(
+        f"the data set {name} is not in {root} and could not be prepared there "
+        f"({_first_line(reason)}): {remedy}, or set --config.data_dir to the folder that has it"
+    )
+
+
+def _damaged(folder: Path, reason: Exception | str) -> UserError:
+    return UserError(
+        f"the TFDS data in {folder} are damaged ({_first_line(reason)}): delete that folder and run "
+        "again, or copy it again from where it came"
+    )
+
+
+def _first_line(reason: Exception | str) -> str:
+    """The first line of an error's message, short enough to be quoted within a sentence."""
+    line = (str(reason).strip() or type(reason).__name__).splitlines()[0].rstrip(".:")
+    return line if len(line) <= 160 else line[:157] + "..."
+
+
+# --- Decoding ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds the lock on writing `folder`; without one where the file system knows no locks.
+
+    The lock dies with its process. A temporary folder found by its next holder is therefore of a
+    dead run, and is removed.
+    """
+    import fcntl
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logging.info("waiting for another process that is decoding %s", folder)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            logging.info("no file locks below %s: decoding without one", folder.parent)
+        else:
+            for stale in folder.parent.glob(f".{folder.name}-*"):
+                shutil.rmtree(stale, ignore_errors=True)
+        yield
+
+
+def _decode_into(folder: Path, tfds: ModuleType, builder: Any, name: str, split: str) -> None:
+    import tensorflow as tf
+
+    temporary = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
+    temporary.mkdir()
+    try:
+        arrays = _create_arrays(temporary, builder, name, split)
+        _fill(arrays, tfds, builder, name, split)
+        _write_meta(temporary, arrays, builder, split)
+        _publish(temporary, folder)
+    except tf.errors.OpError as error:
+        raise _damaged(builder.data_path, error.message) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    try:
+        os.rename(temporary, folder)
+    except OSError:
+        if not folder.exists():  # else another process was first, and its files are as good
+            raise
+
+
+def _create_arrays(folder: Path, builder: Any, name: str, split: str) -> dict[str, np.ndarray]:
+    """Array files for all examples of the split, one for each field that the data set has."""
+    size, features = builder.info.splits[split].num_examples, builder.info.features
+    specs = {"x": ((size, *data.IMAGE_SHAPES[name]), np.uint8)}
+    if "label" in features:
+        specs["label"] = ((size,), np.int32)
+    if "attributes" in features:
+        specs["attributes"] = ((size, len(data.CELEBA_ATTRIBUTES)), np.uint8)
+    needed = sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in specs.values())
+    # Checked first because writing to a memory-mapped file on a full disk kills the process.
+    if shutil.disk_usage(folder).free < 1.01 * needed:
+        raise OSError(f"no room for {needed / 1e9:.1f} GB")
+    return {
+        field: np.lib.format.open_memmap(folder / f"{field}.npy", "w+", dtype, shape)
+        for field, (shape, dtype) in specs.items()
+    }
+
+
+def _fill(
+    arrays: dict[str, np.ndarray], tfds: ModuleType, builder: Any, name: str, split: str
+) -> None:
+    """Decodes every example of the split to its place in `arrays`."""
+    from tqdm import tqdm
+
+    size, done = len(arrays["x"]), 0
+    places = _places(tfds, builder, split, size)
+    with tqdm(total=size, desc=f"Decoding {name} {split}", unit=" images", disable=None) as bar:
+        for block in _blocks(tfds, builder, name, split):
+            rows = places[done : done + len(block["x"])]
+            for field, array in arrays.items():
+                array[rows] = block[field]
+            done += len(rows)
+            bar.update(len(rows))
+    if done != size:
+        raise _damaged(builder.data_path, f"{split} has {done:,} of its {size:,} examples")
+
+
+def _places(tfds: ModuleType, builder: Any, split: str, size: int) -> np.ndarray:
+    """The row of each example of the TFDS files: its rank by `id`, or its place in the files."""
+    if "id" not in builder.info.features:
+        return np.arange(size)
+    dataset = _dataset(tfds, builder, split, decoders={"image": tfds.decode.SkipDecoding()})
+    blocks = dataset.map(lambda example: example["id"]).batch(_BLOCK).as_numpy_iterator()
+    ids = np.concatenate([np.empty(0, "S1"), *(block.astype("S") for block in blocks)])
+    places = np.empty(len(ids), np.int64)
+    places[np.argsort(ids, kind="stable")] = np.arange(len(ids))
+    return places
+
+
+def _blocks(
+    tfds: ModuleType, builder: Any, name: str, split: str
+) -> Iterator[dict[str, np.ndarray]]:
+    """Decoded examples in the order of the TFDS files: "x" (B, H, W, C), "label", "attributes"."""
+    import tensorflow as tf
+
+    resize = _RESIZE.get(name)
+    shape = data.IMAGE_SHAPES[name]
+
+    def fields(example: dict[str, Any]) -> dict[str, Any]:
+        image = example["image"]
+        if resize:
+            image = tf.numpy_function(resize, [image], tf.uint8)
+        row = {"x": tf.ensure_shape(image, shape)}
+        if "label" in example:
+            row["label"] = tf.cast(example["label"], tf.int32)
+        if "attributes" in example:
+            named = [example["attributes"][attribute] for attribute in data.CELEBA_ATTRIBUTES]
+            row["attributes"] = tf.cast(tf.stack(named), tf.uint8)
+        return row
+
+    dataset = _dataset(tfds, builder, split).map(fields, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.batch(_BLOCK).prefetch(1).as_numpy_iterator()
+
+
+def _dataset(tfds: ModuleType, builder: Any, split: str, **options: Any) -> Any:
+    # One file after the other, so that the first n examples are those of the TFDS slice [:n].
+    in_order = tfds.ReadConfig(interleave_cycle_length=1)
+    return builder.as_dataset(split, shuffle_files=False, read_config=in_order, **options)
+
+
+def _write_meta(folder: Path, arrays: dict[str, np.ndarray], builder: Any, split: str) -> None:
+    described = {}
+    for field, array in arrays.items():
+        array.flush()
+        size = (folder / f"{field}.npy").stat().st_size
+        described[field] = {"shape": array.shape, "dtype": array.dtype.name, "bytes": size}
+    meta = {"format": data.FORMAT, "source": f"{builder.info.full_name} {split}"}
+    (folder / "meta.json").write_text(json.dumps({**meta, "arrays": described}, indent=2) + "\n")
+
+
+# --- Pictures ------------------------------------------------------------------------------------
+
+
+def resize_celeba(image: np.ndarray) -> np.ndarray:
+    """(218, 178, 3) -> (64, 64, 3): the official 64 wide x 78 high, then rows 7 to 70."""
+    from PIL import Image
+
+    small = Image.fromarray(image).resize((64, 78), Image.Resampling.LANCZOS)
+    return np.asarray(small.crop((0, 7, 64, 71)))
+
+
+def resize_imagenet(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) -> (64, 64, 3): shorter side to 64, centre crop; [choice] ours."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    scale = 64 / min(height, width)
+    size = max(64, round(width * scale)), max(64, round(height * scale))
+    left, top = (size[0] - 64) // 2, (size[1] - 64) // 2
+    resized = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(resized.crop((left, top, left + 64, top + 64)))
+
+
+_RESIZE = {"celeb_a": resize_celeba, "imagenet2012": resize_imagenet}

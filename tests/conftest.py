@@ -1,0 +1,47 @@
+"""Every test runs on the CPU, without the network, and without silent broadcasting between ranks."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def load_config(name: str, *variant: str):
+    """get_config(*variant) of configs/<name>.py."""
+    spec = importlib.util.spec_from_file_location(name, CONFIGS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(*variant)
+
+
+@pytest.fixture
+def tiny_config():
+    """A run of seconds: digits, dense networks, batch normalisation and dropout in D."""
+    config = load_config("digits")
+    config.batch_size = 16
+    config.num_steps = 12
+    config.steps_per_dispatch = 1
+    config.log_every = 2
+    config.figures_every = 6
+    config.checkpoint_every = 4
+    config.model.latent_dim = 3
+    config.model.encoder = (
+        ("dense", 1, 1, 12, True, 0.0, "leaky_relu"),
+        ("dense", 1, 1, 6, False, 0.0, "linear", "tied"),
+    )
+    config.model.generator = (
+        ("dense", 1, 1, 12, True, 0.0, "leaky_relu"),
+        ("dense", 1, 1, 64, False, 0.0, "sigmoid", "untied"),
+    )
+    config.model.discriminator_x = (("dense", 1, 1, 12, True, 0.2, "leaky_relu"),)
+    config.model.discriminator_z = (("dense", 1, 1, 12, False, 0.2, "maxout2", "tied"),)
+    config.model.discriminator_joint = (("dense", 1, 1, 1, False, 0.2, "linear", "tied"),)
+    return config

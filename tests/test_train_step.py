@@ -1,0 +1,251 @@
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import load_config
+
+from ali_jax import from_config, losses, models
+from ali_jax.roles import Networks
+from ali_jax.train_step import init_state, interleave, play, train_step, unit_interval
+
+
+def leaves_equal(a, b, **tolerance):
+    jax.tree.map(functools.partial(np.testing.assert_allclose, **tolerance), a, b)
+
+
+def same(a, b) -> bool:
+    return all(
+        np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
+
+
+@pytest.fixture
+def game(tiny_config):
+    """(state, batch, keyword arguments of train_step), parameters far enough from zero to matter."""
+    tiny_config.model.init_std = 0.3
+    networks = from_config.networks(tiny_config)
+    optimizers = from_config.optimizers(tiny_config)
+    x = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
+    state = init_state(jax.random.key(0), networks, optimizers, {"x": x})
+    return state, {"x": x}, {"networks": networks, "optimizers": optimizers}
+
+
+def test_gradients_equal_two_separate_grads(game):
+    """SGD of rate 1 shows the gradients; the reference differentiates each loss by itself."""
+    state, batch, arguments = game
+    sgd = optax.sgd(1.0)
+    networks, optimizers = arguments["networks"], Networks(sgd, sgd, sgd)
+    opt_state = Networks(*(sgd.init(p) for p in state.params))
+    after, metrics = train_step(
+        state._replace(opt_state=opt_state), batch, networks=networks, optimizers=optimizers
+    )
+
+    def loss(player, params):
+        outcome = play(networks, params, state, batch)
+        return player(outcome.logits_q[:, 0], outcome.logits_p[:, 0])
+
+    loss_d, of_d = jax.value_and_grad(functools.partial(loss, losses.discriminator_loss))(
+        state.params
+    )
+    loss_ge, of_ge = jax.value_and_grad(functools.partial(loss, losses.generator_encoder_loss))(
+        state.params
+    )
+    expected = Networks(of_ge.generator, of_ge.encoder, of_d.discriminator)
+    stepped = jax.tree.map(jnp.subtract, state.params, after.params)
+    leaves_equal(stepped, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(metrics["loss_discriminator"], loss_d, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss_generator_encoder"], loss_ge, rtol=1e-6)
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+def test_each_role_gets_nothing_from_the_other_loss(game, silent):
+    """With one loss held at zero, only the players of the other one move."""
+    state, batch, arguments = game
+
+    def objective(logits_q, logits_p, batch):
+        *both, metrics = losses.joint_adversarial(logits_q, logits_p, batch)
+        both[silent] = 0.0 * both[silent]
+        return *both, metrics
+
+    after, _ = train_step(state, batch, objective=objective, **arguments)
+    moved = Networks(*(not same(a, b) for a, b in zip(state.params, after.params, strict=True)))
+    players_of_ge = silent == 0
+    assert moved == Networks(players_of_ge, players_of_ge, not players_of_ge)
+
+
+def test_jit_changes_nothing(game):
+    state, batch, arguments = game
+    plain, metrics = train_step(state, batch, **arguments)
+    jitted, metrics_jitted = jax.jit(functools.partial(train_step, **arguments))(state, batch)
+    leaves_equal(metrics, metrics_jitted, rtol=1e-4, atol=1e-5)
+    leaves_equal(plain.batch_stats, jitted.batch_stats, rtol=1e-4, atol=1e-5)
+    # Adam's first step is of size 1e-3 whatever the gradient; a tiny gradient may change sign.
+    leaves_equal(plain.params, jitted.params, atol=2.1e-3)
+    assert int(jitted.step) == 1 and np.isfinite(jax.tree.leaves(metrics)).all()
+
+
+def test_scan_equals_step_by_step(game):
+    state, batch, arguments = game
+    step = jax.jit(functools.partial(train_step, **arguments))
+    one_by_one, each = state, []
+    for _ in range(3):
+        one_by_one, metrics = step(one_by_one, batch)
+        each.append(metrics["loss_discriminator"])
+    stacked = jax.tree.map(lambda a: np.stack([a] * 3), batch)
+    scanned, metrics = jax.jit(functools.partial(jax.lax.scan, step))(state, stacked)
+    np.testing.assert_allclose(metrics["loss_discriminator"], each, rtol=1e-3)
+    assert int(scanned.step) == 3
+    assert len(set(map(float, each))) == 3  # every step draws its own noise
+
+
+def test_vmap_over_seeds_and_hyperparameters(game, tiny_config):
+    """Runs with traced learning rate, b1 and initial scale side by side equal the runs one by one."""
+    _, batch, _ = game
+
+    def run(seed, learning_rate, b1, init_std):
+        networks = models.build(tiny_config.model, init_std=init_std)
+        adam = optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate, b1=b1)
+        arguments = {"networks": networks, "optimizers": Networks(adam, adam, adam)}
+        state = init_state(jax.random.key(seed), batch=batch, **arguments)
+        for _ in range(2):
+            state, metrics = train_step(state, batch, **arguments)
+        return state.params, metrics
+
+    values = (
+        jnp.array([0, 1]),
+        jnp.array([1e-3, 1e-4]),
+        jnp.array([0.5, 0.1]),
+        jnp.array([0.1, 0.3]),
+    )
+    together, metrics = jax.jit(jax.vmap(run))(*values)
+    for i in range(2):
+        alone, metrics_alone = jax.jit(run)(*(v[i] for v in values))
+        leaves_equal(jax.tree.map(lambda a, i=i: a[i], metrics), metrics_alone, rtol=2e-3, atol=1e-4)
+        leaves_equal(jax.tree.map(lambda a, i=i: a[i], together), alone, atol=4.1e-3)
+    assert not np.allclose(metrics["loss_discriminator"][0], metrics["loss_discriminator"][1])
+
+
+def test_a_role_is_frozen_by_its_optimizer(game):
+    state, batch, arguments = game
+    frozen = optax.set_to_zero()
+    optimizers = arguments["optimizers"]._replace(generator=frozen)
+    opt_state = state.opt_state._replace(generator=frozen.init(state.params.generator))
+    after, _ = train_step(
+        state._replace(opt_state=opt_state), batch, **arguments | {"optimizers": optimizers}
+    )
+    assert same(after.params.generator, state.params.generator)
+    assert not same(after.params.encoder, state.params.encoder)
+
+
+def test_statistics_of_D_are_of_the_mixture_of_real_and_generated(game):
+    """D's first layer is batch-normalised: its running mean moves by 0.05 of the mean over both halves."""
+    state, batch, arguments = game
+    networks = arguments["networks"]
+    drop_nothing = tuple(r._replace(dropout=0.0) for r in networks.discriminator.x_stack.rows)
+    x_stack = networks.discriminator.x_stack.clone(rows=drop_nothing)
+    networks = networks._replace(discriminator=networks.discriminator.clone(x_stack=x_stack))
+    x_tilde = np.random.default_rng(1).random((16, 8, 8, 1), dtype=np.float32)
+
+    class Constant:
+        latent_dim = networks.generator.latent_dim
+
+        def apply(self, variables, z, *inputs, **kwargs):
+            return jnp.asarray(x_tilde), {}
+
+    networks = networks._replace(generator=Constant())
+    after = play(networks, state.params, state, batch)
+    kernel = state.params.discriminator["x_stack"]["layer_1"]["kernel"]
+    both = np.concatenate([unit_interval(jnp.asarray(batch["x"])), x_tilde]).reshape(32, -1)
+    running = after.batch_stats.discriminator["x_stack"]["layer_1"]["norm"]["mean"]
+    np.testing.assert_allclose(running, 0.05 * (both @ kernel).mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_interleave_puts_pairs_in_turn():
+    real, generated = jnp.arange(3)[:, None], 10 + jnp.arange(3)[:, None]
+    np.testing.assert_array_equal(interleave(real, generated)[:, 0], [0, 10, 1, 11, 2, 12])
+
+
+def test_generator_starts_at_the_mean_image(tiny_config):
+    tiny_config.model.init_std = 0.0
+    networks = from_config.networks(tiny_config)
+    x = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
+    x[:, 0, 0] = 0  # a pixel whose log-odds are not finite unless clipped
+    state = init_state(
+        jax.random.key(0), networks, from_config.optimizers(tiny_config), {"x": x}
+    )
+    variables = {
+        "params": state.params.generator,
+        "batch_stats": state.batch_stats.generator,
+    }
+    image = networks.generator.apply(variables, jnp.zeros((1, 3)))[0]
+    np.testing.assert_allclose(image, x.mean(0) / 255, atol=1e-5)
+
+
+def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
+    config = load_config("mixture", "gan")
+    networks, optimizers = from_config.networks(config), from_config.optimizers(config)
+    batch = {"x": np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)}
+    state = init_state(jax.random.key(0), networks, optimizers, batch)
+    after, metrics = train_step(state, batch, networks=networks, optimizers=optimizers)
+    assert after.params.encoder == {}
+    assert not same(after.params.generator, state.params.generator)
+    assert "mu_mean" not in metrics and "z_hat_mean" not in metrics
+
+
+class SeesFirstCoordinate(nn.Module):
+    """A discriminator to which the second coordinate of z is the decoder's own noise."""
+
+    inner: nn.Module
+
+    def __call__(self, x, z, condition=None, *, train=False):
+        return self.inner(x, z[:, :1], condition, train=train)
+
+
+def test_linear_gaussian_ali_recovers_the_posterior():
+    """x = w z_1 + s z_2: p(z_1 | x) = N(w x / (w^2 + s^2), s^2 / (w^2 + s^2)) for the w, s it learns."""
+    linear = (1, 1, 4, False, 0.0, "linear", "tied")
+    hidden = ("dense", 1, 1, 64, False, 0.0, "leaky_relu", "tied")
+    networks = models.build(
+        {
+            "x_shape": (1,),
+            "latent_dim": 2,
+            "leak": 0.2,
+            "init_std": 0.3,
+            "posterior": "gaussian",
+            "encoder": (("dense", *linear),),
+            "generator": (("dense", 1, 1, 1, False, 0.0, "linear", "none"),),
+            "discriminator_x": (),
+            "discriminator_z": (),
+            "discriminator_joint": (hidden, hidden, ("dense", 1, 1, 1, *linear[3:])),
+        }
+    )
+    networks = networks._replace(discriminator=SeesFirstCoordinate(networks.discriminator))
+    adam = optax.adam(1e-3, b1=0.5)
+    optimizers = Networks(adam, adam, adam)
+    data = 1.25 * jax.random.normal(jax.random.key(1), (20_000, 1))
+
+    def step(carry, _):
+        state, mean = carry
+        rows = jax.random.randint(jax.random.fold_in(jax.random.key(2), state.step), (256,), 0, 20_000)
+        state, _ = train_step(state, {"x": data[rows]}, networks=networks, optimizers=optimizers)
+        # The game circles around its equilibrium: look at the mean of its parameters over the last steps.
+        late = state.step > 3000
+        mean = jax.tree.map(lambda m, p: m + jnp.where(late, p / 2000, 0), mean, state.params)
+        return (state, mean), None
+
+    state = init_state(jax.random.key(0), networks, optimizers, {"x": data[:2]})
+    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    (_, mean), _ = jax.jit(functools.partial(jax.lax.scan, step, length=5000))((state, zeros), None)
+
+    w, s = mean.generator["stack"]["layer_1"]["kernel"][:, 0]
+    head = mean.encoder["stack"]["layer_1"]
+    np.testing.assert_allclose(w**2 + s**2, 1.25**2, rtol=0.15)
+    assert abs(w) > 0.1 and abs(s) > 0.1  # else the posterior is trivial
+    np.testing.assert_allclose(head["kernel"][0, 0], w / (w**2 + s**2), atol=0.1)
+    np.testing.assert_allclose(head["kernel"][0, 2], 0, atol=0.1)  # sigma does not depend on x
+    np.testing.assert_allclose(head["bias"][0], 0, atol=0.1)
+    np.testing.assert_allclose(jnp.exp(head["bias"][2]), abs(s) / jnp.hypot(w, s), atol=0.1)
