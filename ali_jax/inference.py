@@ -97,17 +97,25 @@ def reconstruct(
 
 
 def interpolate(
-    model: Model, x1: np.ndarray, x2: np.ndarray, steps: int = 10, key: jax.Array | None = None
+    model: Model,
+    x1: np.ndarray,
+    x2: np.ndarray,
+    steps: int = 10,
+    attributes: np.ndarray | None = None,
+    key: jax.Array | None = None,
 ) -> np.ndarray:
     """Decodings along the straight line between the codes of x1 and of x2: (N, steps + 1, H, W, C).
 
-    The first is the reconstruction of x1, the last that of x2.
+    The first is the reconstruction of x1, the last that of x2 (Section 4.2).
     """
     keys = (None, None) if key is None else jax.random.split(key)
-    z1, z2 = (encode(model, x, key=k)[:, None] for x, k in zip((x1, x2), keys, strict=True))
-    along = np.linspace(0, 1, steps + 1, dtype=np.float32)[:, None]
+    z1 = encode(model, x1, attributes, keys[0])[:, None]
+    z2 = encode(model, x2, attributes, keys[1])[:, None]
+    along = np.linspace(0, 1, steps + 1, dtype=np.float32)[None, :, None]
     z = z1 + along * (z2 - z1)  # (N, steps + 1, n)
-    decoded = decode(model, z.reshape(-1, z.shape[-1]))
+    if attributes is not None:
+        attributes = np.repeat(attributes, steps + 1, axis=0)
+    decoded = decode(model, z.reshape(-1, z.shape[-1]), attributes)
     return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
 
 
@@ -141,7 +149,7 @@ def _features(module, variables, x, attributes):
     encoding, sown = module.apply(
         variables, unit_interval(x), noise, attributes, mutable=["intermediates"]
     )
-    layers = {name: values[0] for name, values in sown["intermediates"]["stack"].items()}
+    layers = {name: layer["output"][0] for name, layer in sown["intermediates"]["stack"].items()}
     return layers | {"mu": encoding.z}
 
 

@@ -94,7 +94,11 @@ class BatchNorm(nn.Module):
 
 
 class Layer(nn.Module):
-    """Dropout, the row's operation, then batch normalisation or a bias; the nonlinearity is `activate`."""
+    """Dropout, the row's operation, then batch normalisation or a bias; the nonlinearity is `activate`.
+
+    What it returns is sown as the intermediate "output": the features of the SVM protocol (Section 4.3)
+    are taken there, before the nonlinearity.
+    """
 
     row: Row
     init_std: float
@@ -109,13 +113,10 @@ class Layer(nn.Module):
         if row.dropout and train:
             h = dropout(self.make_rng("dropout"), h, row.dropout)
         if row.operation in ("embed", "embed_frozen", "noise"):
-            return append_channels(h, self._extra(condition, noise))
-        h = self._operate(h)
-        if row.norm:
-            return BatchNorm(name="norm")(h, train)
-        if row.bias != "none":
-            shape = h.shape[1:] if row.bias == "untied" else h.shape[-1:]
-            h = h + per_channel(self.param("bias", nn.initializers.zeros, shape), h)
+            h = append_channels(h, self._extra(condition, noise))
+        else:
+            h = self._shift(self._operate(h), train)
+        self.sow("intermediates", "output", h)
         return h
 
     def activate(self, h: jax.Array) -> jax.Array:
@@ -132,6 +133,14 @@ class Layer(nn.Module):
         if row.operation == "convolution":
             return conv(h, self._kernel(*size, h.shape[-1], row.features), row.stride)
         return conv_transpose(h, self._kernel(*size, row.features, h.shape[-1]), row.stride)
+
+    def _shift(self, h: jax.Array, train: bool) -> jax.Array:
+        if self.row.norm:
+            return BatchNorm(name="norm")(h, train)
+        if self.row.bias == "none":
+            return h
+        shape = h.shape[1:] if self.row.bias == "untied" else h.shape[-1:]
+        return h + per_channel(self.param("bias", nn.initializers.zeros, shape), h)
 
     def _kernel(self, *shape: int) -> jax.Array:
         # The same standard deviation whatever the fan-in, for every kind of kernel.

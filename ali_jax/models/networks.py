@@ -10,11 +10,7 @@ from ali_jax.models.layers import Layer, Row, append_channels
 
 
 class Stack(nn.Module):
-    """Layers in a row: (N, ...) -> (N, ...).
-
-    Each layer's value before its nonlinearity is sown as the intermediate "before_activation" (the
-    features of the SVM protocol, Section 4.3).
-    """
+    """Layers "layer_1", "layer_2", ... in a row: (N, ...) -> (N, ...)."""
 
     rows: tuple[Row, ...]
     init_std: float
@@ -26,9 +22,7 @@ class Stack(nn.Module):
         h = h.astype(self.dtype)
         for number, row in enumerate(self.rows, 1):
             layer = Layer(row, self.init_std, self.leak, self.dtype, name=f"layer_{number}")
-            h = layer(h, condition, noise, train)
-            self.sow("intermediates", f"layer_{number}", h)
-            h = layer.activate(h)
+            h = layer.activate(layer(h, condition, noise, train))
         return h
 
 

@@ -1,0 +1,106 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import load_config
+
+from ali_jax import from_config
+from ali_jax.checkpoint import Checkpoints
+from ali_jax.errors import UserError
+from ali_jax.train_step import init_state
+
+DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+
+
+@pytest.fixture
+def state(tiny_config):
+    x = np.zeros((4, 8, 8, 1), np.uint8)
+    networks, optimizers = (
+        from_config.networks(tiny_config),
+        from_config.optimizers(tiny_config),
+    )
+    return init_state(jax.random.key(3), networks, optimizers, {"x": x})
+
+
+@pytest.fixture
+def shapes(tiny_config):
+    return from_config.state_shapes(tiny_config)
+
+
+def at(state, step):
+    return state._replace(step=jnp.asarray(step, jnp.int32))
+
+
+def test_a_state_comes_back_bit_for_bit(tmp_path, state, shapes):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(7, at(state, 7))
+    with Checkpoints(tmp_path) as checkpoints:
+        step, restored = checkpoints.restore(shapes, DEVICE)
+    assert step == 7 and type(restored) is type(state)
+    assert jax.tree.structure(restored) == jax.tree.structure(state)
+    for before, after in zip(
+        jax.tree.leaves(at(state, 7)._replace(key=jax.random.key_data(state.key))),
+        jax.tree.leaves(restored._replace(key=jax.random.key_data(restored.key))),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_only_the_last_few_are_kept(tmp_path, state):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        for step in (1, 2, 3):
+            checkpoints.save(step, at(state, step))
+    kept = sorted(p.name for p in (tmp_path / "checkpoints").iterdir())
+    assert kept == ["2", "3"]
+
+
+def test_an_empty_workdir_has_nothing_to_restore(tmp_path, shapes):
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(shapes, DEVICE) is None
+
+
+def truncate(folder):
+    """Cuts every data file of a checkpoint to half its length."""
+    files = [p for p in folder.rglob("*") if p.is_file() and "/d/" in str(p)]
+    assert files
+    for path in files:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, state, shapes, caplog):
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, at(state, step))
+    truncate(tmp_path / "checkpoints" / "2")
+    with Checkpoints(tmp_path) as checkpoints:
+        step, restored = checkpoints.restore(shapes, DEVICE)
+        assert step == 1 and int(restored.step) == 1
+        assert "step 2 cannot be read" in caplog.text
+        checkpoints.save(2, at(state, 2))  # its place is free again
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(shapes, DEVICE)[0] == 2
+    assert (tmp_path / "unreadable_checkpoints" / "2").is_dir()
+
+
+def test_without_any_readable_checkpoint_one_sentence_says_so(tmp_path, state, shapes):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, at(state, 1))
+    truncate(tmp_path / "checkpoints" / "1")
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="step 1"):
+        checkpoints.restore(shapes, DEVICE)
+    assert (tmp_path / "checkpoints" / "1").is_dir()  # nothing is thrown away
+
+
+def test_asking_for_a_step_that_is_not_there_names_those_that_are(tmp_path, state, shapes):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, at(state, 1))
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match=r"only \[1\]"):
+        checkpoints.restore(shapes, DEVICE, step=5)
+
+
+def test_networks_of_another_shape_do_not_restore(tmp_path, state):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, at(state, 1))
+    other = from_config.state_shapes(load_config("mixture"))
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="can be read"):
+        checkpoints.restore(other, DEVICE)

@@ -1,0 +1,123 @@
+import jax
+import numpy as np
+import pytest
+from conftest import load_config
+
+from ali_jax import data, from_config, inference, train
+from ali_jax.errors import UserError
+from ali_jax.train_step import init_state
+
+
+@pytest.fixture(scope="module")
+def images():
+    return data.load("digits", "test").x[:5]
+
+
+@pytest.fixture
+def model(tiny_config, images):
+    tiny_config.model.init_std = 0.3
+    networks, optimizers = (
+        from_config.networks(tiny_config),
+        from_config.optimizers(tiny_config),
+    )
+    state = init_state(jax.random.key(0), networks, optimizers, {"x": images})
+    return inference.Model(networks, state.params, state.batch_stats)
+
+
+def test_load_gives_the_model_that_was_trained(tmp_path, tiny_config, images):
+    state = train.train_and_evaluate(tiny_config, tmp_path)
+    trained = inference.Model(
+        from_config.networks(tiny_config), state.params, state.batch_stats
+    )
+    loaded = inference.load(tmp_path)
+    np.testing.assert_array_equal(
+        inference.encode(loaded, images), inference.encode(trained, images)
+    )
+    earlier = inference.load(tmp_path, step=4)
+    assert not np.array_equal(inference.encode(earlier, images), inference.encode(loaded, images))
+
+
+def test_load_says_what_is_wrong_with_a_workdir(tmp_path, tiny_config):
+    with pytest.raises(UserError, match=r"no config\.json"):
+        inference.load(tmp_path)
+    train.claim_workdir(tmp_path, tiny_config)
+    with pytest.raises(UserError, match="no checkpoint"):
+        inference.load(tmp_path)
+
+
+def test_shapes_and_ranges(model, images):
+    samples = inference.sample(model, jax.random.key(0), 7)
+    assert samples.shape == (7, 8, 8, 1) and 0 <= samples.min() <= samples.max() <= 1
+    assert inference.encode(model, images).shape == (5, 3)
+    assert inference.reconstruct(model, images).shape == (5, 8, 8, 1)
+    assert inference.interpolate(model, images, images[::-1], steps=4).shape == (5, 5, 8, 8, 1)
+
+
+def test_uint8_and_unit_floats_are_the_same_images(model, images):
+    np.testing.assert_allclose(
+        inference.encode(model, images), inference.encode(model, images / np.float32(255)), rtol=1e-5
+    )
+
+
+def test_without_a_key_the_code_is_the_mean_and_with_one_a_draw(model, images):
+    mean = inference.encode(model, images)
+    np.testing.assert_array_equal(mean, inference.features(model, images)["mu"])
+    draws = [inference.encode(model, images, key=jax.random.key(i)) for i in range(500)]
+    assert not np.array_equal(draws[0], draws[1])
+    deviation = np.std(draws, axis=0)
+    assert (abs(np.mean(draws, axis=0) - mean) < 5 * deviation / np.sqrt(500)).all()
+
+
+def test_interpolations_begin_and_end_with_the_reconstructions(model, images):
+    along = inference.interpolate(model, images, images[::-1], steps=3)
+    np.testing.assert_allclose(along[:, 0], inference.reconstruct(model, images), atol=1e-6)
+    np.testing.assert_allclose(along[:, -1], inference.reconstruct(model, images[::-1]), atol=1e-6)
+
+
+def test_features_are_every_layer_before_its_nonlinearity(model, images):
+    features = inference.features(model, images)
+    assert {name: value.shape for name, value in features.items()} == {
+        "layer_1": (5, 12),
+        "layer_2": (5, 6),
+        "mu": (5, 3),
+    }
+    assert (features["layer_1"] < 0).any()
+    np.testing.assert_array_equal(features["layer_2"][:, :3], features["mu"])
+
+
+def test_chunks_change_nothing(model, images, monkeypatch):
+    whole = inference.encode(model, images)
+    monkeypatch.setattr(inference, "CHUNK", 2)
+    np.testing.assert_allclose(inference.encode(model, images), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_a_conditional_model_listens_to_its_attributes():
+    config = load_config("celeba_conditional")
+    config.model.x_shape, config.model.latent_dim = (1, 1, 3), 4
+    embed = config.model.generator[0]
+    config.model.encoder = (embed, ("dense", 1, 1, 8, False, 0.0, "linear", "tied"))
+    config.model.generator = (embed, ("dense", 1, 1, 3, False, 0.0, "sigmoid", "tied"))
+    config.model.discriminator_x = config.model.discriminator_z = ()
+    config.model.discriminator_joint = (embed, ("dense", 1, 1, 1, False, 0.0, "linear", "tied"))
+    config.model.init_std = 0.5
+    networks, optimizers = from_config.networks(config), from_config.optimizers(config)
+    x, y = np.zeros((2, 1, 1, 3), np.uint8), np.eye(2, 40, dtype=np.uint8)
+    state = init_state(jax.random.key(0), networks, optimizers, {"x": x, "attributes": y})
+    model = inference.Model(networks, state.params, state.batch_stats)
+    codes = inference.encode(model, x, y)
+    assert not np.allclose(codes[0], codes[1])  # the same image, other attributes
+    pictures = inference.decode(model, codes[[0, 0]], y)
+    assert not np.allclose(pictures[0], pictures[1])
+    between = inference.interpolate(model, x, x, steps=2, attributes=y)
+    np.testing.assert_allclose(between[:, 0], inference.reconstruct(model, x, y), atol=1e-6)
+
+
+def test_a_plain_gan_cannot_encode():
+    networks = from_config.networks(load_config("mixture", "gan"))
+    with pytest.raises(UserError, match="no encoder"):
+        inference.encode(inference.Model(networks, None, None), np.zeros((1, 2)))
+
+
+def test_no_examples_is_said(model):
+    with pytest.raises(UserError, match="no examples"):
+        inference.encode(model, np.zeros((0, 8, 8, 1), np.uint8))

@@ -1,0 +1,97 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ali_jax.models.layers import NONLINEARITIES, BatchNorm, Layer, Row, append_channels
+
+
+def batch_norm(h, variables=None, train=True):
+    norm = BatchNorm()
+    variables = variables or norm.init(jax.random.key(0), h, False)
+    return norm.apply(variables, h, train, mutable=["batch_stats"])
+
+
+def test_batch_norm_normalises_with_epsilon_inside_the_root():
+    h = jnp.array([[0.0, 1.0], [2.0, 1.0], [4.0, 1.0], [6.0, 1.0]])
+    out, _ = batch_norm(h)
+    # mean 3, biased variance 5; the second channel does not vary
+    np.testing.assert_allclose(out[:, 0], (h[:, 0] - 3) / np.sqrt(5 + 1e-4), rtol=1e-5)
+    np.testing.assert_allclose(out[:, 1], 0, atol=1e-5)
+
+
+def test_running_statistics_average_the_standard_deviation_not_the_variance():
+    h = jnp.array([[0.0], [2.0], [4.0], [6.0]])
+    _, once = batch_norm(h)
+    np.testing.assert_allclose(once["batch_stats"]["mean"], [0.05 * 3], rtol=1e-6)
+    std = 0.95 * 1 + 0.05 * np.sqrt(5 + 1e-4)
+    np.testing.assert_allclose(once["batch_stats"]["std"], [std], rtol=1e-6)
+
+
+def test_running_statistics_are_used_without_adding_epsilon():
+    variables = {
+        "params": {"scale": jnp.array([3.0]), "shift": jnp.array([1.0])},
+        "batch_stats": {"mean": jnp.array([2.0]), "std": jnp.array([1e-3])},
+    }
+    out, after = batch_norm(jnp.array([[2.001]]), variables, train=False)
+    np.testing.assert_allclose(out, [[3 * 1 + 1]], rtol=1e-3)
+    np.testing.assert_array_equal(after["batch_stats"]["mean"], [2.0])
+
+
+def test_statistics_are_float32_in_bfloat16():
+    """256 values near 300 differ by less than bfloat16 resolves in their sum."""
+    h = jnp.asarray(300 + 2 * (jnp.arange(4096) % 2), jnp.bfloat16)[:, None]
+    out, after = batch_norm(h)
+    assert out.dtype == jnp.bfloat16
+    assert after["batch_stats"]["mean"].dtype == jnp.float32
+    np.testing.assert_allclose(after["batch_stats"]["mean"], [0.05 * 301], rtol=1e-4)
+
+
+def layer(row, h, train=False, std=0.5):
+    module = Layer(Row(*row), std, 0.1, jnp.float32)
+    variables = module.init(jax.random.key(0), h, None, None, False)
+    outputs = module.apply(variables, h, None, None, train, rngs={"dropout": jax.random.key(1)})
+    return outputs, variables.get("params", {})
+
+
+def test_dropout_falls_on_the_input_of_the_layer():
+    """An identity row with dropout 0.5 returns its input doubled, or zero."""
+    h = jnp.ones((100, 10))
+    out, _ = layer(("identity", 1, 1, 10, False, 0.5, "linear"), h, train=True)
+    assert set(np.unique(out)) == {0.0, 2.0}
+    out, _ = layer(("identity", 1, 1, 10, False, 0.5, "linear"), h, train=False)
+    np.testing.assert_array_equal(out, h)
+
+
+@pytest.mark.parametrize(("bias", "shape"), [("tied", (4,)), ("untied", (3, 3, 4))])
+def test_biases(bias, shape):
+    h = jnp.ones((2, 5, 5, 3))
+    _, params = layer(("convolution", 3, 1, 4, False, 0.0, "linear", bias), h)
+    assert params["bias"].shape == shape
+
+
+def test_a_dense_row_is_a_matrix_product_of_the_flattened_input():
+    h = jax.random.normal(jax.random.key(0), (2, 3, 3, 2))
+    out, params = layer(("dense", 1, 1, 5, False, 0.0, "linear", "none"), h)
+    np.testing.assert_allclose(out, h.reshape(2, 18) @ params["kernel"], rtol=1e-6)
+    assert set(params) == {"kernel"}
+
+
+def test_kernels_are_normal_with_the_given_deviation_whatever_the_fan_in():
+    for features in (200, 2000):
+        row = ("dense", 1, 1, features, False, 0.0, "linear", "none")
+        _, params = layer(row, jnp.ones((1, 300)), std=0.02)
+        np.testing.assert_allclose(jnp.std(params["kernel"]), 0.02, rtol=0.02)
+
+
+def test_nonlinearities():
+    h = jnp.array([[-2.0, 1.0, 3.0, -1.0]])
+    np.testing.assert_allclose(NONLINEARITIES["leaky_relu"](h, 0.1), [[-0.2, 1, 3, -0.1]])
+    # Groups are of adjacent channels.
+    np.testing.assert_allclose(NONLINEARITIES["maxout2"](h, 0.1), [[1, 3]])
+
+
+def test_append_channels_repeats_them_at_every_position():
+    out = append_channels(jnp.zeros((2, 3, 3, 1)), jnp.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert out.shape == (2, 3, 3, 3)
+    np.testing.assert_array_equal(out[1, 2, 0], [0, 3, 4])
