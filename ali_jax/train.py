@@ -155,11 +155,15 @@ def compiled_steps(config: ConfigDict, mesh):
         optimizers=from_config.optimizers(config),
         sharding=sharding.split_batch(mesh),
     )
-    return jax.jit(
-        functools.partial(jax.lax.scan, step),
-        out_shardings=sharding.replicated(mesh),
-        donate_argnums=0,
-    )
+
+    def run(state, batches):
+        if len(batches["x"]) > 1:
+            return jax.lax.scan(step, state, batches)
+        # Not a scan of one: inside a loop, XLA runs convolutions on a single core of the CPU.
+        state, metrics = step(state, jax.tree.map(lambda a: a[0], batches))
+        return state, jax.tree.map(lambda m: m[None], metrics)
+
+    return jax.jit(run, out_shardings=sharding.replicated(mesh), donate_argnums=0)
 
 
 def crossed(step: int, count: int, every: int) -> bool:
