@@ -81,9 +81,7 @@ def read(workdir: Path) -> ConfigDict:
             "a run of ali_jax.main."
         ) from None
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); restore it or use another workdir."
-        ) from None
+        raise UserError(f"{path} cannot be read ({error}); restore it or use another workdir.") from None
 
 
 def check_same_run(config: ConfigDict, workdir: Path) -> None:

@@ -145,17 +145,13 @@ def tfds_root(data_dir: str | None) -> Path:
     """The folder of all data sets; `data_dir` None means what it means to TFDS."""
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     if "://" in data_dir:
-        raise UserError(
-            f"data_dir {data_dir} is not a local folder: copy it to one, to memory-map it"
-        )
+        raise UserError(f"data_dir {data_dir} is not a local folder: copy it to one, to memory-map it")
     return Path(data_dir).expanduser().absolute()
 
 
 def version_folder(root: Path, name: str) -> Path | None:
     """The newest version of a data set on disk (<root>/<name>/3.1.0), or None."""
-    versions = [
-        path for path in (root / name).glob("*.*.*") if re.fullmatch(r"\d+\.\d+\.\d+", path.name)
-    ]
+    versions = [path for path in (root / name).glob("*.*.*") if re.fullmatch(r"\d+\.\d+\.\d+", path.name)]
     return max(versions, key=lambda path: tuple(map(int, path.name.split("."))), default=None)
 
 
@@ -202,9 +198,7 @@ def _read_array(folder: Path, field: str, described: dict | None) -> np.ndarray 
 
 
 def _damaged(path: Path, fault: str) -> UserError:
-    return UserError(
-        f"{path} is {fault}: delete the folder {path.parent} and run again to decode it anew"
-    )
+    return UserError(f"{path} is {fault}: delete the folder {path.parent} and run again to decode it anew")
 
 
 SETS: dict[str, Callable[[str, str, str | None], Split]] = {

@@ -36,7 +36,5 @@ def batch_shapes(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
 
 def state_shapes(config: ConfigDict) -> TrainState:
     """Shapes and dtypes of the training state, without computing it."""
-    init = functools.partial(
-        init_state, networks=networks(config), optimizers=optimizers(config)
-    )
+    init = functools.partial(init_state, networks=networks(config), optimizers=optimizers(config))
     return jax.eval_shape(init, jax.random.key(0), batch=batch_shapes(config))

@@ -55,9 +55,7 @@ def load(workdir: str | Path, step: int | None = None) -> Model:
     return Model(from_config.networks(config), state.params, state.batch_stats)
 
 
-def sample(
-    model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None
-) -> np.ndarray:
+def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
     """G(z) of `count` draws z from the prior: (count, H, W, C)."""
     z = jax.random.normal(key, (count, model.networks.generator.latent_dim))
     return decode(model, z, attributes)
@@ -119,9 +117,7 @@ def interpolate(
     return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
 
 
-def features(
-    model: Model, x: np.ndarray, attributes: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
+def features(model: Model, x: np.ndarray, attributes: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Every layer of E before its nonlinearity, by name ("layer_1" ...), and "mu"; each (N, ...)."""
     run = functools.partial(_features, _encoder(model), model.variables("encoder"))
     return _in_chunks(run, x, attributes)
@@ -146,9 +142,7 @@ def _encode(module, variables, x, noise, attributes):
 @functools.partial(jax.jit, static_argnums=0)
 def _features(module, variables, x, attributes):
     noise = jnp.zeros((len(x), module.noise_dim))
-    encoding, sown = module.apply(
-        variables, unit_interval(x), noise, attributes, mutable=["intermediates"]
-    )
+    encoding, sown = module.apply(variables, unit_interval(x), noise, attributes, mutable=["intermediates"])
     layers = {name: layer["output"][0] for name, layer in sown["intermediates"]["stack"].items()}
     return layers | {"mu": encoding.z}
 

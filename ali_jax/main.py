@@ -16,7 +16,9 @@ ROOT = Path(__file__).parent
 # Beside the package in a checkout, inside it where it was installed.
 CONFIGS = next((p for p in (ROOT.parent / "configs", ROOT / "configs") if p.is_dir()), ROOT)
 
-config_flags.DEFINE_config_file("config", str(CONFIGS / "digits.py"), "What to train.", lock_config=True)
+DEFAULT = CONFIGS / "digits.py"
+
+config_flags.DEFINE_config_file("config", None, f"What to train; default: {DEFAULT}.", lock_config=True)
 flags.DEFINE_string("workdir", None, "Where to keep the run; default: runs/<name of the config>.")
 
 
@@ -27,13 +29,37 @@ def main(argv):
     train.train_and_evaluate(flags.FLAGS.config, flags.FLAGS.workdir or Path("runs", name))
 
 
+def parse_flags(argv):
+    """absl's parser; a UserError where it or ml_collections would show a traceback."""
+    if not any(arg.split("=")[0].lstrip("-") == "config" for arg in argv[1:]):
+        # Not the flag's own default: overrides of another config would be tried on that as well.
+        argv = [argv[0], f"--config={DEFAULT}", *argv[1:]]
+    try:
+        remaining = flags.FLAGS(argv)
+        getattr(flags.FLAGS.config, "seed", None)  # raises what loading the config met
+        return remaining
+    except OSError as error:
+        raise UserError(
+            f"The config cannot be loaded ({last_line(error)}); pass --config=PATH of one in {CONFIGS}."
+        ) from None
+    except (AttributeError, flags.Error) as error:
+        # A UserError of get_config comes wrapped, its traceback in the message.
+        raise UserError(last_line(error).removeprefix("ali_jax.errors.UserError: ")) from None
+
+
+def last_line(error: Exception) -> str:
+    """The last line of an error's message, where ml_collections may have put a quoted message."""
+    line = str(error).strip().replace("\\n", "\n").splitlines()[-1].strip()
+    return line[:-1] if line.endswith("?'") else line
+
+
 def run():
     """Entry point: a UserError ends in its one sentence and exit status 1."""
     log_to_stderr()
     # A second run of the same program starts in seconds.
     jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
     try:
-        app.run(main)
+        app.run(main, flags_parser=parse_flags)
     except UserError as error:
         sys.exit(f"Error: {error}")
 

@@ -4,6 +4,7 @@ import collections
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,9 +86,7 @@ class MetricWriter:
         self._forget_after(first_step)
         self._tensorboard = None
         # Without a terminal: no bar, but a line at each `write`.
-        self._bar = tqdm(
-            total=num_steps, initial=first_step, unit="step", disable=None, dynamic_ncols=True
-        )
+        self._bar = tqdm(total=num_steps, initial=first_step, unit="step", disable=None, dynamic_ncols=True)
         self._redirect = logging_redirect_tqdm([logging.getLogger("ali_jax")])
         self._last = (first_step, time.perf_counter())
 
@@ -123,8 +122,7 @@ class MetricWriter:
         self._open_tensorboard().write_scalars(step, scalars)
         if self._bar.disable:
             logger.info(
-                "step %d of %d: L_D %.4f, L_GE %.4f, D(real) %.3f, D(generated) %.3f, %.0f images/s, "
-                "%s left",
+                "step %d of %d: L_D %.4f, L_GE %.4f, D(real) %.3f, D(generated) %.3f, %.0f images/s, %s left",
                 *(step, self._num_steps),
                 *(scalars["loss_discriminator"], scalars["loss_generator_encoder"]),
                 *(scalars["D_real"], scalars["D_generated"], scalars["images_per_second"]),
@@ -141,6 +139,7 @@ class MetricWriter:
     def _open_tensorboard(self):
         # Late: clu's writer imports TensorFlow, for seconds, and where that is missing training goes on.
         if self._tensorboard is None:
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no chatter about missing accelerators
             try:
                 from clu import metric_writers
 

@@ -214,9 +214,7 @@ def _create_arrays(folder: Path, builder: Any, name: str, split: str) -> dict[st
     }
 
 
-def _fill(
-    arrays: dict[str, np.ndarray], tfds: ModuleType, builder: Any, name: str, split: str
-) -> None:
+def _fill(arrays: dict[str, np.ndarray], tfds: ModuleType, builder: Any, name: str, split: str) -> None:
     """Decodes every example of the split to its place in `arrays`."""
     from tqdm import tqdm
 
@@ -245,9 +243,7 @@ def _places(tfds: ModuleType, builder: Any, split: str, size: int) -> np.ndarray
     return places
 
 
-def _blocks(
-    tfds: ModuleType, builder: Any, name: str, split: str
-) -> Iterator[dict[str, np.ndarray]]:
+def _blocks(tfds: ModuleType, builder: Any, name: str, split: str) -> Iterator[dict[str, np.ndarray]]:
     """Decoded examples in the order of the TFDS files: "x" (B, H, W, C), "label", "attributes"."""
     import tensorflow as tf
 

@@ -42,8 +42,6 @@ def put_batches(batches: list[Mapping[str, np.ndarray]], mesh: Mesh) -> dict[str
     """This process's rows of consecutive batches, to the devices: (steps, batch_size, ...) arrays."""
     sharding = NamedSharding(mesh, PartitionSpec(None, "data"))
     return {
-        key: jax.make_array_from_process_local_data(
-            sharding, np.stack([batch[key] for batch in batches])
-        )
+        key: jax.make_array_from_process_local_data(sharding, np.stack([batch[key] for batch in batches]))
         for key in batches[0]
     }

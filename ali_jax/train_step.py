@@ -12,7 +12,7 @@ generator's pairs (G(z), z).
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,9 +44,7 @@ class Play(NamedTuple):
     metrics: Metrics
 
 
-def init_state(
-    key: jax.Array, networks: Networks, optimizers: Networks, batch: Batch
-) -> TrainState:
+def init_state(key: jax.Array, networks: Networks, optimizers: Networks, batch: Batch) -> TrainState:
     """A fresh state.
 
     Args:
@@ -151,9 +149,7 @@ def play(
             "batch_stats": getattr(state.batch_stats, role),
         }
         module = getattr(networks, role)
-        outputs, mutated = module.apply(
-            variables, *inputs, train=True, mutable=["batch_stats"], rngs=rngs
-        )
+        outputs, mutated = module.apply(variables, *inputs, train=True, mutable=["batch_stats"], rngs=rngs)
         return outputs, mutated.get("batch_stats", {})
 
     def normal(key: jax.Array, width: int) -> jax.Array:
@@ -196,9 +192,7 @@ def summarize_encoding(encoding) -> Metrics:
     if encoding.mu is None:
         return summarize("z_hat", encoding.z)
     statistics = summarize("mu", encoding.mu)
-    return (
-        statistics if encoding.sigma is None else statistics | summarize("sigma", encoding.sigma)
-    )
+    return statistics if encoding.sigma is None else statistics | summarize("sigma", encoding.sigma)
 
 
 def summarize(name: str, value: jax.Array) -> Metrics:

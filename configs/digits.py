@@ -1,6 +1,6 @@
 """ALI on scikit-learn's 8x8 scans of digits: the whole program in minutes, with no download.
 
-    python -m ali_jax.main --workdir=runs/digits
+python -m ali_jax.main --workdir=runs/digits
 """
 
 from ali_jax import config as config_lib

@@ -26,13 +26,9 @@ def model(tiny_config, images):
 
 def test_load_gives_the_model_that_was_trained(tmp_path, tiny_config, images):
     state = train.train_and_evaluate(tiny_config, tmp_path)
-    trained = inference.Model(
-        from_config.networks(tiny_config), state.params, state.batch_stats
-    )
+    trained = inference.Model(from_config.networks(tiny_config), state.params, state.batch_stats)
     loaded = inference.load(tmp_path)
-    np.testing.assert_array_equal(
-        inference.encode(loaded, images), inference.encode(trained, images)
-    )
+    np.testing.assert_array_equal(inference.encode(loaded, images), inference.encode(trained, images))
     earlier = inference.load(tmp_path, step=4)
     assert not np.array_equal(inference.encode(earlier, images), inference.encode(loaded, images))
 

@@ -42,9 +42,7 @@ def test_at_zero_logits_both_are_2_log_2_with_opposite_gradients():
 @pytest.mark.parametrize("size", [1e3, -1e3])
 def test_losses_stay_finite_where_the_discriminator_is_sure(size):
     logits = jnp.full((4, 1), size)
-    (loss_d, loss_ge, metrics), vjp = jax.vjp(
-        lambda q: losses.joint_adversarial(q, -q, {}), logits
-    )
+    (loss_d, loss_ge, metrics), vjp = jax.vjp(lambda q: losses.joint_adversarial(q, -q, {}), logits)
     assert np.isfinite([loss_d, loss_ge, *metrics.values()]).all()
     zeros = {name: jnp.zeros(()) for name in metrics}
     assert np.isfinite(vjp((jnp.ones(()), jnp.ones(()), zeros))[0]).all()

@@ -25,9 +25,7 @@ def command(*flags):
 
 
 def run(*flags):
-    return subprocess.run(
-        command(*flags), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-    )
+    return subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 def last_state(workdir):

@@ -37,9 +37,7 @@ def test_a_run_leaves_what_it_promises(tmp_path, tiny_config):
     steps = ("0000006", "0000012")
     assert figures == [f"{n}_{s}.png" for n in ("reconstructions", "samples") for s in steps]
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["12", "4", "8"]
-    assert json.loads((tmp_path / "config.json").read_text()) == json.loads(
-        config.to_json(tiny_config)
-    )
+    assert json.loads((tmp_path / "config.json").read_text()) == json.loads(config.to_json(tiny_config))
     assert list(tmp_path.glob("events.out.tfevents*"))
 
 

@@ -18,9 +18,7 @@ def leaves_equal(a, b, **tolerance):
 
 
 def same(a, b) -> bool:
-    return all(
-        np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    )
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
 @pytest.fixture
@@ -48,12 +46,8 @@ def test_gradients_equal_two_separate_grads(game):
         outcome = play(networks, params, state, batch)
         return player(outcome.logits_q[:, 0], outcome.logits_p[:, 0])
 
-    loss_d, of_d = jax.value_and_grad(functools.partial(loss, losses.discriminator_loss))(
-        state.params
-    )
-    loss_ge, of_ge = jax.value_and_grad(functools.partial(loss, losses.generator_encoder_loss))(
-        state.params
-    )
+    loss_d, of_d = jax.value_and_grad(functools.partial(loss, losses.discriminator_loss))(state.params)
+    loss_ge, of_ge = jax.value_and_grad(functools.partial(loss, losses.generator_encoder_loss))(state.params)
     expected = Networks(of_ge.generator, of_ge.encoder, of_d.discriminator)
     stepped = jax.tree.map(jnp.subtract, state.params, after.params)
     leaves_equal(stepped, expected, rtol=1e-4, atol=1e-6)
@@ -174,9 +168,7 @@ def test_generator_starts_at_the_mean_image(tiny_config):
     networks = from_config.networks(tiny_config)
     x = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
     x[:, 0, 0] = 0  # a pixel whose log-odds are not finite unless clipped
-    state = init_state(
-        jax.random.key(0), networks, from_config.optimizers(tiny_config), {"x": x}
-    )
+    state = init_state(jax.random.key(0), networks, from_config.optimizers(tiny_config), {"x": x})
     variables = {
         "params": state.params.generator,
         "batch_stats": state.batch_stats.generator,

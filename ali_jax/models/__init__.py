@@ -20,9 +20,10 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     """The three modules of a config's `model`.
 
     Args:
-      model: `x_shape` (of one example); `latent_dim`; `leak` (slope of leaky ReLUs); `init_std` (of every kernel); `posterior`, one of
-        POSTERIORS; and rows (see `Row`) of `encoder` (None: a plain GAN), `generator`, `discriminator_x`,
-        `discriminator_z` (None: D does not look at z) and `discriminator_joint`.
+      model: `x_shape` (of one example); `latent_dim`; `leak` (slope of leaky ReLUs); `init_std` (of every
+        kernel); `posterior`, one of POSTERIORS; and rows (see `Row`) of `encoder` (None: a plain GAN),
+        `generator`, `discriminator_x`, `discriminator_z` (None: D does not look at z) and
+        `discriminator_joint`.
       dtype: of the computation; parameters, statistics and logits are float32 whatever it is.
       init_std: instead of the model's; may be traced.
 
@@ -73,9 +74,7 @@ def _row(field: str, number: int, values: Sequence[Any]) -> Row:
             f"{where} is {values!r}; a row is ({', '.join(Row._fields)}), the bias optional."
         ) from None
     if row.operation not in OPERATIONS:
-        raise UserError(
-            f"{where}: the operation {row.operation!r} is none of {', '.join(OPERATIONS)}."
-        )
+        raise UserError(f"{where}: the operation {row.operation!r} is none of {', '.join(OPERATIONS)}.")
     if row.nonlinearity not in NONLINEARITIES:
         raise UserError(
             f"{where}: the nonlinearity {row.nonlinearity!r} is none of {', '.join(NONLINEARITIES)}."

@@ -71,9 +71,7 @@ def _kernel_gradient(x, dy, stride):
     """Gradient (K, K, I, O) of the kernel of `conv` at input x for the output's cotangent dy."""
     layout = ("CHWN", "IHWO", "HWNC")
     strides = (stride, stride)
-    return lax.conv_general_dilated(
-        x, dy, (1, 1), "VALID", rhs_dilation=strides, dimension_numbers=layout
-    )
+    return lax.conv_general_dilated(x, dy, (1, 1), "VALID", rhs_dilation=strides, dimension_numbers=layout)
 
 
 def _conv_backward(stride, residuals, dy):

@@ -157,9 +157,7 @@ class Layer(nn.Module):
         if self.row.operation == "embed_frozen":
             # The same for every network and run, as in the official code, which shares one embedding and
             # gives it to neither optimizer.
-            return condition @ normal_kernel(jax.random.key(0), shape, std=self.init_std).astype(
-                self.dtype
-            )
+            return condition @ normal_kernel(jax.random.key(0), shape, std=self.init_std).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, shape[-1:])
         embedded = condition @ self._kernel(*shape)
         return embedded + per_channel(bias, embedded)
