@@ -53,13 +53,13 @@ def last_line(error: Exception) -> str:
     return line[:-1] if line.endswith("?'") else line
 
 
-def run():
-    """Entry point: a UserError ends in its one sentence and exit status 1."""
+def run(program):
+    """Runs program(argv) with flags parsed; a UserError ends in its one sentence and exit status 1."""
     log_to_stderr()
     # A second run of the same program starts in seconds.
     jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
     try:
-        app.run(main, flags_parser=parse_flags)
+        app.run(program, flags_parser=parse_flags)
     except UserError as error:
         sys.exit(f"Error: {error}")
 
@@ -76,4 +76,4 @@ def log_to_stderr():
 
 
 if __name__ == "__main__":
-    run()
+    run(main)

@@ -1,8 +1,7 @@
 """Decodes a split of a TFDS data set, once, into array files that can be memory-mapped.
 
 It alone imports TensorFlow, TFDS and Pillow, inside functions only. The files are x.npy, label.npy,
-attributes.npy (those that the data set has) and meta.json, in
-<version folder of TFDS>/ali_jax/v<FORMAT>/<split>; `data.read` reads them.
+attributes.npy (those that the data set has) and meta.json, in the folder `data.decoded_folder`.
 """
 
 import contextlib
@@ -14,7 +13,6 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,31 +24,27 @@ _BLOCK = 256  # examples moved at a time: 3 MB of 64x64 images
 
 
 def decode(root: Path, name: str, split: str) -> Path:
-    """Decodes a split of a TFDS data set, downloading it first where need be; returns its folder.
+    """Decodes a split, downloading the TFDS data set first where need be; returns its folder.
 
     It is written elsewhere and renamed as the very last step, so it is whole or absent. Of several
-    processes one decodes and the others wait for it.
-
-    Args:
-        root: the folder of all TFDS data sets.
-        name: a key of `data.IMAGE_SHAPES`.
-        split: a split without a slice.
+    processes one decodes and the others wait for it. `root` holds all TFDS data sets; `name` is a key
+    of `data.IMAGE_SHAPES`; `split` has no slice.
 
     Raises:
         UserError: the data cannot be had, are damaged, or cannot be written.
     """
-    tfds = _import_tfds(root, name)
+    _require_tensorflow(root, name)
     try:
-        builder = _builder(tfds, root, name)
+        builder = _builder(root, name)
         data.check_split(name, split, sorted(builder.info.splits))
         folder = data.decoded_folder(root, name, split)
         with _locked(folder):
             if not folder.exists():
-                _decode_into(folder, tfds, builder, name, split)
+                _decode_into(folder, builder, name, split)
     except OSError as error:
         raise UserError(
-            f"cannot write below {root / name} ({error.strerror or error}): make room or give write "
-            "access there, or set --config.data_dir to a folder of your own"
+            f"cannot write below {root / name} ({error.strerror or error}): make room or allow "
+            "writing there, or set --config.data_dir to a folder of your own"
         ) from error
     return folder
 
@@ -58,27 +52,28 @@ def decode(root: Path, name: str, split: str) -> Path:
 # --- The TFDS data -------------------------------------------------------------------------------
 
 
-def _import_tfds(root: Path, name: str) -> ModuleType:
+def _require_tensorflow(root: Path, name: str) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import tensorflow as tf
-        import tensorflow_datasets as tfds
+        import tensorflow_datasets  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"no decoded copy of the split of {name} is below {root / name}, and making it needs "
-            f"`pip install tensorflow tensorflow-datasets` ({error})"
+            f"{name} is not yet decoded below {root / name}, and decoding it needs `pip install "
+            f"tensorflow tensorflow-datasets` ({error})"
         ) from error
     # JAX needs their memory, which TensorFlow would take whole.
     for kind in ("GPU", "TPU"):
         with contextlib.suppress(RuntimeError):  # already in use by the caller's own TensorFlow
             tf.config.set_visible_devices([], kind)
-    return tfds
 
 
-def _builder(tfds: ModuleType, root: Path, name: str) -> Any:
+def _builder(root: Path, name: str) -> Any:
     """The TFDS builder of the newest version on disk, downloaded if there is none."""
+    import tensorflow_datasets as tfds
+
     if not _is_prepared(root, name):
-        _download(tfds, root, name)
+        _download(root, name)
     folder = data.version_folder(root, name)
     try:
         return tfds.builder_from_directory(folder)
@@ -91,7 +86,9 @@ def _is_prepared(root: Path, name: str) -> bool:
     return folder is not None and (folder / "dataset_info.json").exists()
 
 
-def _download(tfds: ModuleType, root: Path, name: str) -> None:
+def _download(root: Path, name: str) -> None:
+    import tensorflow_datasets as tfds
+
     root.mkdir(parents=True, exist_ok=True)
     if not os.access(root, os.W_OK):
         raise PermissionError("no write access")
@@ -121,22 +118,20 @@ def _missing(root: Path, name: str, reason: Exception | str) -> UserError:
             f"https://image-net.org/download-images into {root}/downloads/manual and run again"
         )
     else:
+        command = f"import tensorflow_datasets as tfds; tfds.builder('{name}').download_and_prepare()"
         remedy = (
-            'run `python -c "import tensorflow_datasets as tfds; '
-            f"tfds.builder('{name}').download_and_prepare()\"` on a machine with network and copy "
-            f"its ~/tensorflow_datasets/{name} to {root / name}"
+            f'run `python -c "{command}"` on a machine with network and copy its '
+            f"~/tensorflow_datasets/{name} to {root / name}"
         )
     return UserError(
-        f"the data set {name} is not in {root} and could not be prepared there "
-        f"({_first_line(reason)}): {remedy}, or set --config.data_dir to the folder that has it"
+        f"the data set {name} is not in {root} and could not be prepared there ({_first_line(reason)}): "
+        f"{remedy}, or set --config.data_dir to the folder that has it"
     )
 
 
 def _damaged(folder: Path, reason: Exception | str) -> UserError:
-    return UserError(
-        f"the TFDS data in {folder} are damaged ({_first_line(reason)}): delete that folder and run "
-        "again, or copy it again from where it came"
-    )
+    fault = f"the TFDS data in {folder} are damaged ({_first_line(reason)})"
+    return UserError(f"{fault}: delete that folder and run again, or copy it again from where it came")
 
 
 def _first_line(reason: Exception | str) -> str:
@@ -152,8 +147,7 @@ def _first_line(reason: Exception | str) -> str:
 def _locked(folder: Path) -> Iterator[None]:
     """Holds the lock on writing `folder`; without one where the file system knows no locks.
 
-    The lock dies with its process. A temporary folder found by its next holder is therefore of a
-    dead run, and is removed.
+    The lock dies with its process, so a temporary folder found by its next holder is of a dead run.
     """
     import fcntl
 
@@ -172,14 +166,14 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _decode_into(folder: Path, tfds: ModuleType, builder: Any, name: str, split: str) -> None:
+def _decode_into(folder: Path, builder: Any, name: str, split: str) -> None:
     import tensorflow as tf
 
     temporary = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
     temporary.mkdir()
     try:
         arrays = _create_arrays(temporary, builder, name, split)
-        _fill(arrays, tfds, builder, name, split)
+        _fill(arrays, builder, name, split)
         _write_meta(temporary, arrays, builder, split)
         _publish(temporary, folder)
     except tf.errors.OpError as error:
@@ -214,14 +208,14 @@ def _create_arrays(folder: Path, builder: Any, name: str, split: str) -> dict[st
     }
 
 
-def _fill(arrays: dict[str, np.ndarray], tfds: ModuleType, builder: Any, name: str, split: str) -> None:
+def _fill(arrays: dict[str, np.ndarray], builder: Any, name: str, split: str) -> None:
     """Decodes every example of the split to its place in `arrays`."""
     from tqdm import tqdm
 
     size, done = len(arrays["x"]), 0
-    places = _places(tfds, builder, split, size)
+    places = _places(builder, split, size)
     with tqdm(total=size, desc=f"Decoding {name} {split}", unit=" images", disable=None) as bar:
-        for block in _blocks(tfds, builder, name, split):
+        for block in _blocks(builder, name, split):
             rows = places[done : done + len(block["x"])]
             for field, array in arrays.items():
                 array[rows] = block[field]
@@ -231,29 +225,26 @@ def _fill(arrays: dict[str, np.ndarray], tfds: ModuleType, builder: Any, name: s
         raise _damaged(builder.data_path, f"{split} has {done:,} of its {size:,} examples")
 
 
-def _places(tfds: ModuleType, builder: Any, split: str, size: int) -> np.ndarray:
+def _places(builder: Any, split: str, size: int) -> np.ndarray:
     """The row of each example of the TFDS files: its rank by `id`, or its place in the files."""
     if "id" not in builder.info.features:
         return np.arange(size)
-    dataset = _dataset(tfds, builder, split, decoders={"image": tfds.decode.SkipDecoding()})
-    blocks = dataset.map(lambda example: example["id"]).batch(_BLOCK).as_numpy_iterator()
-    ids = np.concatenate([np.empty(0, "S1"), *(block.astype("S") for block in blocks)])
-    places = np.empty(len(ids), np.int64)
-    places[np.argsort(ids, kind="stable")] = np.arange(len(ids))
+    dataset = _dataset(builder, split, decode_images=False).map(lambda example: example["id"]).batch(_BLOCK)
+    ids = np.concatenate([np.empty(0, "S"), *(block.astype("S") for block in dataset.as_numpy_iterator())])
+    order = np.argsort(ids, kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
     return places
 
 
-def _blocks(tfds: ModuleType, builder: Any, name: str, split: str) -> Iterator[dict[str, np.ndarray]]:
+def _blocks(builder: Any, name: str, split: str) -> Iterator[dict[str, np.ndarray]]:
     """Decoded examples in the order of the TFDS files: "x" (B, H, W, C), "label", "attributes"."""
     import tensorflow as tf
 
-    resize = _RESIZE.get(name)
-    shape = data.IMAGE_SHAPES[name]
+    resize, shape = _RESIZE.get(name), data.IMAGE_SHAPES[name]
 
     def fields(example: dict[str, Any]) -> dict[str, Any]:
-        image = example["image"]
-        if resize:
-            image = tf.numpy_function(resize, [image], tf.uint8)
+        image = tf.numpy_function(resize, [example["image"]], tf.uint8) if resize else example["image"]
         row = {"x": tf.ensure_shape(image, shape)}
         if "label" in example:
             row["label"] = tf.cast(example["label"], tf.int32)
@@ -262,14 +253,17 @@ def _blocks(tfds: ModuleType, builder: Any, name: str, split: str) -> Iterator[d
             row["attributes"] = tf.cast(tf.stack(named), tf.uint8)
         return row
 
-    dataset = _dataset(tfds, builder, split).map(fields, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = _dataset(builder, split).map(fields, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.batch(_BLOCK).prefetch(1).as_numpy_iterator()
 
 
-def _dataset(tfds: ModuleType, builder: Any, split: str, **options: Any) -> Any:
+def _dataset(builder: Any, split: str, decode_images: bool = True) -> Any:
+    import tensorflow_datasets as tfds
+
     # One file after the other, so that the first n examples are those of the TFDS slice [:n].
     in_order = tfds.ReadConfig(interleave_cycle_length=1)
-    return builder.as_dataset(split, shuffle_files=False, read_config=in_order, **options)
+    decoders = None if decode_images else {"image": tfds.decode.SkipDecoding()}
+    return builder.as_dataset(split, shuffle_files=False, read_config=in_order, decoders=decoders)
 
 
 def _write_meta(folder: Path, arrays: dict[str, np.ndarray], builder: Any, split: str) -> None:
@@ -280,9 +274,6 @@ def _write_meta(folder: Path, arrays: dict[str, np.ndarray], builder: Any, split
         described[field] = {"shape": array.shape, "dtype": array.dtype.name, "bytes": size}
     meta = {"format": data.FORMAT, "source": f"{builder.info.full_name} {split}"}
     (folder / "meta.json").write_text(json.dumps({**meta, "arrays": described}, indent=2) + "\n")
-
-
-# --- Pictures ------------------------------------------------------------------------------------
 
 
 def resize_celeba(image: np.ndarray) -> np.ndarray:

@@ -25,8 +25,17 @@ logger = logging.getLogger(__name__)
 EXAMPLES_FOR_BIAS = 500  # the generator starts at their mean; the number is the official code's
 
 
-def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
+def train_and_evaluate(
+    config: ConfigDict,
+    workdir: str | Path,
+    splits: tuple[data.Split, data.Split] | None = None,
+) -> TrainState:
     """Trains `config` in `workdir`, from its last checkpoint where there is one; returns the last state.
+
+    Args:
+      config: see `config.default`.
+      workdir: made where it does not exist.
+      splits: training and validation examples, in place of those of `config.dataset`.
 
     Raises:
       UserError: a mistake in the config, the data or the workdir, or a loss that is no longer finite.
@@ -35,7 +44,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     config_lib.check(config)
     networks, mesh = from_config.networks(config), sharding.make_mesh()
     sharding.check_batch_size(config.batch_size, mesh)
-    train_split, validation = load_splits(config)
+    train_split, validation = (fit(s, config) for s in splits or load_splits(config))
     batches = data.Batches(
         train_split,
         *(config.batch_size, config.seed),
@@ -98,22 +107,26 @@ def loop(
 
 
 def load_splits(config: ConfigDict) -> tuple[data.Split, data.Split]:
-    """The training and the validation examples, checked against the config."""
-    splits = []
-    for name in (config.train_split, config.validation_split):
-        split = data.load(config.dataset, name, config.data_dir)
-        if split.x.shape[1:] != tuple(config.model.x_shape):
-            raise UserError(
-                f"Examples of {config.dataset} have the shape {split.x.shape[1:]}, but "
-                f"config.model.x_shape is {tuple(config.model.x_shape)}; pass the config of this data set."
-            )
-        if config.model.num_attributes and split.attributes is None:
-            raise UserError(
-                f"config.model is conditional on attributes, and {config.dataset} has none; use celeb_a."
-            )
-        # A network without embeddings has no use for attributes.
-        splits.append(split if config.model.num_attributes else split._replace(attributes=None))
-    return splits[0], splits[1]
+    """The training and the validation examples that the config names."""
+    names = (config.train_split, config.validation_split)
+    train_split, validation = (data.load(config.dataset, n, config.data_dir) for n in names)
+    return train_split, validation
+
+
+def fit(split: data.Split, config: ConfigDict) -> data.Split:
+    """The split as the networks want it; a UserError where they cannot take it."""
+    if split.x.shape[1:] != tuple(config.model.x_shape):
+        raise UserError(
+            f"Examples of {config.dataset} have the shape {split.x.shape[1:]}, but "
+            f"config.model.x_shape is {tuple(config.model.x_shape)}; pass the config of this data set."
+        )
+    if not config.model.num_attributes:
+        return split._replace(attributes=None)
+    if split.attributes is None:
+        raise UserError(
+            f"config.model is conditional on attributes, and {config.dataset} has none; use celeb_a."
+        )
+    return split
 
 
 def claim_workdir(workdir: Path, config: ConfigDict) -> None:

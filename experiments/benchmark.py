@@ -1,0 +1,208 @@
+"""How fast a config trains: the bare step, the whole loop, and an opponent in the same run.
+
+    python -m experiments.benchmark --config=configs/svhn.py
+    python -m experiments.benchmark --config=configs/svhn.py \
+        --opponent "torch/bin/python torch_ali.py svhn --channels_last"
+
+Prints one JSON object, and writes it to --output/results.json where that is given. With an opponent, the two
+commands run in turn (A B A B ...), each in a process of its own, and every pair gives a ratio; the opponent
+prints a JSON object that has "images_per_second" as its last line.
+"""
+
+import copy
+import functools
+import json
+import os
+import resource
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from ml_collections import config_flags
+from tqdm import tqdm
+
+from ali_jax import config as config_lib
+from ali_jax import data, from_config, sharding, train
+from ali_jax import main as program
+from ali_jax.errors import UserError
+from ali_jax.train_step import init_state
+from experiments import flops, report
+
+WARM_UP = 3  # steps
+KILOBYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
+
+flags.DEFINE_integer("steps", 20, "Steps to time.")
+flags.DEFINE_bool("loop", True, "Also time the training loop, with its data, metrics and checkpoints.")
+flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
+flags.DEFINE_string("opponent", None, "A command to compare with.")
+flags.DEFINE_integer("pairs", 3, "How often to run the two in turn.")
+flags.DEFINE_string("output", None, "A folder for results.json.")
+
+
+def main(argv):
+    config, values = flags.FLAGS.config, flags.FLAGS
+    config_lib.check(config)
+    results = compare(values) if values.opponent else measure(config, values)
+    print(json.dumps(results), flush=True)
+    if values.output:
+        report.write(Path(values.output), results)
+
+
+def measure(config, values) -> dict:
+    """Everything about ourselves, in this process."""
+    splits = random_splits(config) if values.random_images else train.load_splits(config)
+    step = time_step(config, splits[0], values.steps)
+    matmul, count = matmul_rate(config.dtype), flops.of_step(config)
+    results = {
+        "device": report.hardware(),
+        "jax": jax.__version__,
+        "config": config_flags.get_config_filename(flags.FLAGS["config"]),
+        "data": "random images" if values.random_images else config.dataset,
+        "batch_size": config.batch_size,
+        "dtype": config.dtype,
+        **step,
+        "flops_per_step": count,
+        "flops_per_second": count / step["step_seconds"],
+        "matmul_flops_per_second": matmul,
+        "share_of_matmul_rate": count / step["step_seconds"] / matmul,
+        "peak_memory_bytes": peak_memory(),
+    }
+    if values.loop:
+        results |= time_loop(config, splits, values.steps, step["step_seconds"])
+    return results
+
+
+def random_splits(config) -> tuple[data.Split, data.Split]:
+    random = np.random.default_rng(0)
+    shape = (max(5000, config.batch_size), *config.model.x_shape)
+    attributes = random.integers(0, 2, (shape[0], config.model.num_attributes), dtype=np.uint8)
+    split = data.Split(random.integers(0, 256, shape, dtype=np.uint8), None, attributes)
+    return split, split
+
+
+def time_step(config, split: data.Split, steps: int) -> dict:
+    """Compile seconds and the median seconds of a step whose batch is on the device already."""
+    mesh = sharding.make_mesh()
+    networks, optimizers = from_config.networks(config), from_config.optimizers(config)
+    batches = data.Batches(train.fit(split, config), config.batch_size, config.seed)
+    init = functools.partial(init_state, networks=networks, optimizers=optimizers)
+    state = jax.jit(init)(jax.random.key(config.seed), batch=batches[0])
+    run = train.compiled_steps(config, mesh)
+    count = config.steps_per_dispatch
+    placed = sharding.put_batches([batches[s] for s in range(count)], mesh)
+
+    start = time.perf_counter()
+    compiled = run.lower(state, placed).compile()
+    compile_seconds = time.perf_counter() - start
+    seconds = []
+    for _ in range(WARM_UP + steps):
+        start = time.perf_counter()
+        state, _ = jax.block_until_ready(compiled(state, placed))
+        seconds.append((time.perf_counter() - start) / count)
+    median = statistics.median(seconds[WARM_UP:])
+    return {
+        "compile_seconds": compile_seconds,
+        "steps_per_dispatch": count,
+        "step_seconds": median,
+        "images_per_second": config.batch_size / median,
+        "xla_flops_per_step": (compiled.cost_analysis() or {}).get("flops"),
+    }
+
+
+def time_loop(config, splits, steps: int, step_seconds: float) -> dict:
+    """Images per second of `train_and_evaluate`, what it writes at its intervals included.
+
+    The loop runs for a few intervals of `steps` steps. Its plain rate is that of the intervals in which
+    nothing but metrics is written; a checkpoint with figures is timed by itself, and its cost counted as
+    often as the config asks for it.
+    """
+    config = copy.deepcopy(config)
+    steps = -(-steps // config.steps_per_dispatch) * config.steps_per_dispatch
+    every = config.checkpoint_every
+    config.log_every, config.num_steps = steps, 6 * steps
+    config.figures_every = config.checkpoint_every = 3 * steps  # at the end of intervals 3 and 6
+    with tempfile.TemporaryDirectory() as workdir:
+        train.train_and_evaluate(config, workdir, splits)
+        lines = [json.loads(line) for line in (Path(workdir) / "metrics.jsonl").read_text().splitlines()]
+    seconds = [config.batch_size * steps / line["images_per_second"] for line in lines]
+    plain = statistics.median([seconds[1], seconds[2], seconds[4]])  # the first compiles
+    writing = max(0.0, seconds[3] - plain)
+    each = plain / steps + writing / every
+    return {
+        "loop_images_per_second": config.batch_size / each,
+        "loop_share_of_bare_step": step_seconds / each,
+        "loop_checkpoint_and_figures_seconds": writing,
+    }
+
+
+def matmul_rate(dtype: str) -> float:
+    """FLOP/s of a large matrix product in the dtype, at the default precision."""
+    size = 2048 if jax.default_backend() == "cpu" else 8192
+    a = jax.random.normal(jax.random.key(0), (size, size), jnp.dtype(dtype))
+    product = jax.jit(jnp.matmul)
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        jax.block_until_ready(product(a, a))
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / statistics.median(seconds[2:])
+
+
+def peak_memory() -> int:
+    """Bytes: of the device where it keeps count, else of this process."""
+    statistics_of_device = jax.local_devices()[0].memory_stats() or {}
+    process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTES
+    return statistics_of_device.get("peak_bytes_in_use", process)
+
+
+def compare(values) -> dict:
+    """Runs ourselves and the opponent in turn, each in its own process."""
+    ours = [sys.executable, "-m", "experiments.benchmark", *(a for a in sys.argv[1:] if _for_us(a))]
+    pairs = []
+    for _ in tqdm(range(values.pairs), desc="pairs", disable=None):
+        mine, theirs = run(ours), run(shlex.split(values.opponent))
+        pairs.append(
+            {
+                "ours": mine,
+                "opponent": theirs,
+                "ratio": mine["images_per_second"] / theirs["images_per_second"],
+            }
+        )
+    ratios = [pair["ratio"] for pair in pairs]
+    return {
+        "ratio_median": statistics.median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "pairs": pairs,
+    }
+
+
+def _for_us(argument: str) -> bool:
+    return argument.lstrip("-").split("=")[0] not in ("opponent", "pairs", "output")
+
+
+def run(command: list[str]) -> dict:
+    """The JSON object that a command prints last, with the peak memory of its process."""
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        output.seek(0)
+        lines = output.read().strip().splitlines()
+    if status or not lines:
+        raise UserError(f"{shlex.join(command)} ended with status {status} and {len(lines)} lines.")
+    try:
+        return json.loads(lines[-1]) | {"process_peak_memory_bytes": usage.ru_maxrss * KILOBYTES}
+    except ValueError:
+        raise UserError(f"{shlex.join(command)} did not end with a JSON object: {lines[-1]!r}.") from None
+
+
+if __name__ == "__main__":
+    program.run(main)

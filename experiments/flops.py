@@ -1,0 +1,66 @@
+"""Floating-point operations of a training step, counted from the layers."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from ali_jax import from_config
+
+
+def of_step(config: ConfigDict) -> float:
+    """FLOPs a step needs at its least, two for each multiply-add of a linear map.
+
+    E and G run forward and get two gradients (of their kernels and of their inputs); D does so on two pairs
+    for each example, with a second input gradient, for G and E. Everything but convolutions, transposed
+    convolutions and matrix products is left out, and so is what XLA may compute beyond the need (its own
+    count, `cost_analysis()["flops"]`, includes zeros that a strided gradient multiplies).
+    """
+    forward = forward_macs(config)
+    macs = 3 * forward["encoder"] + 3 * forward["generator"] + 2 * 4 * forward["discriminator"]
+    return 2.0 * macs * config.batch_size
+
+
+def forward_macs(config: ConfigDict) -> dict[str, float]:
+    """Multiply-adds of one example through each network."""
+    networks, state = from_config.networks(config), from_config.state_shapes(config)
+    batch = from_config.batch_shapes(config)
+    z = jax.ShapeDtypeStruct((1, config.model.latent_dim), jnp.float32)
+    y = batch.get("attributes")
+    inputs = {"generator": (z, y), "discriminator": (batch["x"], z, y), "encoder": None}
+    if networks.encoder is not None:
+        noise = jax.ShapeDtypeStruct((1, networks.encoder.noise_dim), jnp.float32)
+        inputs["encoder"] = (batch["x"], noise, y)
+    return {
+        role: 0.0
+        if arguments is None
+        else _macs(
+            getattr(networks, role), getattr(state.params, role), getattr(state.batch_stats, role), arguments
+        )
+        for role, arguments in inputs.items()
+    }
+
+
+def _macs(module, params, batch_stats, inputs) -> float:
+    apply = functools.partial(module.apply, mutable=["intermediates"])
+    variables = {"params": params, "batch_stats": batch_stats}
+    _, sown = jax.eval_shape(apply, variables, *inputs)
+    stacks = {
+        "stack": getattr(module, "stack", None),
+        **{f"{part}_stack": getattr(module, f"{part}_stack", None) for part in ("x", "z", "joint")},
+    }
+    total = 0.0
+    for name, stack in stacks.items():
+        for number, row in enumerate(stack.rows if stack else (), 1):
+            kernel = params.get(name, {}).get(f"layer_{number}", {}).get("kernel")
+            if kernel is None:
+                continue
+            output = sown["intermediates"][name][f"layer_{number}"]["output"][0].shape
+            # A transposed convolution applies its kernel once for each pixel of its input.
+            pixels = np.prod(output[1:-1])
+            if row.operation == "transposed":
+                pixels = ((output[1] - row.kernel) // row.stride + 1) ** 2
+            total += float(np.prod(kernel.shape) * pixels)
+    return total

@@ -1,0 +1,48 @@
+"""results.json: numbers together with what they were measured on."""
+
+import datetime
+import json
+import platform
+import shlex
+import sys
+from pathlib import Path
+
+import jax
+
+from ali_jax.images import write_whole
+
+
+def write(directory: Path, results: dict) -> Path:
+    """Writes results.json into `directory`, with the command, date, hardware and versions."""
+    path = Path(directory) / "results.json"
+    write_whole(path, (json.dumps(provenance() | results, indent=2) + "\n").encode())
+    return path
+
+
+def provenance() -> dict:
+    return {
+        "command": shlex.join(["python", "-m", module_name(), *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "hardware": hardware(),
+        "versions": {"python": platform.python_version(), "jax": jax.__version__},
+    }
+
+
+def module_name() -> str:
+    """The running program as `python -m` wants it."""
+    spec = sys.modules["__main__"].__spec__
+    return spec.name if spec else Path(sys.argv[0]).stem
+
+
+def hardware() -> str:
+    devices = jax.devices()
+    if devices[0].platform != "cpu":
+        return f"{len(devices)} x {devices[0].device_kind}"
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
+        ]
+        model = f"{names[0]}, {len(names)} cores" if names else model
+    return model

@@ -1,0 +1,98 @@
+import json
+import logging
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ali_jax import metrics
+
+
+class Log:
+    """A writer that keeps what it gets."""
+
+    def __init__(self):
+        self.advanced, self.written = [], []
+
+    def advance(self, steps, loss_d, loss_ge):
+        self.advanced.append(steps)
+
+    def write(self, step, scalars):
+        self.written.append((step, scalars["loss_discriminator"]))
+
+
+def of_steps(*losses):
+    return {name: jnp.asarray(losses) for name in metrics.LOSSES}
+
+
+def test_means_over_the_interval_are_written_when_it_ends():
+    log = Log()
+    recorder = metrics.Recorder(log, log_every=2, first_step=0)
+    for step, loss in enumerate([1.0, 3.0, 5.0, 9.0, 2.0], 1):
+        recorder.add(step, of_steps(loss))
+    assert len(log.advanced) == 3  # two calls behind the device
+    recorder.catch_up()
+    assert log.written == [(2, 2.0), (4, 7.0)]
+    assert log.advanced == [1] * 5
+
+
+def test_calls_of_several_steps_write_at_the_first_end_beyond_the_interval():
+    log = Log()
+    recorder = metrics.Recorder(log, log_every=4, first_step=0)
+    recorder.add(3, of_steps(1.0, 2.0, 3.0))
+    recorder.add(6, of_steps(4.0, 5.0, 6.0))
+    recorder.catch_up()
+    assert log.written == [(6, 3.5)]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_first_step_that_is_not_finite_is_named(bad):
+    recorder = metrics.Recorder(Log(), log_every=100, first_step=10)
+    recorder.add(13, of_steps(1.0, 1.0, 1.0))
+    recorder.add(16, of_steps(1.0, bad, bad))
+    with pytest.raises(metrics.NotFinite, match="step 15"):
+        recorder.catch_up()
+
+
+def writer(workdir, first_step=0):
+    return metrics.MetricWriter(workdir, first_step, num_steps=10, batch_size=4)
+
+
+SCALARS = dict.fromkeys([*metrics.LOSSES, "D_real", "D_generated"], 0.5)
+
+
+def test_metrics_go_to_jsonl_tensorboard_and_the_log(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "ali_jax"), writer(tmp_path) as out:
+        out.write(5, SCALARS)
+        out.write_figures(5, {"samples": np.zeros((4, 4, 3), np.uint8)})
+    line = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert line["step"] == 5 and line["D_real"] == 0.5 and line["images_per_second"] > 0
+    assert "step 5 of 10" in caplog.text
+    assert (tmp_path / "figures" / "samples_0000005.png").exists()
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert "D_real" in events.Tags()["tensors"] and "samples" in events.Tags()["tensors"]
+
+
+def test_lines_from_beyond_the_checkpoint_are_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 2}\n{"step": 4}\n{"step": 6}\n{"st')
+    with writer(tmp_path, first_step=4) as out:
+        out.write(6, SCALARS)
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [2, 4, 6]
+
+
+def test_without_tensorflow_training_goes_on(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(__import__("sys").modules, "clu", None)
+    with writer(tmp_path) as out:
+        out.write(1, SCALARS)
+    assert "Not writing to TensorBoard" in caplog.text
+    assert (tmp_path / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59.6, "1:00"), (3723, "1:02:03"), (float("inf"), "?")]
+)
+def test_durations(seconds, text):
+    assert metrics.duration(seconds) == text

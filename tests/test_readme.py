@@ -1,0 +1,39 @@
+"""The README's code runs as printed."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ali_jax import train
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+ENCODE, LOOP = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+
+
+def test_the_loop_trains(capsys):
+    assert len(LOOP.splitlines()) <= 20
+    scope: dict = {}
+    exec(LOOP, scope)
+    assert int(scope["state"].step) == 1000
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 10 and printed[-1].startswith("900 D_real 0.")
+    # E grows surer than the prior it starts at.
+    assert scope["metrics"]["sigma_mean"] < 0.9
+
+
+def test_five_lines_encode_images(tmp_path, tiny_config, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train.train_and_evaluate(tiny_config, "runs/digits")
+    assert len([line for line in ENCODE.splitlines() if line]) <= 5
+    scope: dict = {}
+    exec(ENCODE, scope)
+    assert scope["codes"].shape == (297, 3) and np.isfinite(scope["codes"]).all()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_both_commands_set_everything_up(number):
+    block = re.findall(r"^```bash\n(.*?)^```", README, re.M | re.S)[number]
+    assert "pip install -r requirements.txt" in block
+    assert ("ali_jax.main" if number == 0 else "pytest") in block
