@@ -33,6 +33,13 @@ class Checkpoints:
     def latest_step(self) -> int | None:
         return self._manager.latest_step()
 
+    def preempted(self, call: int) -> bool:
+        """Whether a process of several was told to stop and this is the call at which all of them do.
+
+        To be asked by every process with the same numbers, one higher each time; False for a single process.
+        """
+        return self._manager.reached_preemption(call)
+
     def save(self, step: int, state: Any) -> None:
         """Writes `state` in the background; does nothing if this step is there already."""
         if step != self.latest_step():

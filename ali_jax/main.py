@@ -9,7 +9,7 @@ import jax
 from absl import app, flags
 from ml_collections import config_flags
 
-from ali_jax import train
+from ali_jax import sharding, train
 from ali_jax.errors import UserError
 
 ROOT = Path(__file__).parent
@@ -20,13 +20,19 @@ DEFAULT = CONFIGS / "digits.py"
 
 config_flags.DEFINE_config_file("config", None, f"What to train; default: {DEFAULT}.", lock_config=True)
 flags.DEFINE_string("workdir", None, "Where to keep the run; default: runs/<name of the config>.")
+# Of a run of several processes (docs/scaling.md); JAX finds them by itself on Cloud TPU and under SLURM.
+flags.DEFINE_string("coordinator", None, "host:port of process 0.")
+flags.DEFINE_integer("num_processes", None, "Processes of the whole run.")
+flags.DEFINE_integer("process_id", None, "This one's number, from 0.")
 
 
 def main(argv):
     if len(argv) > 1:
         raise UserError(f"{argv[1]!r} is not a flag; write --config=... and --workdir=... .")
+    values = flags.FLAGS
+    sharding.start_processes(values.coordinator, values.num_processes, values.process_id)
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"]).split(":")[0]).stem
-    train.train_and_evaluate(flags.FLAGS.config, flags.FLAGS.workdir or Path("runs", name))
+    train.train_and_evaluate(values.config, values.workdir or Path("runs", name))
 
 
 def parse_flags(argv):

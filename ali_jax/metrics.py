@@ -146,7 +146,7 @@ class MetricWriter:
                 self._tensorboard = metric_writers.SummaryWriter(str(self._workdir))
             except ImportError as error:
                 logger.warning("Not writing to TensorBoard: %s.", error)
-                self._tensorboard = _Nothing()
+                self._tensorboard = Silent()
         return self._tensorboard
 
     def _forget_after(self, step: int) -> None:
@@ -162,17 +162,17 @@ class MetricWriter:
         write_whole(self._file, "".join(kept).encode())
 
 
-class _Nothing:
-    """Takes the place of TensorBoard's writer where there is none."""
+class Silent:
+    """In place of a writer: of TensorBoard's where there is none, of the run's in all processes but one."""
 
-    def write_scalars(self, step, scalars):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info) -> None:
         pass
 
-    def write_images(self, step, images):
-        pass
-
-    def close(self):
-        pass
+    def __getattr__(self, name: str):
+        return lambda *args: None
 
 
 def duration(seconds: float) -> str:

@@ -26,9 +26,8 @@ _BLOCK = 256  # examples moved at a time: 3 MB of 64x64 images
 def decode(root: Path, name: str, split: str) -> Path:
     """Decodes a split, downloading the TFDS data set first where need be; returns its folder.
 
-    It is written elsewhere and renamed as the very last step, so it is whole or absent. Of several
-    processes one decodes and the others wait for it. `root` holds all TFDS data sets; `name` is a key
-    of `data.IMAGE_SHAPES`; `split` has no slice.
+    It is written elsewhere and renamed as the very last step, so it is whole or absent. Of several processes
+    one decodes and the others wait. `root` holds all TFDS data sets; `split` has no slice.
 
     Raises:
         UserError: the data cannot be had, are damaged, or cannot be written.
@@ -92,26 +91,29 @@ def _download(root: Path, name: str) -> None:
     root.mkdir(parents=True, exist_ok=True)
     if not os.access(root, os.W_OK):
         raise PermissionError("no write access")
+    failure: Exception = FileNotFoundError("only decoded files are there")
     try:
         builder = tfds.builder(name, data_dir=root)
         if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
             _require_network(next(iter(builder.url_infos)))
         builder.download_and_prepare()
     except Exception as error:
-        if not _is_prepared(root, name):  # else another process has just prepared it
-            raise _missing(root, name, error) from error
-    if not _is_prepared(root, name):
-        raise _missing(root, name, "only decoded files are there")
+        failure = error
+    if not _is_prepared(root, name):  # in spite of a failure it is, if another process prepared it
+        raise _missing(root, name, failure) from failure
 
 
 def _require_network(url: str) -> None:
     """Raises within seconds where TFDS itself would try again for minutes."""
     import requests
 
-    requests.head(url, timeout=10)
+    try:
+        requests.head(url, timeout=10)
+    except requests.RequestException as error:
+        raise ConnectionError(f"no connection to {url.split('/')[2]}") from error
 
 
-def _missing(root: Path, name: str, reason: Exception | str) -> UserError:
+def _missing(root: Path, name: str, reason: object) -> UserError:
     if name == "imagenet2012":
         remedy = (
             "put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from "
@@ -129,12 +131,12 @@ def _missing(root: Path, name: str, reason: Exception | str) -> UserError:
     )
 
 
-def _damaged(folder: Path, reason: Exception | str) -> UserError:
+def _damaged(folder: Path, reason: object) -> UserError:
     fault = f"the TFDS data in {folder} are damaged ({_first_line(reason)})"
     return UserError(f"{fault}: delete that folder and run again, or copy it again from where it came")
 
 
-def _first_line(reason: Exception | str) -> str:
+def _first_line(reason: object) -> str:
     """The first line of an error's message, short enough to be quoted within a sentence."""
     line = (str(reason).strip() or type(reason).__name__).splitlines()[0].rstrip(".:")
     return line if len(line) <= 160 else line[:157] + "..."
@@ -226,15 +228,12 @@ def _fill(arrays: dict[str, np.ndarray], builder: Any, name: str, split: str) ->
 
 
 def _places(builder: Any, split: str, size: int) -> np.ndarray:
-    """The row of each example of the TFDS files: its rank by `id`, or its place in the files."""
+    """The row of each example of the TFDS files: its rank by `id` or, without one, its place in the files."""
     if "id" not in builder.info.features:
         return np.arange(size)
     dataset = _dataset(builder, split, decode_images=False).map(lambda example: example["id"]).batch(_BLOCK)
     ids = np.concatenate([np.empty(0, "S"), *(block.astype("S") for block in dataset.as_numpy_iterator())])
-    order = np.argsort(ids, kind="stable")
-    places = np.empty_like(order)
-    places[order] = np.arange(len(order))
-    return places
+    return np.argsort(np.argsort(ids, kind="stable"))
 
 
 def _blocks(builder: Any, name: str, split: str) -> Iterator[dict[str, np.ndarray]]:
@@ -272,8 +271,8 @@ def _write_meta(folder: Path, arrays: dict[str, np.ndarray], builder: Any, split
         array.flush()
         size = (folder / f"{field}.npy").stat().st_size
         described[field] = {"shape": array.shape, "dtype": array.dtype.name, "bytes": size}
-    meta = {"format": data.FORMAT, "source": f"{builder.info.full_name} {split}"}
-    (folder / "meta.json").write_text(json.dumps({**meta, "arrays": described}, indent=2) + "\n")
+    meta = {"format": data.FORMAT, "source": f"{builder.info.full_name} {split}", "arrays": described}
+    (folder / "meta.json").write_text(json.dumps(meta) + "\n")
 
 
 def resize_celeba(image: np.ndarray) -> np.ndarray:
@@ -290,9 +289,9 @@ def resize_imagenet(image: np.ndarray) -> np.ndarray:
 
     height, width = image.shape[:2]
     scale = 64 / min(height, width)
-    size = max(64, round(width * scale)), max(64, round(height * scale))
-    left, top = (size[0] - 64) // 2, (size[1] - 64) // 2
-    resized = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
+    width, height = max(64, round(width * scale)), max(64, round(height * scale))
+    left, top = (width - 64) // 2, (height - 64) // 2
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(resized.crop((left, top, left + 64, top + 64)))
 
 

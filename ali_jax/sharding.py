@@ -4,13 +4,59 @@ Under `jax.jit` with these shardings every mean over the batch (losses, gradient
 over the global batch, so 8 devices train what 1 device trains.
 """
 
+import importlib.util
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ali_jax.errors import UserError
+
+
+def start_processes(
+    coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None
+) -> None:
+    """Joins the processes of a run; to be called before anything else touches a device.
+
+    Without arguments, JAX finds the others where the environment tells of them: $JAX_COORDINATOR_ADDRESS
+    (with $JAX_NUM_PROCESSES and $JAX_PROCESS_ID), a SLURM or Open MPI step of several tasks, a Cloud TPU.
+    Elsewhere this process is alone.
+
+    Args:
+      coordinator: host:port of process 0.
+      num_processes: of the whole run.
+      process_id: of this one, from 0.
+
+    Raises:
+      UserError: some of the three are given, but not all.
+    """
+    environment = os.environ.get
+    coordinator = coordinator or environment("JAX_COORDINATOR_ADDRESS")
+    if coordinator is None:
+        if _in_cluster():
+            jax.distributed.initialize()
+        return
+    if num_processes is None and "JAX_NUM_PROCESSES" in os.environ:
+        num_processes = int(os.environ["JAX_NUM_PROCESSES"])
+    if process_id is None and "JAX_PROCESS_ID" in os.environ:
+        process_id = int(os.environ["JAX_PROCESS_ID"])
+    if num_processes is None or process_id is None:
+        raise UserError(
+            f"The coordinator is {coordinator}, but not how many processes there are and which one this is: "
+            "pass --num_processes and --process_id, or set JAX_NUM_PROCESSES and JAX_PROCESS_ID."
+        )
+    jax.distributed.initialize(coordinator, num_processes, process_id)
+
+
+def _in_cluster() -> bool:
+    """Whether JAX would find other processes, or the TPU runtime that tells of them."""
+    tasks = (os.environ.get(name, "1") for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
+    chips = [*Path("/dev").glob("accel[0-9]*"), *Path("/dev/vfio").glob("[0-9]*")]
+    on_tpu = bool(chips) and importlib.util.find_spec("libtpu") is not None
+    return any(int(count) > 1 for count in tasks) or on_tpu
 
 
 def make_mesh() -> Mesh:
@@ -45,3 +91,8 @@ def put_batches(batches: list[Mapping[str, np.ndarray]], mesh: Mesh) -> dict[str
         key: jax.make_array_from_process_local_data(sharding, np.stack([batch[key] for batch in batches]))
         for key in batches[0]
     }
+
+
+def local_copy(tree):
+    """The first local device's copy of replicated arrays, for computations that one process does alone."""
+    return jax.tree.map(lambda array: array.addressable_data(0), tree)

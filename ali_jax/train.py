@@ -17,7 +17,7 @@ from ali_jax import data, figures, from_config, inference, sharding
 from ali_jax.checkpoint import Checkpoints
 from ali_jax.errors import UserError
 from ali_jax.images import write_whole
-from ali_jax.metrics import MetricWriter, NotFinite, Recorder
+from ali_jax.metrics import MetricWriter, NotFinite, Recorder, Silent
 from ali_jax.train_step import TrainState, init_state, train_step
 
 logger = logging.getLogger(__name__)
@@ -59,11 +59,11 @@ def train_and_evaluate(
             return state
 
         def draw(state: TrainState) -> dict[str, np.ndarray]:
-            model = inference.Model(networks, state.params, state.batch_stats)
-            return figures.of_training(model, validation)
+            params, batch_stats = sharding.local_copy((state.params, state.batch_stats))
+            return figures.of_training(inference.Model(networks, params, batch_stats), validation)
 
         try:
-            with MetricWriter(workdir, step, config.num_steps, config.batch_size) as writer:
+            with open_writer(config, workdir, step) as writer:
                 return loop(config, mesh, batches, step, state, checkpoints, writer, draw)
         except NotFinite as error:
             raise UserError(
@@ -95,7 +95,9 @@ def loop(
             recorder.add(step, metrics)
 
             ended = step == config.num_steps
-            if ended or crossed(step, count, config.figures_every):
+            if checkpoints.preempted(step // config.steps_per_dispatch):
+                stop.append(signal.SIGTERM)
+            if jax.process_index() == 0 and (ended or crossed(step, count, config.figures_every)):
                 writer.write_figures(step, draw(state))
             if ended or stop or crossed(step, count, config.checkpoint_every):
                 recorder.catch_up()
@@ -104,6 +106,13 @@ def loop(
     how = f"Stopped by {signal.Signals(stop[0]).name}" if stop else "Done"
     logger.info("%s at step %d of %d.", how, step, config.num_steps)
     return state
+
+
+def open_writer(config: ConfigDict, workdir: Path, first_step: int) -> MetricWriter | Silent:
+    """Process 0 writes; what the others would write is the same."""
+    if jax.process_index():
+        return Silent()
+    return MetricWriter(workdir, first_step, config.num_steps, config.batch_size)
 
 
 def load_splits(config: ConfigDict) -> tuple[data.Split, data.Split]:
@@ -197,7 +206,11 @@ def _all_finite(tree) -> jax.Array:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """A list in which Ctrl-C or SIGTERM leaves its number; a second Ctrl-C interrupts at once."""
+    """A list in which Ctrl-C or SIGTERM leaves its number; a second Ctrl-C interrupts at once.
+
+    Of several processes each would stop at its own step. There JAX's preemption service takes SIGTERM and
+    agrees with all of them on one step (`Checkpoints.preempted`).
+    """
     received: list[int] = []
 
     def note(number, frame):
@@ -206,7 +219,8 @@ def stop_signals() -> Iterator[list[int]]:
         received.append(number)
         logger.info("%s: saving, then stopping.", signal.Signals(number).name)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours = (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else ()
+    before = {number: signal.signal(number, note) for number in ours}
     try:
         yield received
     finally:

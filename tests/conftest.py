@@ -45,3 +45,18 @@ def tiny_config():
     config.model.discriminator_z = (("dense", 1, 1, 12, False, 0.2, "maxout2", "tied"),)
     config.model.discriminator_joint = (("dense", 1, 1, 1, False, 0.2, "linear", "tied"),)
     return config
+
+
+def narrow(name: str):
+    """configs/<name>.py with an eighth of the feature maps: the paper's layers, small enough to test."""
+    config = load_config(name)
+
+    def thin(row):
+        operation, kernel, stride, features, *rest = row
+        return (operation, kernel, stride, features if features <= 3 else features // 8, *rest)
+
+    config.model.latent_dim //= 8
+    for field, rows in config.model.items():
+        if field == "encoder" or field.startswith(("generator", "discriminator")):
+            config.model[field] = tuple(map(thin, rows))
+    return config

@@ -91,8 +91,6 @@ def test_without_tensorflow_training_goes_on(tmp_path, monkeypatch, caplog):
     assert (tmp_path / "metrics.jsonl").exists()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(59.6, "1:00"), (3723, "1:02:03"), (float("inf"), "?")]
-)
+@pytest.mark.parametrize(("seconds", "text"), [(59.6, "1:00"), (3723, "1:02:03"), (float("inf"), "?")])
 def test_durations(seconds, text):
     assert metrics.duration(seconds) == text

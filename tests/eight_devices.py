@@ -1,0 +1,90 @@
+"""Run by test_sharding.py in a process with 8 host devices: prints one JSON object of findings.
+
+python tests/eight_devices.py svhn
+"""
+
+import functools
+import json
+import os
+import re
+import sys
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jax
+import numpy as np
+from conftest import narrow
+
+from ali_jax import data, from_config, sharding, train
+from ali_jax.train_step import init_state
+
+STEPS = 20
+BYTES = {"f32": 4, "s32": 4, "u32": 4, "bf16": 2, "pred": 1}
+
+
+def main(name):
+    config = narrow(name)
+    config.batch_size = 16
+    random = np.random.default_rng(0)
+    x = random.integers(0, 256, (64, *config.model.x_shape), dtype=np.uint8)
+    batches = data.Batches(data.Split(x, None, None), config.batch_size, config.seed)
+    meshes = {count: jax.sharding.Mesh(np.asarray(jax.devices()[:count]), ("data",)) for count in (1, 8)}
+    runs = {count: run(config, batches, mesh) for count, mesh in meshes.items()}
+    (one, losses_one), (eight, losses_eight) = runs[1], runs[8]
+    print(
+        json.dumps(
+            {
+                "largest_loss_difference": largest_difference(losses_one, losses_eight),
+                "largest_statistic_difference": largest_difference(one.batch_stats, eight.batch_stats),
+                "largest_parameter_difference": largest_difference(one.params, eight.params),
+                "parameter_bytes": 4 * sum(leaf.size for leaf in jax.tree.leaves(one.params)),
+                "statistic_bytes": 4 * sum(leaf.size for leaf in jax.tree.leaves(one.batch_stats)),
+                "collectives": collectives(config, batches, meshes[8]),
+            }
+        )
+    )
+
+
+def run(config, batches, mesh):
+    """(state after STEPS steps, both losses of each step)."""
+    state = fresh_state(config, batches, mesh)
+    step = train.compiled_steps(config, mesh)
+    losses = []
+    for number in range(STEPS):
+        state, metrics = step(state, sharding.put_batches([batches[number]], mesh))
+        losses.append([metrics["loss_discriminator"], metrics["loss_generator_encoder"]])
+    return jax.device_get((state._replace(key=None), losses))
+
+
+def fresh_state(config, batches, mesh):
+    init = functools.partial(
+        init_state, networks=from_config.networks(config), optimizers=from_config.optimizers(config)
+    )
+    replicated = sharding.replicated(mesh)
+    return jax.jit(init, out_shardings=replicated)(jax.random.key(0), batch=batches[0])
+
+
+def largest_difference(a, b) -> float:
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return max(float(np.max(np.abs(x - y), initial=0)) for x, y in pairs)
+
+
+def collectives(config, batches, mesh) -> dict[str, int]:
+    """Bytes through each kind of collective of the optimized step."""
+    state = fresh_state(config, batches, mesh)
+    step = train.compiled_steps(config, mesh)
+    text = step.lower(state, sharding.put_batches([batches[0]], mesh)).compile().as_text()
+    kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
+    found: dict[str, int] = {}
+    for shape, kind in re.findall(rf"= (.*?) ({kinds})(?:-start)?\(", text):
+        arrays = re.findall(r"(\w+)\[([\d,]*)\]", shape)
+        size = sum(
+            BYTES[dtype] * int(np.prod([int(n) for n in dims.split(",") if n])) for dtype, dims in arrays
+        )
+        found[kind] = found.get(kind, 0) + size
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

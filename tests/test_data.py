@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+
+from ali_jax import data
+from ali_jax.data import Batches, Split
+from ali_jax.errors import UserError
+
+
+def numbered(size: int) -> Split:
+    """A split in which x, label and attributes all tell the example's number."""
+    number = np.arange(size)
+    x = np.broadcast_to(number[:, None, None, None].astype(np.uint8), (size, 2, 2, 1))
+    return Split(x, number.astype(np.int32), np.stack([number % 2] * 40, axis=1).astype(np.uint8))
+
+
+def labels(batches: Batches, steps: range) -> np.ndarray:
+    return np.concatenate([batches[step]["label"] for step in steps])
+
+
+def test_every_example_comes_once_an_epoch_when_batches_straddle_epochs():
+    stream = labels(Batches(numbered(23), batch_size=5, seed=0), range(23))  # 5 epochs
+    epochs = stream.reshape(5, 23)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(23), (5, 1)))
+    assert len(np.unique(epochs, axis=0)) == 5, "each epoch has an order of its own"
+
+
+def test_fields_of_a_row_belong_to_the_same_example():
+    batch = Batches(numbered(23), batch_size=10, seed=3)[7]
+    np.testing.assert_array_equal(batch["x"][:, 0, 0, 0], batch["label"])
+    np.testing.assert_array_equal(batch["attributes"][:, 5], batch["label"] % 2)
+    assert {k: (v.shape, v.dtype.name) for k, v in batch.items()} == {
+        "x": ((10, 2, 2, 1), "uint8"),
+        "label": ((10,), "int32"),
+        "attributes": ((10, 40), "uint8"),
+    }
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_processes_share_out_the_same_global_batch(count):
+    split = numbered(30)
+    parts = [Batches(split, 8, seed=1, process_index=i, process_count=count) for i in range(count)]
+    for step in range(12):
+        shared = np.concatenate([part[step]["label"] for part in parts])
+        np.testing.assert_array_equal(shared, Batches(split, 8, seed=1)[step]["label"])
+
+
+def test_random_access_equals_sequential():
+    split = numbered(23)
+    sequential = labels(Batches(split, 5, seed=0), range(40)).reshape(40, 5)
+    batches = Batches(split, 5, seed=0)
+    for step in [39, 0, 17, 18, 4, 39, 9, 8, 0]:
+        np.testing.assert_array_equal(batches[step]["label"], sequential[step])
+        assert len(batches._permutations) <= 2, "a long run must not keep every permutation"
+
+
+def test_seed_decides_the_order():
+    split = numbered(100)
+    a, b, other = (labels(Batches(split, 50, seed), range(4)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(a, b)
+    assert np.mean(a == other) < 0.1
+
+
+def test_order_is_the_one_that_earlier_runs_resume_with():
+    assert Batches(numbered(10), 10, seed=0)[0]["label"].tolist() == [0, 8, 9, 3, 7, 5, 1, 2, 6, 4]
+
+
+def test_whole_data_set_as_one_batch_and_steps_per_epoch():
+    assert sorted(Batches(numbered(7), 7, seed=0)[3]["label"]) == list(range(7))
+    assert Batches(numbered(7), 2, seed=0).steps_per_epoch == 3.5
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "seed", "count", "named"),
+    [(0, 0, 1, "batch_size"), (8, 0, 1, "batch_size"), (6, 0, 4, "processes"), (4, -1, 1, "seed")],
+)
+def test_batches_that_cannot_be(batch_size, seed, count, named):
+    with pytest.raises(UserError, match=named):
+        Batches(numbered(7), batch_size, seed, process_count=count)
+
+
+def test_no_batch_before_the_first():
+    with pytest.raises(IndexError):
+        Batches(numbered(7), 2, seed=0)[-1]
+
+
+def test_digits_are_disjoint_scans_with_their_labels():
+    load_digits = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed").load_digits
+    train, test = data.load("digits", "train"), data.load("digits", "test")
+    assert (train.x.shape, test.x.shape, train.x.dtype) == ((1500, 8, 8, 1), (297, 8, 8, 1), np.uint8)
+    bunch = load_digits()
+    official = sorted((image.tobytes(), y) for image, y in zip(bunch.images, bunch.target, strict=True))
+    ours = [
+        ((image / 255 * 16).round().tobytes(), y)
+        for split in (train, test)
+        for image, y in zip(split.x[..., 0], split.label, strict=True)
+    ]
+    assert sorted(ours) == official
+
+
+def test_mixture_has_25_components_numbered_row_by_row():
+    train, test = data.load("mixture", "train"), data.load("mixture", "test")
+    assert train.x.shape == (100_000, 2) and test.x.shape == (10_000, 2) and train.x.dtype == np.float32
+    means = np.stack([train.x[train.label == k].mean(axis=0) for k in range(25)])
+    expected = [(row, column) for row in (-4, -2, 0, 2, 4) for column in (-4, -2, 0, 2, 4)]
+    np.testing.assert_allclose(means, expected, atol=0.005)
+    np.testing.assert_allclose((train.x - means[train.label]).std(axis=0), 0.05, rtol=0.02)
+    assert np.bincount(train.label).min() > 3_700
+    assert not np.isin(test.x[:, 0], train.x[:, 0]).all(), "test is a draw of its own"
+
+
+def test_slices_are_those_of_python():
+    whole = data.load("digits", "train")
+    for text, rows in [("[:100]", slice(100)), ("[1400:]", slice(1400, None)), ("[-9:-2]", slice(-9, -2))]:
+        np.testing.assert_array_equal(data.load("digits", f"train{text}").x, whole.x[rows])
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "named"),
+    [
+        ("didgits", "train", "digits, mixture"),
+        ("digits", "valid", "train, test"),
+        ("digits", "train[5:5]", "1,500"),
+        ("digits", "train[:1501]", "1,500"),
+        ("digits", "train[-1501:]", "1,500"),
+        ("digits", "train[:10%]", r"train\[:1000\]"),
+        ("digits", "train+test", r"train\[:1000\]"),
+        ("digits", "../train", r"train\[:1000\]"),
+    ],
+)
+def test_unknown_names_and_splits_are_told_what_exists(name, split, named):
+    with pytest.raises(UserError, match=named) as error:
+        data.load(name, split)
+    assert "\n" not in str(error.value)
+
+
+def test_newest_version_on_disk_wins(tmp_path):
+    for version in ("2.9.0", "10.0.0", "3.1.0", "incomplete.X_11.0.0"):
+        (tmp_path / "imagenet_resized/64x64" / version).mkdir(parents=True)
+    assert data.version_folder(tmp_path, "imagenet_resized/64x64").name == "10.0.0"
+
+
+def test_default_folder_is_that_of_tfds(monkeypatch, tmp_path):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    assert data.tfds_root(None) == tmp_path
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert data.tfds_root(None) == tmp_path / "tensorflow_datasets"
+    with pytest.raises(UserError, match="local"):
+        data.tfds_root("gs://bucket/data")
