@@ -63,7 +63,7 @@ def load(name: str, split: str, data_dir: str | None = None) -> Split:
         UserError: name, split or slice do not exist, or the data are missing or damaged.
     """
     if name not in SETS:
-        raise UserError(f"there is no data set {name!r}: choose one of {', '.join(SETS)}")
+        raise UserError(f"There is no data set {name!r}; choose one of {', '.join(SETS)}.")
     base, bounds = _parse(split)
     whole = SETS[name](name, base, data_dir)
     rows = _rows(name, split, bounds, len(whole.x))
@@ -74,7 +74,7 @@ def _parse(split: str) -> tuple[str, tuple[str, str]]:
     """ "train[5:]" -> ("train", ("5", ""))."""
     match = re.fullmatch(r"(\w+)(?:\[(-?\d+|):(-?\d+|)\])?", split)
     if match is None:
-        raise UserError(f"{split!r} is not a split: write 'train', 'train[:1000]' or 'train[9:99]'")
+        raise UserError(f"{split!r} is not a split; write 'train', 'train[:1000]' or 'train[9:99]'.")
     base, *bounds = match.groups(default="")
     return base, tuple(bounds)
 
@@ -83,14 +83,14 @@ def _rows(name: str, split: str, bounds: tuple[str, str], size: int) -> slice:
     start, stop = (int(text or default) for text, default in zip(bounds, (0, size), strict=True))
     start, stop = (bound + size if bound < 0 else bound for bound in (start, stop))
     if not 0 <= start < stop <= size:
-        raise UserError(f"{split!r} of {name} is empty or not within its {size:,} examples")
+        raise UserError(f"{split!r} of {name} is empty or not within its {size:,} examples; choose other bounds.")
     return slice(start, stop)
 
 
 def check_split(name: str, split: str, known: list[str]) -> None:
     """Raises UserError if `split` is not one of the `known` ones."""
     if split not in known:
-        raise UserError(f"{name} has no split {split!r}: choose one of {', '.join(known)}")
+        raise UserError(f"{name} has no split {split!r}; choose one of {', '.join(known)}.")
 
 
 # --- Data sets that need no download -------------------------------------------------------------
@@ -103,7 +103,7 @@ def _digits(name: str, split: str, data_dir: str | None) -> Split:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise UserError("'digits' is part of scikit-learn: `pip install scikit-learn`") from error
+        raise UserError("The data set digits is part of scikit-learn; run `pip install scikit-learn`.") from error
     bunch = load_digits()
     order = _permutation(1797, seed=0, epoch=0)
     rows = order[:1500] if split == "train" else order[1500:]
@@ -144,7 +144,7 @@ def tfds_root(data_dir: str | None) -> Path:
     """The folder of all data sets; `data_dir` None means what it means to TFDS."""
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     if "://" in data_dir:
-        raise UserError(f"data_dir {data_dir} is not a local folder: copy it to one, to memory-map it")
+        raise UserError(f"data_dir {data_dir} is not a local folder; copy it to one, as it is memory-mapped.")
     return Path(data_dir).expanduser().absolute()
 
 
@@ -197,7 +197,7 @@ def _read_array(folder: Path, field: str, described: dict | None) -> np.ndarray 
 
 
 def _damaged(path: Path, fault: str) -> UserError:
-    return UserError(f"{path} is {fault}: delete the folder {path.parent} and run again to decode it anew")
+    return UserError(f"{path} is {fault}; delete the folder {path.parent} and run again to decode it anew.")
 
 
 SETS: dict[str, Callable[[str, str, str | None], Split]] = {
@@ -272,11 +272,11 @@ class Batches:
 
 def _check_batches(size: int, batch_size: int, seed: int, process_count: int) -> None:
     if not 0 < batch_size <= size:
-        raise UserError(f"batch_size is {batch_size}: choose from 1 to the data set's {size:,}")
+        raise UserError(f"config.batch_size is {batch_size}; choose from 1 to the data set's {size:,} examples.")
     if batch_size % process_count:
-        raise UserError(f"batch_size {batch_size} does not divide among {process_count} processes")
+        raise UserError(f"config.batch_size is {batch_size}; choose a multiple of the {process_count} processes.")
     if seed < 0:
-        raise UserError(f"the seed {seed} is negative: choose one from 0 up")
+        raise UserError(f"config.seed is {seed}; choose one from 0 up.")
 
 
 def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:

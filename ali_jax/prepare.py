@@ -42,8 +42,8 @@ def decode(root: Path, name: str, split: str) -> Path:
                 _decode_into(folder, builder, name, split)
     except OSError as error:
         raise UserError(
-            f"cannot write below {root / name} ({error.strerror or error}): make room or allow "
-            "writing there, or set --config.data_dir to a folder of your own"
+            f"Cannot write below {root / name} ({error.strerror or error}); make room or allow "
+            "writing there, or set --config.data_dir to a folder of your own."
         ) from error
     return folder
 
@@ -59,7 +59,7 @@ def _require_tensorflow(root: Path, name: str) -> None:
     except ImportError as error:
         raise UserError(
             f"{name} is not yet decoded below {root / name}, and decoding it needs `pip install "
-            f"tensorflow tensorflow-datasets` ({error})"
+            f"tensorflow tensorflow-datasets` ({error})."
         ) from error
     # JAX needs their memory, which TensorFlow would take whole.
     for kind in ("GPU", "TPU"):
@@ -126,14 +126,14 @@ def _missing(root: Path, name: str, reason: object) -> UserError:
             f"~/tensorflow_datasets/{name} to {root / name}"
         )
     return UserError(
-        f"the data set {name} is not in {root} and could not be prepared there ({_first_line(reason)}): "
-        f"{remedy}, or set --config.data_dir to the folder that has it"
+        f"The data set {name} is not in {root} and could not be prepared there ({_first_line(reason)}); "
+        f"{remedy}, or set --config.data_dir to the folder that has it."
     )
 
 
 def _damaged(folder: Path, reason: object) -> UserError:
-    fault = f"the TFDS data in {folder} are damaged ({_first_line(reason)})"
-    return UserError(f"{fault}: delete that folder and run again, or copy it again from where it came")
+    fault = f"The TFDS data in {folder} are damaged ({_first_line(reason)})"
+    return UserError(f"{fault}; delete that folder and run again, or copy it again from where it came.")
 
 
 def _first_line(reason: object) -> str:

@@ -11,12 +11,12 @@ def get_config():
     config.dataset = "digits"
     config.train_split = "train"
     config.validation_split = "test"
-    config.num_steps = 10_000
+    config.num_steps = 20_000
     config.steps_per_dispatch = 20
     config.learning_rate = 1e-3
-    config.log_every = 500
-    config.figures_every = 2000
-    config.checkpoint_every = 2000
+    config.log_every = 1000
+    config.figures_every = 4000
+    config.checkpoint_every = 4000
 
     model = config.model
     model.x_shape = (8, 8, 1)
