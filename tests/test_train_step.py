@@ -8,7 +8,7 @@ import optax
 import pytest
 from conftest import load_config
 
-from ali_jax import from_config, losses, models
+from ali_jax import data, from_config, losses, models
 from ali_jax.roles import Networks
 from ali_jax.train_step import init_state, interleave, play, train_step, unit_interval
 
@@ -186,6 +186,34 @@ def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
     assert after.params.encoder == {}
     assert not same(after.params.generator, state.params.generator)
     assert "mu_mean" not in metrics and "z_hat_mean" not in metrics
+
+
+def test_bfloat16_stays_close_to_float32():
+    """200 steps of configs/digits.py: the same course, and then as close as the game itself allows.
+
+    The first 50 steps agree to 0.5 %. Later on the game amplifies any difference: a float32 run from
+    parameters 0.1 % larger parts from this one by 3.3 % in the mean of L_GE, bfloat16 by 2.6 %.
+    """
+    config = load_config("digits")
+    batches = data.Batches(data.load("digits", "train"), config.batch_size, 0)
+    stacked = {"x": np.stack([batches[step]["x"] for step in range(200)])}
+    courses = {}
+    for dtype in ("float32", "bfloat16"):
+        config.dtype = dtype
+        arguments = {
+            "networks": from_config.networks(config),
+            "optimizers": from_config.optimizers(config),
+        }
+        state = init_state(jax.random.key(0), batch={"x": stacked["x"][0]}, **arguments)
+        step = functools.partial(train_step, **arguments)
+        state, courses[dtype] = jax.jit(functools.partial(jax.lax.scan, step))(state, stacked)
+        floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+        assert {leaf.dtype for leaf in [*floats, *courses[dtype].values()]} == {jnp.dtype("float32")}
+    for name in ("loss_discriminator", "loss_generator_encoder", "D_real", "sigma_mean", "x_tilde_std"):
+        full, half = courses["float32"][name], courses["bfloat16"][name]
+        np.testing.assert_allclose(half[:50].mean(), full[:50].mean(), rtol=0.02)
+        np.testing.assert_allclose(half.mean(), full.mean(), rtol=0.06)
+    assert not np.array_equal(courses["float32"]["D_real"], courses["bfloat16"]["D_real"])
 
 
 class SeesFirstCoordinate(nn.Module):

@@ -1,0 +1,70 @@
+"""The programs of experiments/."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from conftest import load_config
+
+from ali_jax import data
+from ali_jax.errors import UserError
+from experiments import benchmark, flops, report
+
+
+def test_multiply_adds_are_those_of_the_table():
+    """SVHN, paper's table: kernel elements times the pixels they are applied to."""
+    counted = flops.forward_macs(load_config("svhn"))
+    encoder = 28**2 * 2_400 + 13**2 * 32_768 + 10**2 * 131_072 + 4**2 * 524_288
+    encoder += 2_097_152 + 2 * 262_144
+    generator = 1_048_576 + 4**2 * 524_288 + 10**2 * 131_072 + 13**2 * 32_768
+    generator += 28**2 * 25_600 + 32**2 * (1_024 + 96)
+    discriminator = 28**2 * 2_400 + 13**2 * 32_768 + 10**2 * 131_072 + 4**2 * 524_288
+    discriminator += 2_097_152 + 131_072 + 262_144 + 2 * 1_048_576 + 1_024
+    assert counted == {
+        "encoder": encoder,
+        "generator": generator,
+        "discriminator": discriminator,
+    }
+    per_image = flops.of_step(load_config("svhn")) / 100
+    assert per_image == 2 * (3 * encoder + 3 * generator + 8 * discriminator)
+
+
+def test_a_gan_counts_no_encoder():
+    assert flops.forward_macs(load_config("mixture", "gan"))["encoder"] == 0
+
+
+def test_step_and_loop_are_timed(tiny_config, tmp_path):
+    digits = data.load("digits", "train")
+    tiny_config.steps_per_dispatch = 2
+    step = benchmark.time_step(tiny_config, digits, steps=4)
+    assert step["images_per_second"] == 16 / step["step_seconds"] > 0
+    loop = benchmark.time_loop(tiny_config, (digits, digits), 4, step["step_seconds"])
+    assert 0 < loop["loop_images_per_second"]
+    assert benchmark.matmul_rate("float32") > 0 and benchmark.peak_memory() > 2**20
+
+
+def test_an_opponent_is_run_and_its_last_line_read():
+    script = "print('warming up'); print('{\"images_per_second\": 7.5}')"
+    found = benchmark.run([sys.executable, "-c", script])
+    assert found["images_per_second"] == 7.5 and found["process_peak_memory_bytes"] > 2**20
+
+
+@pytest.mark.parametrize("script", ["print('fast')", "raise SystemExit(3)", "pass"])
+def test_an_opponent_that_tells_nothing_is_named(script):
+    with pytest.raises(UserError, match="python"):
+        benchmark.run([sys.executable, "-c", script])
+
+
+def test_random_images_have_the_shape_of_the_config():
+    split, _ = benchmark.random_splits(load_config("celeba_conditional"))
+    assert split.x.shape[1:] == (64, 64, 3) and split.x.dtype == np.uint8
+    assert split.attributes.shape == (len(split.x), 40)
+
+
+def test_results_stand_with_their_command_date_and_hardware(tmp_path):
+    path = report.write(tmp_path, {"images_per_second": 1.0})
+    results = json.loads(path.read_text())
+    assert results["images_per_second"] == 1.0
+    assert {"command", "date", "hardware", "versions"} < set(results)
+    assert "cpu" in results["hardware"].lower() or "core" in results["hardware"]
