@@ -83,7 +83,9 @@ def _rows(name: str, split: str, bounds: tuple[str, str], size: int) -> slice:
     start, stop = (int(text or default) for text, default in zip(bounds, (0, size), strict=True))
     start, stop = (bound + size if bound < 0 else bound for bound in (start, stop))
     if not 0 <= start < stop <= size:
-        raise UserError(f"{split!r} of {name} is empty or not within its {size:,} examples; choose other bounds.")
+        raise UserError(
+            f"{split!r} of {name} is empty or not within its {size:,} examples; choose other bounds."
+        )
     return slice(start, stop)
 
 
@@ -103,7 +105,9 @@ def _digits(name: str, split: str, data_dir: str | None) -> Split:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise UserError("The data set digits is part of scikit-learn; run `pip install scikit-learn`.") from error
+        raise UserError(
+            "The data set digits is part of scikit-learn; run `pip install scikit-learn`."
+        ) from error
     bunch = load_digits()
     order = _permutation(1797, seed=0, epoch=0)
     rows = order[:1500] if split == "train" else order[1500:]
@@ -272,9 +276,13 @@ class Batches:
 
 def _check_batches(size: int, batch_size: int, seed: int, process_count: int) -> None:
     if not 0 < batch_size <= size:
-        raise UserError(f"config.batch_size is {batch_size}; choose from 1 to the data set's {size:,} examples.")
+        raise UserError(
+            f"config.batch_size is {batch_size}; choose from 1 to the data set's {size:,} examples."
+        )
     if batch_size % process_count:
-        raise UserError(f"config.batch_size is {batch_size}; choose a multiple of the {process_count} processes.")
+        raise UserError(
+            f"config.batch_size is {batch_size}; choose a multiple of the {process_count} processes."
+        )
     if seed < 0:
         raise UserError(f"config.seed is {seed}; choose one from 0 up.")
 

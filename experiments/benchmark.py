@@ -44,7 +44,6 @@ flags.DEFINE_bool("loop", True, "Also time the training loop, with its data, met
 flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
 flags.DEFINE_string("opponent", None, "A command to compare with.")
 flags.DEFINE_integer("pairs", 3, "How often to run the two in turn.")
-flags.DEFINE_string("output", None, "A folder for results.json.")
 
 
 def main(argv):

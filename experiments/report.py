@@ -8,8 +8,21 @@ import sys
 from pathlib import Path
 
 import jax
+from absl import flags
 
+from ali_jax import config as config_lib
+from ali_jax.errors import UserError
 from ali_jax.images import write_whole
+
+flags.DEFINE_string("output", None, "A folder for results.json and figures.")
+
+
+def workdir(name: str | None) -> Path:
+    """The --workdir of a program that works on a run; a UserError where it is not one."""
+    if name is None:
+        raise UserError("Which run? Pass the --workdir of a run of ali_jax.main.")
+    config_lib.read(Path(name))
+    return Path(name)
 
 
 def write(directory: Path, results: dict) -> Path:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from ali_jax import data
+from ali_jax import data, train
 from ali_jax.errors import UserError
-from experiments import benchmark, flops, report
+from experiments import benchmark, curves, flops, report
 
 
 def test_multiply_adds_are_those_of_the_table():
@@ -40,7 +40,7 @@ def test_step_and_loop_are_timed(tiny_config, tmp_path):
     step = benchmark.time_step(tiny_config, digits, steps=4)
     assert step["images_per_second"] == 16 / step["step_seconds"] > 0
     loop = benchmark.time_loop(tiny_config, (digits, digits), 4, step["step_seconds"])
-    assert 0 < loop["loop_images_per_second"]
+    assert loop["loop_images_per_second"] > 0
     assert benchmark.matmul_rate("float32") > 0 and benchmark.peak_memory() > 2**20
 
 
@@ -68,3 +68,29 @@ def test_results_stand_with_their_command_date_and_hardware(tmp_path):
     assert results["images_per_second"] == 1.0
     assert {"command", "date", "hardware", "versions"} < set(results)
     assert "cpu" in results["hardware"].lower() or "core" in results["hardware"]
+
+
+def test_curves_of_a_run(tiny_config, tmp_path):
+    train.train_and_evaluate(tiny_config, tmp_path)
+    metrics = curves.read_metrics(tmp_path)
+    assert metrics["step"].tolist() == [2, 4, 6, 8, 10, 12]
+    output = tmp_path / "out"
+    output.mkdir()
+    curves.draw(metrics, output / "curves.png")
+    curves.copy_last_figures(tmp_path / "figures", output)
+    assert {p.name for p in output.iterdir()} == {"curves.png", "samples.png", "reconstructions.png"}
+    last = (tmp_path / "figures" / "samples_0000012.png").read_bytes()
+    assert (output / "samples.png").read_bytes() == last
+    summary = curves.summarize(tiny_config, metrics)
+    assert summary["data"] == "digits, split train, 1,500 examples" and summary["steps"] == 12
+    late = metrics["D_real"][metrics["step"] > 10.8]
+    assert summary["mean_over_last_steps"]["D_real"] == late.mean()
+
+
+def test_a_workdir_without_a_run_is_named(tmp_path):
+    with pytest.raises(UserError, match="workdir"):
+        report.workdir(None)
+    with pytest.raises(UserError, match=r"no config\.json"):
+        report.workdir(tmp_path)
+    with pytest.raises(UserError, match="no metrics yet"):
+        curves.read_metrics(tmp_path)

@@ -25,8 +25,8 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     for size in x.shape[1:3]:
         if size < len(kernel) or (size - len(kernel)) % stride:
             raise ValueError(
-                f"conv: a kernel of size {len(kernel)} with stride {stride} does not cover an input "
-                f"of size {size} exactly."
+                f"conv: a kernel of size {len(kernel)} with stride {stride} does not cover an "
+                f"input of size {size} exactly."
             )
     return _conv(x, kernel, stride)
 
@@ -46,11 +46,13 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Arra
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x, kernel, stride):
+    # One tap or one output pixel is a matrix product: as a convolution, the input gradient of
+    # 4x4x256 -> 1x1x512 takes 38 ms, as a product 4 ms.
     if len(kernel) == stride == 1:
         return jnp.tensordot(x, kernel[0, 0], axes=1)
     if x.shape[1:3] == kernel.shape[:2]:
         return jnp.tensordot(x, kernel, axes=3)[:, None, None]
-    arguments = dict(strides=(stride, stride), layout=("NHWC", "HWIO", "NHWC"))
+    arguments = {"strides": (stride, stride), "layout": ("NHWC", "HWIO", "NHWC")}
     return lax.platform_dependent(
         x,
         kernel,
@@ -75,19 +77,23 @@ def _conv_transpose(x, kernel, stride):
 
 def _kernel_gradient(x, dy, stride):
     """Gradient (K, K, I, O) of the kernel of `conv` at input x for the output's cotangent dy."""
-    if dy.shape[:3] == x.shape[:3] and stride == 1:
-        return jnp.tensordot(x, dy, axes=((0, 1, 2), (0, 1, 2)))[None, None]
-    if dy.shape[1:3] == (1, 1):
-        return jnp.tensordot(x, dy[:, 0, 0], axes=(0, 0))
-    arguments = dict(dilation=(stride, stride), layout=("CHWN", "IHWO", "HWNC"))
+    layout = ("CHWN", "IHWO", "HWNC")
+
+    def product_or(convolve, x, dy):
+        if x.shape[:3] == dy.shape[:3] and stride == 1:
+            return jnp.tensordot(x, dy, axes=((0, 1, 2), (0, 1, 2)))[None, None]
+        if dy.shape[1:3] == (1, 1):
+            # In this order: its transpose would be transposed back in each of Adam's three loops.
+            return jnp.tensordot(x, dy[:, 0, 0], axes=(0, 0))
+        return convolve(x, dy, layout=layout, dilation=(stride, stride))
 
     # The CPU transposes both operands for this. Without the barrier it computes them a second time
     # while transposing, normalisation and all, in the order of the transposed array: 230 ms of a
-    # step instead of 70.
+    # step instead of 70. (jax 0.10 drops the barrier too early for it to help.)
     def materialized(x, dy):
-        return _convolve_with_eigen(*lax.optimization_barrier((x, dy)), **arguments)
+        return product_or(_convolve_with_eigen, *lax.optimization_barrier((x, dy)))
 
-    default = functools.partial(_convolve, **arguments)
+    default = functools.partial(product_or, _convolve)
     return lax.platform_dependent(x, dy, cpu=materialized, default=default)
 
 
@@ -110,9 +116,7 @@ _conv_transpose.defvjp(
 )
 
 
-def _convolve(
-    x, kernel, *, layout, strides=(1, 1), padding=((0, 0),) * 2, dilation=(1, 1), zeros=(1, 1)
-):
+def _convolve(x, kernel, *, layout, strides=(1, 1), padding=((0, 0),) * 2, dilation=(1, 1), zeros=(1, 1)):
     """`lax.conv_general_dilated`; `dilation` is the kernel's, `zeros` the input's."""
     return lax.conv_general_dilated(x, kernel, strides, padding, zeros, dilation, layout)
 
@@ -149,39 +153,40 @@ def _adjoint(x, kernel, stride):
 
 
 def _adjoint_in_blocks(x, kernel, stride):
-    """The adjoint, with the pixels of each block of the output as channels of one convolution.
+    """The adjoint, with the pixels of each square of the output as channels of one convolution.
 
-    Blocks of stride x stride pixels multiply no zeros between pixels: 28x28x32 <- 13x13x64 takes
-    13 ms, dilated 48 ms. Few channels leave the convolution waiting for its input, so that larger
-    blocks pay although their kernels contain zeros: 32x32x3 <- 28x28x32 takes 11 ms in blocks of
-    2x4, dilated 27 ms.
+    Squares of stride x stride pixels multiply no zeros between pixels: 28x28x32 <- 13x13x64 takes
+    8 ms, dilated 56 ms. Few channels leave the convolution waiting for its input, so that larger
+    squares pay although their kernels contain zeros: 32x32x3 <- 28x28x32 takes 14 ms in squares of
+    4x4, dilated 27 ms.
     """
     size, channels = len(kernel), kernel.shape[2]
-    block = (2 * stride, 4 * stride) if channels <= 4 else (stride, stride)
-    counts = [-(-((n - 1) * stride + size) // b) for n, b in zip(x.shape[1:3], block, strict=True)]
-    taps = _block_taps(_block_taps(kernel, 0, stride, block[0]), 1, stride, block[1])
-    taps = taps.transpose(0, 1, 3, 4, 5, 2)  # (T, T', I, B, B', O)
-    reach = (size - 1) // stride
+    side = 4 if channels <= 4 and stride == 1 else stride
+    taps = _taps_of_block(_taps_of_block(kernel, 0, stride, side), 1, stride, side)
+    taps = taps.transpose(0, 1, 3, 4, 5, 2)  # (T, T, I, side, side, O)
+    reach, step = (size - 1) // stride, side // stride
+    heights = [(n - 1) * stride + size for n in x.shape[1:3]]
+    counts = [-(-height // side) for height in heights]
     blocks = _convolve_with_eigen(
         x,
         taps.reshape(*taps.shape[:3], -1),
         layout=("NHWC", "HWIO", "NHWC"),
-        strides=[b // stride for b in block],
+        strides=(step, step),
         padding=[
-            (reach, (count - 1) * (b // stride) + window - reach - n)
-            for count, b, window, n in zip(counts, block, taps.shape[:2], x.shape[1:3], strict=True)
+            (reach, (count - 1) * step + len(taps) - reach - n)
+            for count, n in zip(counts, x.shape[1:3], strict=True)
         ],
     )
-    pixels = blocks.reshape(*blocks.shape[:3], *block, channels).swapaxes(2, 3)
-    pixels = pixels.reshape(len(x), counts[0] * block[0], counts[1] * block[1], channels)
-    return pixels[:, : (x.shape[1] - 1) * stride + size, : (x.shape[2] - 1) * stride + size]
+    blocks = blocks.reshape(len(x), *counts, side, side, channels).swapaxes(2, 3)
+    pixels = blocks.reshape(len(x), counts[0] * side, counts[1] * side, channels)
+    return pixels[:, : heights[0], : heights[1]]
 
 
-def _block_taps(kernel, axis, stride, block):
-    """The taps between pixels of the input and the `block` pixels of a block of the adjoint's output.
+def _taps_of_block(kernel, axis, stride, block):
+    """The taps between pixels of the input and each of `block` pixels of the adjoint's output.
 
-    (..., K, ...) -> (..., T, ..., block): tap t of pixel p is kernel[p - (t - reach) * stride], where
-    it has one, and `reach` is the number of input pixels before the block's first that it depends on.
+    (..., K, ...) -> (..., T, ..., block): tap t of pixel p is kernel[p - (t - reach) * stride], or
+    0 outside the kernel; the block depends on `reach` pixels of the input before its first.
     """
     size = kernel.shape[axis]
     reach, ahead = (size - 1) // stride, (block - 1) // stride

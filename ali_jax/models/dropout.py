@@ -27,15 +27,18 @@ def dropout(key: jax.Array, x: jax.Array, rate: float) -> jax.Array:
         return x
     threshold = round(rate * 2**32)
     if threshold == 2**32:
-        raise ValueError(f"dropout: the rate is {rate}; 1 - rate is below the resolution of 2**-32.")
+        raise ValueError(f"dropout: the rate is {rate}; it may come no nearer to 1 than 2**-32.")
     keep = _hash(key, x.shape) >= jnp.uint32(threshold)
     return jnp.where(keep, x * (1 / (1 - rate)), 0)
 
 
 def _hash(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Uniform uint32 for each element of `shape`."""
+    """Uniform uint32 for each element of `shape`, repeating after 2**32 elements.
+
+    Two rounds of mixing, a word of the key before each: with one round, two keys would give the
+    same words in another order.
+    """
     first, second = _words(key)
-    # Mixed after every key word and every axis that would overflow: see below.
     index = jnp.zeros(shape, jnp.uint32)
     for axis, size in enumerate(shape):
         index = index * jnp.uint32(size) + lax.broadcasted_iota(jnp.uint32, shape, axis)
@@ -43,6 +46,7 @@ def _hash(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 def _words(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Two words of the key, from the two of a threefry key or the four of an rbg key."""
     words = jax.random.key_data(key)
     first, second = words[..., 0], words[..., 1]
     for extra in range(2, words.shape[-1], 2):
@@ -51,7 +55,10 @@ def _words(key: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _mix(h: jax.Array) -> jax.Array:
-    """A bijection of 32 bits in which every input bit moves every output bit ("lowbias32")."""
+    """A bijection of 32 bits in which every input bit moves every output bit.
+
+    The constants are those of "lowbias32" (C. Wellons, Prospecting for Hash Functions, 2018).
+    """
     h = (h ^ (h >> 16)) * jnp.uint32(0x7FEB352D)
     h = (h ^ (h >> 15)) * jnp.uint32(0x846CA68B)
     return h ^ (h >> 16)

@@ -1,0 +1,87 @@
+"""The course of a run: curves of its metrics, its last figures, and results.json.
+
+    python -m experiments.curves --workdir=runs/svhn
+
+Writes into <workdir>/results/curves, or into --output.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from matplotlib.figure import Figure
+
+from ali_jax import config as config_lib
+from ali_jax import data
+from ali_jax import main as program
+from ali_jax.errors import UserError
+from experiments import report
+
+PANELS = {
+    "losses": ("loss_discriminator", "loss_generator_encoder"),
+    "mean D of the pairs": ("D_real", "D_generated"),
+    "codes": ("mu_std", "sigma_mean"),
+}
+LATE = 0.1  # the share of the run, at its end, that results.json averages over
+
+
+def main(argv):
+    del argv
+    workdir = report.workdir(flags.FLAGS.workdir)
+    output = Path(flags.FLAGS.output or workdir / "results" / "curves")
+    output.mkdir(parents=True, exist_ok=True)
+    metrics = read_metrics(workdir)
+    draw(metrics, output / "curves.png")
+    copy_last_figures(workdir / "figures", output)
+    config = config_lib.read(workdir)
+    print(report.write(output, summarize(config, metrics)))
+
+
+def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
+    """metrics.jsonl by column, "step" among them."""
+    path = workdir / "metrics.jsonl"
+    if not path.exists() or not path.stat().st_size:
+        raise UserError(f"{path} holds no metrics yet; train for at least config.log_every steps.")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {name: np.asarray([line[name] for line in lines]) for name in lines[0]}
+
+
+def draw(metrics: dict[str, np.ndarray], path: Path) -> None:
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    for axes, (title, names) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+        for name in names:
+            if name in metrics:
+                axes.plot(metrics["step"], metrics[name], label=name, linewidth=1)
+        axes.set(title=title, xlabel="step")
+        axes.legend()
+    figure.savefig(path, dpi=80)
+
+
+def copy_last_figures(figures: Path, output: Path) -> None:
+    """The newest of each kind (samples_0003000.png), without its step (samples.png)."""
+    for path in sorted(figures.glob("*.png")):
+        shutil.copyfile(path, output / f"{path.stem.rsplit('_', 1)[0]}.png")
+
+
+def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
+    late = metrics["step"] > (1 - LATE) * metrics["step"][-1]
+    examples = len(data.load(config.dataset, config.train_split, config.data_dir).x)
+    steps = int(metrics["step"][-1])
+    return {
+        "data": f"{config.dataset}, split {config.train_split}, {examples:,} examples",
+        "steps": steps,
+        "batch_size": config.batch_size,
+        "epochs": steps * config.batch_size / examples,
+        "dtype": config.dtype,
+        "seed": config.seed,
+        "median_images_per_second": float(np.median(metrics["images_per_second"])),
+        "mean_over_last_steps": {
+            name: float(np.mean(values[late])) for name, values in metrics.items() if name != "step"
+        },
+    }
+
+
+if __name__ == "__main__":
+    program.run(main)
