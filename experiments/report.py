@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import platform
 import shlex
 import sys
@@ -13,6 +14,8 @@ from absl import flags
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.images import write_whole
+
+ENVIRONMENT = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS")  # they change what is measured
 
 flags.DEFINE_string("output", None, "A folder for results.json and figures.")
 
@@ -37,6 +40,7 @@ def provenance() -> dict:
         "command": shlex.join(["python", "-m", module_name(), *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
         "hardware": hardware(),
+        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         "versions": {"python": platform.python_version(), "jax": jax.__version__},
     }
 
