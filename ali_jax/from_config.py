@@ -26,6 +26,11 @@ def optimizers(config: ConfigDict) -> Networks:
     return Networks(adam, adam, adam)
 
 
+def players(config: ConfigDict) -> dict[str, Networks]:
+    """The keyword arguments that `init_state` and `train_step` share."""
+    return {"networks": networks(config), "optimizers": optimizers(config)}
+
+
 def batch_shapes(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
     """What one example of a batch looks like, as a batch of one."""
     shapes = {"x": jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)}
@@ -36,5 +41,5 @@ def batch_shapes(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
 
 def state_shapes(config: ConfigDict) -> TrainState:
     """Shapes and dtypes of the training state, without computing it."""
-    init = functools.partial(init_state, networks=networks(config), optimizers=optimizers(config))
+    init = functools.partial(init_state, **players(config))
     return jax.eval_shape(init, jax.random.key(0), batch=batch_shapes(config))

@@ -159,11 +159,7 @@ def first_state(config: ConfigDict, split: data.Split, checkpoints: Checkpoints,
     if restored is not None:
         logger.info("Going on from the checkpoint of step %d.", restored[0])
         return restored
-    init = functools.partial(
-        init_state,
-        networks=from_config.networks(config),
-        optimizers=from_config.optimizers(config),
-    )
+    init = functools.partial(init_state, **from_config.players(config))
     examples = data.Batches(split, min(EXAMPLES_FOR_BIAS, len(split.x)), config.seed)[0]
     state = jax.jit(init, out_shardings=everywhere)(jax.random.key(config.seed), batch=examples)
     return 0, state
@@ -171,12 +167,8 @@ def first_state(config: ConfigDict, split: data.Split, checkpoints: Checkpoints,
 
 def compiled_steps(config: ConfigDict, mesh):
     """(state, batches) -> (state, metrics): a `train_step` for each batch along the first axis."""
-    step = functools.partial(
-        train_step,
-        networks=from_config.networks(config),
-        optimizers=from_config.optimizers(config),
-        sharding=sharding.split_batch(mesh),
-    )
+    batch_sharding = sharding.split_batch(mesh)
+    step = functools.partial(train_step, sharding=batch_sharding, **from_config.players(config))
 
     def run(state, batches):
         if len(batches["x"]) > 1:

@@ -90,9 +90,8 @@ def random_splits(config) -> tuple[data.Split, data.Split]:
 def time_step(config, split: data.Split, steps: int) -> dict:
     """Compile seconds and the median seconds of a step whose batch is on the device already."""
     mesh = sharding.make_mesh()
-    networks, optimizers = from_config.networks(config), from_config.optimizers(config)
     batches = data.Batches(train.fit(split, config), config.batch_size, config.seed)
-    init = functools.partial(init_state, networks=networks, optimizers=optimizers)
+    init = functools.partial(init_state, **from_config.players(config))
     state = jax.jit(init)(jax.random.key(config.seed), batch=batches[0])
     run = train.compiled_steps(config, mesh)
     count = config.steps_per_dispatch

@@ -58,9 +58,7 @@ def run(config, batches, mesh):
 
 
 def fresh_state(config, batches, mesh):
-    init = functools.partial(
-        init_state, networks=from_config.networks(config), optimizers=from_config.optimizers(config)
-    )
+    init = functools.partial(init_state, **from_config.players(config))
     replicated = sharding.replicated(mesh)
     return jax.jit(init, out_shardings=replicated)(jax.random.key(0), batch=batches[0])
 

@@ -15,11 +15,7 @@ DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 @pytest.fixture
 def state(tiny_config):
     x = np.zeros((4, 8, 8, 1), np.uint8)
-    networks, optimizers = (
-        from_config.networks(tiny_config),
-        from_config.optimizers(tiny_config),
-    )
-    return init_state(jax.random.key(3), networks, optimizers, {"x": x})
+    return init_state(jax.random.key(3), batch={"x": x}, **from_config.players(tiny_config))
 
 
 @pytest.fixture

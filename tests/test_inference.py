@@ -16,12 +16,9 @@ def images():
 @pytest.fixture
 def model(tiny_config, images):
     tiny_config.model.init_std = 0.3
-    networks, optimizers = (
-        from_config.networks(tiny_config),
-        from_config.optimizers(tiny_config),
-    )
-    state = init_state(jax.random.key(0), networks, optimizers, {"x": images})
-    return inference.Model(networks, state.params, state.batch_stats)
+    players = from_config.players(tiny_config)
+    state = init_state(jax.random.key(0), batch={"x": images}, **players)
+    return inference.Model(players["networks"], state.params, state.batch_stats)
 
 
 def test_load_gives_the_model_that_was_trained(tmp_path, tiny_config, images):
@@ -96,10 +93,10 @@ def test_a_conditional_model_listens_to_its_attributes():
     config.model.discriminator_x = config.model.discriminator_z = ()
     config.model.discriminator_joint = (embed, ("dense", 1, 1, 1, False, 0.0, "linear", "tied"))
     config.model.init_std = 0.5
-    networks, optimizers = from_config.networks(config), from_config.optimizers(config)
+    players = from_config.players(config)
     x, y = np.zeros((2, 1, 1, 3), np.uint8), np.eye(2, 40, dtype=np.uint8)
-    state = init_state(jax.random.key(0), networks, optimizers, {"x": x, "attributes": y})
-    model = inference.Model(networks, state.params, state.batch_stats)
+    state = init_state(jax.random.key(0), batch={"x": x, "attributes": y}, **players)
+    model = inference.Model(players["networks"], state.params, state.batch_stats)
     codes = inference.encode(model, x, y)
     assert not np.allclose(codes[0], codes[1])  # the same image, other attributes
     pictures = inference.decode(model, codes[[0, 0]], y)

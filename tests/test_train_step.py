@@ -25,11 +25,9 @@ def same(a, b) -> bool:
 def game(tiny_config):
     """(state, batch, keyword arguments of train_step), parameters far enough from zero to matter."""
     tiny_config.model.init_std = 0.3
-    networks = from_config.networks(tiny_config)
-    optimizers = from_config.optimizers(tiny_config)
+    players = from_config.players(tiny_config)
     x = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
-    state = init_state(jax.random.key(0), networks, optimizers, {"x": x})
-    return state, {"x": x}, {"networks": networks, "optimizers": optimizers}
+    return init_state(jax.random.key(0), batch={"x": x}, **players), {"x": x}, players
 
 
 def test_gradients_equal_two_separate_grads(game):
@@ -179,10 +177,10 @@ def test_generator_starts_at_the_mean_image(tiny_config):
 
 def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
     config = load_config("mixture", "gan")
-    networks, optimizers = from_config.networks(config), from_config.optimizers(config)
+    players = from_config.players(config)
     batch = {"x": np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)}
-    state = init_state(jax.random.key(0), networks, optimizers, batch)
-    after, metrics = train_step(state, batch, networks=networks, optimizers=optimizers)
+    state = init_state(jax.random.key(0), batch=batch, **players)
+    after, metrics = train_step(state, batch, **players)
     assert after.params.encoder == {}
     assert not same(after.params.generator, state.params.generator)
     assert "mu_mean" not in metrics and "z_hat_mean" not in metrics
@@ -200,10 +198,7 @@ def test_bfloat16_stays_close_to_float32():
     courses = {}
     for dtype in ("float32", "bfloat16"):
         config.dtype = dtype
-        arguments = {
-            "networks": from_config.networks(config),
-            "optimizers": from_config.optimizers(config),
-        }
+        arguments = from_config.players(config)
         state = init_state(jax.random.key(0), batch={"x": stacked["x"][0]}, **arguments)
         step = functools.partial(train_step, **arguments)
         state, courses[dtype] = jax.jit(functools.partial(jax.lax.scan, step))(state, stacked)
