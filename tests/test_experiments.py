@@ -39,7 +39,7 @@ def test_step_and_loop_are_timed(tiny_config, tmp_path):
     tiny_config.steps_per_dispatch = 2
     step = benchmark.time_step(tiny_config, digits, steps=4)
     assert step["images_per_second"] == 16 / step["step_seconds"] > 0
-    loop = benchmark.time_loop(tiny_config, (digits, digits), 4, step["step_seconds"])
+    loop = benchmark.time_loop(tiny_config, (digits, digits))
     assert loop["loop_images_per_second"] > 0
     assert benchmark.matmul_rate("float32") > 0 and benchmark.peak_memory() > 2**20
 
