@@ -8,6 +8,8 @@ three networks: each learns its own (ours, a choice). In its code one random emb
 and never trained:
 
     --config=configs/celeba_conditional.py:code
+
+Measured: nothing yet but that it trains, resumes and draws its figures. The full run: not run.
 """
 
 from ali_jax import config as config_lib

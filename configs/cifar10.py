@@ -12,6 +12,8 @@ table and its code disagree about it in two places:
 
     --config=configs/cifar10.py:code      both as in the code
     --config=configs/cifar10.py:paper     both as in the table
+
+Measured: nothing yet but that it trains, resumes and draws its figures. The full run: not run.
 """
 
 from ali_jax import config as config_lib

@@ -6,6 +6,8 @@
 100,000 points, 200 epochs. The encoder is implicit: a network of x and noise. The paper draws learning rate,
 b1 and the standard deviation of the weights at random; these are the fixed ones of its code, whose "0.8" is
 today's b1 = 0.2. `:gan` is the baseline of the paper: the same generator, no encoder, D sees x alone.
+
+Measured: nothing yet but that it trains, resumes and draws its figures. The full run: not run.
 """
 
 from ali_jax import config as config_lib
