@@ -86,7 +86,14 @@ class MetricWriter:
         self._forget_after(first_step)
         self._tensorboard = None
         # Without a terminal: no bar, but a line at each `write`.
-        self._bar = tqdm(total=num_steps, initial=first_step, unit="step", disable=None, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=num_steps,
+            initial=first_step,
+            unit="step",
+            disable=None,
+            dynamic_ncols=True,
+            miniters=1,  # else the long first step, which compiles, makes it show later ones rarely
+        )
         self._redirect = logging_redirect_tqdm([logging.getLogger("ali_jax")])
         self._last = (first_step, time.perf_counter())
 
