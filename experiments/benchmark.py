@@ -63,7 +63,7 @@ def measure(config, values) -> dict:
     results = {
         "device": report.hardware(),
         "jax": jax.__version__,
-        "config": config_flags.get_config_filename(flags.FLAGS["config"]),
+        "config": os.path.relpath(config_flags.get_config_filename(flags.FLAGS["config"])),
         "data": "random images" if values.random_images else config.dataset,
         "batch_size": config.batch_size,
         "dtype": config.dtype,
