@@ -27,6 +27,7 @@ flags.DEFINE_integer("process_id", None, "This one's number, from 0.")
 
 
 def main(argv):
+    """Trains what the flags say."""
     if len(argv) > 1:
         raise UserError(f"{argv[1]!r} is not a flag; write --config=... and --workdir=... .")
     values = flags.FLAGS
