@@ -36,6 +36,7 @@ def default() -> ConfigDict:
     config.keep_checkpoints = 3  # the latest ones
 
     config.model = ConfigDict()  # see `models.build`
+    config.model.prior = "normal"  # of z; "uniform" is over [-1, 1]
     config.model.num_attributes = 0  # above 0: the networks are conditional on as many
     return config
 
@@ -71,10 +72,12 @@ def to_json(config: ConfigDict) -> str:
 
 
 def read(workdir: Path) -> ConfigDict:
-    """The config that `workdir` was trained with."""
+    """The config that `workdir` was trained with; fields that are newer than it have their defaults."""
     path = Path(workdir) / "config.json"
     try:
-        return ConfigDict(json.loads(path.read_text()))
+        config = default()
+        config.update(json.loads(path.read_text()))
+        return config
     except FileNotFoundError:
         raise UserError(
             f"{workdir} holds no config.json, so no training was started there; pass the --workdir of "

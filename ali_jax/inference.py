@@ -57,8 +57,7 @@ def load(workdir: str | Path, step: int | None = None) -> Model:
 
 def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
     """G(z) of `count` draws z from the prior: (count, H, W, C)."""
-    z = jax.random.normal(key, (count, model.networks.generator.latent_dim))
-    return decode(model, z, attributes)
+    return decode(model, model.networks.generator.sample_prior(key, count), attributes)
 
 
 def decode(model: Model, z: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:

@@ -152,16 +152,15 @@ def play(
         outputs, mutated = module.apply(variables, *inputs, train=True, mutable=["batch_stats"], rngs=rngs)
         return outputs, mutated.get("batch_stats", {})
 
-    def normal(key: jax.Array, width: int) -> jax.Array:
+    def shared(noise: jax.Array) -> jax.Array:
         # Without the constraint every device may draw, and push through the networks, the noise of all.
-        noise = jax.random.normal(key, (len(x), width))
         return noise if sharding is None else jax.lax.with_sharding_constraint(noise, sharding)
 
-    z = normal(key_z, networks.generator.latent_dim)
+    z = shared(networks.generator.sample_prior(key_z, len(x)))
     x_tilde, stats_g = run("generator", z, condition)
     z_hat, stats_e, metrics_e = z, {}, {}  # A plain GAN: no encoder, and a D that does not look at z.
     if networks.encoder is not None:
-        noise = normal(key_noise, networks.encoder.noise_dim)
+        noise = shared(jax.random.normal(key_noise, (len(x), networks.encoder.noise_dim)))
         encoding, stats_e = run("encoder", x, noise, condition)
         z_hat, metrics_e = encoding.z, summarize_encoding(encoding)
 

@@ -53,6 +53,15 @@ def test_a_longer_run_on_another_disk_is_the_same_run(tmp_path):
     config_lib.check_same_run(config, tmp_path)
 
 
+def test_a_workdir_older_than_a_field_has_its_default(tmp_path):
+    config = load_config("svhn")
+    older = config.copy_and_resolve_references()
+    del older.model.prior
+    (tmp_path / "config.json").write_text(config_lib.to_json(older))
+    assert config_lib.read(tmp_path).model.prior == "normal"
+    config_lib.check_same_run(config, tmp_path)
+
+
 def test_a_damaged_config_json_is_named(tmp_path):
     (tmp_path / "config.json").write_text('{"seed": ')
     with pytest.raises(UserError, match=r"config\.json cannot be read"):

@@ -176,10 +176,28 @@ def test_frozen_embedding_is_one_for_all_networks_and_never_trained():
     np.testing.assert_allclose(jnp.std(embedded[0][:, 1:]), 0.01, rtol=0.05)
 
 
+def test_priors_have_their_moments():
+    generator = models.build(load_config("mnist_bigan").model).generator
+    uniform = generator.sample_prior(jax.random.key(0), 2000)
+    assert uniform.shape == (2000, 50) and jnp.max(jnp.abs(uniform)) < 1
+    np.testing.assert_allclose([jnp.mean(uniform), jnp.var(uniform)], [0, 1 / 3], atol=0.01)
+    normal = generator.clone(prior="normal").sample_prior(jax.random.key(0), 2000)
+    np.testing.assert_allclose([jnp.mean(normal), jnp.var(normal)], [0, 1], atol=0.02)
+
+
+def test_mnist_bigan_judges_x_and_z_side_by_side():
+    """BiGAN's D is one network of (x, z): its first layer has a weight for each pixel and each code."""
+    config = load_config("mnist_bigan")
+    params = from_config.state_shapes(config).params
+    assert params.discriminator["joint_stack"]["layer_1"]["kernel"].shape == (784 + 50, 1024)
+    assert params.encoder["stack"]["layer_3"]["kernel"].shape == (1024, 50)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
         ("posterior", "laplace", "posterior"),
+        ("prior", "cauchy", "prior"),
         ("latent_dim", 5, "last row of config.model.encoder"),
         ("generator", (("dense", 1, 1, 2, False, 0.0),), "Row 1 of config.model.generator"),
         ("generator", (("pool", 1, 1, 2, False, 0.0, "relu"),), "'pool'"),

@@ -143,7 +143,7 @@ def test_statistics_of_D_are_of_the_mixture_of_real_and_generated(game):
     x_tilde = np.random.default_rng(1).random((16, 8, 8, 1), dtype=np.float32)
 
     class Constant:
-        latent_dim = networks.generator.latent_dim
+        sample_prior = networks.generator.sample_prior
 
         def apply(self, variables, z, *inputs, **kwargs):
             return jnp.asarray(x_tilde), {}
@@ -228,6 +228,7 @@ def test_linear_gaussian_ali_recovers_the_posterior():
         {
             "x_shape": (1,),
             "latent_dim": 2,
+            "prior": "normal",
             "leak": 0.2,
             "init_std": 0.3,
             "posterior": "gaussian",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ali_jax.errors import UserError
 from ali_jax.models.layers import NONLINEARITIES, OPERATIONS, Row
-from ali_jax.models.networks import Discriminator, Encoder, Encoding, Generator, Stack
+from ali_jax.models.networks import PRIORS, Discriminator, Encoder, Encoding, Generator, Stack
 from ali_jax.roles import Networks
 
 __all__ = ["Discriminator", "Encoder", "Encoding", "Generator", "Networks", "Row", "Stack", "build"]
@@ -20,10 +20,10 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     """The three modules of a config's `model`.
 
     Args:
-      model: `x_shape` (of one example); `latent_dim`; `leak` (slope of leaky ReLUs); `init_std` (of every
-        kernel); `posterior`, one of POSTERIORS; and rows (see `Row`) of `encoder` (None: a plain GAN),
-        `generator`, `discriminator_x`, `discriminator_z` (None: D does not look at z) and
-        `discriminator_joint`.
+      model: `x_shape` (of one example); `latent_dim`; `prior` of z, one of PRIORS; `leak` (slope of leaky
+        ReLUs); `init_std` (of every kernel); `posterior`, one of POSTERIORS; and rows (see `Row`) of
+        `encoder` (None: a plain GAN), `generator`, `discriminator_x`, `discriminator_z` (None: D does not
+        look at z) and `discriminator_joint`.
       dtype: of the computation; parameters, statistics and logits are float32 whatever it is.
       init_std: instead of the model's; may be traced.
 
@@ -44,7 +44,9 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         joint_stack=stack("discriminator_joint"),
     )
     encoder = None if model["encoder"] is None else _encoder(stack("encoder"), model)
-    generator = Generator(stack("generator"), model["latent_dim"], tuple(model["x_shape"]))
+    if model["prior"] not in PRIORS:
+        raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
+    generator = Generator(stack("generator"), model["latent_dim"], tuple(model["x_shape"]), model["prior"])
     return Networks(generator, encoder, discriminator)
 
 

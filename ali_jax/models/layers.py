@@ -28,8 +28,9 @@ class Row(NamedTuple):
 
 
 # Convolutions are "VALID" throughout. "embed" appends a learned linear embedding of the condition to the
-# channels, "embed_frozen" a fixed random one, "noise" appends the encoder's noise; "identity" keeps its
-# input, for a row that only drops or only takes a maximum.
+# channels, "embed_frozen" a fixed random one, "noise" appends the encoder's noise; "flatten" lays
+# out (N, H, W, C) as (N, H * W * C); "identity" keeps its input, for a row that only drops or only takes a
+# maximum.
 OPERATIONS = (
     "convolution",
     "transposed",
@@ -37,6 +38,7 @@ OPERATIONS = (
     "embed",
     "embed_frozen",
     "noise",
+    "flatten",
     "identity",
 )
 
@@ -126,8 +128,11 @@ class Layer(nn.Module):
         row, size = self.row, (self.row.kernel, self.row.kernel)
         if row.operation == "identity":
             return h
-        if row.operation == "dense":
+        if row.operation in ("dense", "flatten"):
             h = h.reshape(len(h), -1)
+        if row.operation == "flatten":
+            return h
+        if row.operation == "dense":
             return h @ self._kernel(h.shape[-1], row.features)
         h = h if h.ndim == 4 else h[:, None, None, :]
         if row.operation == "convolution":

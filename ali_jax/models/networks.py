@@ -66,12 +66,24 @@ class Encoder(nn.Module):
         return Encoding(mu + sigma * noise, mu, sigma)
 
 
+# What z is drawn from, independently in every dimension.
+PRIORS = {
+    "normal": jax.random.normal,  # N(0, 1), as the ALI paper
+    "uniform": lambda key, shape: jax.random.uniform(key, shape, minval=-1.0),  # U(-1, 1), as BiGAN's
+}
+
+
 class Generator(nn.Module):
     """G: z (N, n) -> x (N, *x_shape): images in [0, 1], or points."""
 
     stack: Stack
     latent_dim: int
     x_shape: tuple[int, ...]
+    prior: str = "normal"  # a key of PRIORS
+
+    def sample_prior(self, key: jax.Array, count: int) -> jax.Array:
+        """`count` draws of z: (count, n)."""
+        return PRIORS[self.prior](key, (count, self.latent_dim))
 
     def __call__(self, z, condition=None, *, train: bool = False) -> jax.Array:
         return self.stack(z, condition, train=train).reshape(len(z), *self.x_shape)

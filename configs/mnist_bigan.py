@@ -1,0 +1,50 @@
+"""The permutation-invariant MNIST model of the BiGAN paper (Donahue et al., ICLR 2017, Section 4.1).
+
+    python -m ali_jax.main --config=configs/mnist_bigan.py --workdir=runs/mnist_bigan
+    python -m experiments.neighbours --workdir=runs/mnist_bigan
+
+A deterministic encoder, z uniform in [-1, 1]^50, and networks of two hidden layers of 1,024 units. Published:
+1-nearest-neighbour accuracy of E(x) 97.39 % (a latent regressor: 97.44 %). The learning rate stays constant.
+
+Measured: see experiments/README.md.
+"""
+
+from ali_jax import config as config_lib
+
+
+def get_config():
+    config = config_lib.default()
+    config.dataset = "mnist"
+    config.train_split = "train"
+    config.validation_split = "test"
+    config.batch_size = 128
+    config.num_steps = 187_500  # 400 epochs of batches of 128
+    config.learning_rate = 2e-4
+
+    model = config.model
+    model.x_shape = (28, 28, 1)
+    model.latent_dim = 50
+    model.prior = "uniform"
+    model.leak = 0.2
+    model.init_std = 0.02
+    model.posterior = "deterministic"
+    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
+    model.encoder = (
+        ("dense", 1, 1, 1024, True, 0.0, "leaky_relu"),
+        ("dense", 1, 1, 1024, True, 0.0, "leaky_relu"),
+        ("dense", 1, 1, 50, False, 0.0, "linear", "tied"),
+    )
+    model.generator = (
+        ("dense", 1, 1, 1024, True, 0.0, "relu"),
+        ("dense", 1, 1, 1024, True, 0.0, "relu"),
+        ("dense", 1, 1, 784, False, 0.0, "sigmoid", "tied"),
+    )
+    # D(x) and D(z) only lay x and z side by side.
+    model.discriminator_x = (("flatten", 1, 1, 784, False, 0.0, "linear"),)
+    model.discriminator_z = ()
+    model.discriminator_joint = (
+        ("dense", 1, 1, 1024, False, 0.0, "leaky_relu", "tied"),
+        ("dense", 1, 1, 1024, False, 0.0, "leaky_relu", "tied"),
+        ("dense", 1, 1, 1, False, 0.0, "linear", "tied"),
+    )
+    return config
