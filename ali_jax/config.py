@@ -1,5 +1,6 @@
 """What every config holds, with its default, and the checks that need no data."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def default() -> ConfigDict:
     config.dataset = ""  # a name that `data.load` knows
     config.train_split = ""
     config.validation_split = ""  # figures reconstruct its first images
+    config.test_split = ""  # read only to measure the error of a classifier
     config.data_dir = config_dict.placeholder(str)  # None: where tensorflow_datasets keeps its own
 
     config.batch_size = 100  # over all devices of all processes
@@ -30,8 +32,18 @@ def default() -> ConfigDict:
     config.b1 = 0.5
     config.b2 = 0.999
 
+    # The rate falls linearly to 0 over what is left of num_steps after this share of them; 1.0: never.
+    config.decay_after = 1.0
+    config.average_rate = 0.0  # of an average of the parameters over steps, used instead of them; 0: none
+
+    config.objective = "joint_adversarial"  # see OBJECTIVES
+    config.unsupervised_weight = 1.0  # of the game in D's loss, beside the labels'
+    config.num_labels = 0  # training examples whose label is known, as many of each class
+    config.label_seed = 0  # which ones
+    config.labelled_batch_size = 0  # of the batch_size examples, those with a label
+
     config.log_every = 100  # steps
-    config.figures_every = 1000
+    config.figures_every = 1000  # and, with labels, the error of the classifier
     config.checkpoint_every = 1000
     config.keep_checkpoints = 3  # the latest ones
 
@@ -49,10 +61,41 @@ def check(config: ConfigDict) -> None:
             raise UserError(f"config.{field} is {config[field]}; it must be at least 1.")
     if not config.learning_rate > 0:
         raise UserError(f"config.learning_rate is {config.learning_rate}; it must be above 0.")
-    for field in ("b1", "b2"):
+    for field in ("b1", "b2", "average_rate"):
         if not 0 <= config[field] < 1:
             raise UserError(f"config.{field} is {config[field]}; it must be in [0, 1).")
+    if not 0 <= config.decay_after <= 1:
+        raise UserError(f"config.decay_after is {config.decay_after}; it must be in [0, 1].")
+    _check_labels(config)
 
+
+def _check_labels(config: ConfigDict) -> None:
+    if config.objective not in OBJECTIVES:
+        raise UserError(f"config.objective is {config.objective!r}; choose one of {', '.join(OBJECTIVES)}.")
+    if config.objective == "joint_adversarial":
+        if config.num_labels:
+            raise UserError(
+                f"config.num_labels is {config.num_labels}, but the objective joint_adversarial uses no "
+                "labels; pass a config of the semi-supervised game."
+            )
+        return
+    if config.num_labels < 1:
+        raise UserError(f"config.num_labels is {config.num_labels}; {config.objective} needs labels.")
+    # The classifier sees labelled examples alone, the games both kinds.
+    most = config.batch_size if config.objective == "supervised" else config.batch_size - 1
+    if not 0 < config.labelled_batch_size <= most:
+        raise UserError(
+            f"config.labelled_batch_size is {config.labelled_batch_size}; with config.batch_size "
+            f"{config.batch_size} and config.objective {config.objective} it must be from 1 to {most}."
+        )
+
+
+OBJECTIVES = (
+    "joint_adversarial",
+    "semi_supervised",
+    "feature_matching",
+    "supervised",
+)  # see `from_config.step`
 
 # A resumed run may change these; every other field is part of what was trained.
 MAY_CHANGE = (
@@ -90,7 +133,9 @@ def read(workdir: Path) -> ConfigDict:
 def check_same_run(config: ConfigDict, workdir: Path) -> None:
     """Raises UserError if `workdir` was begun with a config that trains something else."""
     before, now = (json.loads(to_json(c)) for c in (read(workdir), config))
-    for field in sorted({*before, *now} - {*MAY_CHANGE}):
+    # With a decaying rate, another length is another schedule from the first step on.
+    may_change = {*MAY_CHANGE} if config.decay_after == 1 else {*MAY_CHANGE} - {"num_steps"}
+    for field in sorted({*before, *now} - may_change):
         was, is_now = before.get(field), now.get(field)
         if was == is_now:
             continue
@@ -106,6 +151,40 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
 def _short(value) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def load(path: Path | str, *variant: str) -> ConfigDict:
+    """get_config(*variant) of a config's file: to run it, or to build another config on it."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(*variant)
+
+
+def make_semi_supervised(
+    config: ConfigDict, game: str, *, num_classes: int, labelled: int, unlabelled: int
+) -> None:
+    """Changes a config of ALI into the semi-supervised game, with a logit for each class and a test split.
+
+    Args:
+      config: its model ends D in one logit.
+      game: "ali"; or a baseline, in which there is no encoder and D looks at x alone: "feature_matching", or
+        "supervised", where D learns from the labelled examples and nothing else.
+      num_classes: of the labels.
+      labelled: examples of a batch with a label.
+      unlabelled: examples of a batch without.
+    """
+    config.objective = reading(
+        game, ali="semi_supervised", feature_matching="feature_matching", supervised="supervised"
+    )
+    config.test_split = "test"
+    config.labelled_batch_size = labelled
+    config.batch_size = labelled if game == "supervised" else labelled + unlabelled
+    *hidden, (operation, kernel, stride, _, *rest) = config.model.discriminator_joint
+    config.model.discriminator_joint = (*hidden, (operation, kernel, stride, num_classes, *rest))
+    if game != "ali":
+        with config.model.ignore_type():
+            config.model.encoder = config.model.discriminator_z = None
 
 
 def reading(name: str, **values):

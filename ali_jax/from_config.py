@@ -1,19 +1,36 @@
 """From a config to what it describes: networks, optimizers, and the shapes of the state."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from ali_jax import models
+from ali_jax import losses, models
+from ali_jax.models import Row
 from ali_jax.roles import Networks
-from ali_jax.train_step import TrainState, init_state
+from ali_jax.supervised import supervised_step
+from ali_jax.train_step import TrainState, init_state, train_step
 
 
 def networks(config: ConfigDict) -> Networks:
-    return models.build(config.model, config.dtype)
+    built = models.build(config.model, config.dtype)
+    if config.objective != "feature_matching":
+        return built
+    return built._replace(discriminator=built.discriminator.clone(with_features=True))
+
+
+def objective(config: ConfigDict) -> Callable:
+    """What the players of the config play for; see `losses`."""
+    weight = {"unsupervised_weight": config.unsupervised_weight}
+    if config.objective == "semi_supervised":
+        return functools.partial(losses.semi_supervised, **weight)
+    if config.objective == "feature_matching":
+        num_classes = config.model.discriminator_joint[-1][Row._fields.index("features")]
+        return functools.partial(losses.feature_matching, num_classes=num_classes, **weight)
+    return losses.joint_adversarial
 
 
 def optimizers(config: ConfigDict) -> Networks:
@@ -22,13 +39,30 @@ def optimizers(config: ConfigDict) -> Networks:
     The official library adds epsilon to the uncorrected root of the second moment, optax to the corrected
     one: the only difference, of 3e-7 at the first step and vanishing.
     """
-    adam = optax.adam(config.learning_rate, b1=config.b1, b2=config.b2, eps=1e-8)
+    rate = config.learning_rate
+    if config.decay_after < 1:
+        constant = round(config.decay_after * config.num_steps)
+        rate = optax.linear_schedule(rate, 0.0, config.num_steps - constant, transition_begin=constant)
+    adam = optax.adam(rate, b1=config.b1, b2=config.b2, eps=1e-8)
     return Networks(adam, adam, adam)
 
 
 def players(config: ConfigDict) -> dict[str, Networks]:
     """The keyword arguments that `init_state` and `train_step` share."""
     return {"networks": networks(config), "optimizers": optimizers(config)}
+
+
+def init(config: ConfigDict) -> Callable:
+    """`init_state` of the config: (key, batch=...) -> state."""
+    return functools.partial(init_state, keep_average=config.average_rate > 0, **players(config))
+
+
+def step(config: ConfigDict) -> Callable:
+    """`train_step` of the config, or its supervised baseline: (state, batch) -> (state, metrics)."""
+    roles, average_rate = players(config), config.average_rate
+    if config.objective == "supervised":
+        return functools.partial(supervised_step, average_rate=average_rate, **roles)
+    return functools.partial(train_step, objective=objective(config), average_rate=average_rate, **roles)
 
 
 def batch_shapes(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
@@ -41,5 +75,4 @@ def batch_shapes(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
 
 def state_shapes(config: ConfigDict) -> TrainState:
     """Shapes and dtypes of the training state, without computing it."""
-    init = functools.partial(init_state, **players(config))
-    return jax.eval_shape(init, jax.random.key(0), batch=batch_shapes(config))
+    return jax.eval_shape(init(config), jax.random.key(0), batch=batch_shapes(config))

@@ -23,7 +23,7 @@ from ali_jax import from_config
 from ali_jax.checkpoint import Checkpoints
 from ali_jax.errors import UserError
 from ali_jax.roles import Networks
-from ali_jax.train_step import unit_interval
+from ali_jax.train_step import TrainState, unit_interval
 
 CHUNK = 500  # examples through a network at a time
 
@@ -52,7 +52,12 @@ def load(workdir: str | Path, step: int | None = None) -> Model:
     if restored is None:
         raise UserError(f"{workdir} holds no checkpoint yet; train longer, or load another workdir.")
     _, state = restored
-    return Model(from_config.networks(config), state.params, state.batch_stats)
+    return of_state(from_config.networks(config), state)
+
+
+def of_state(networks: Networks, state: TrainState) -> Model:
+    """The model that a training state stands for: its average over steps where it keeps one."""
+    return Model(networks, *(state.average or (state.params, state.batch_stats)))
 
 
 def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
@@ -122,6 +127,33 @@ def features(model: Model, x: np.ndarray, attributes: np.ndarray | None = None) 
     return _in_chunks(run, x, attributes)
 
 
+def class_probabilities(
+    model: Model,
+    x: np.ndarray,
+    attributes: np.ndarray | None = None,
+    key: jax.Array | None = None,
+    samples: int = 1,
+) -> np.ndarray:
+    """p(class | x, z, real) of a D with a logit for each class: (N, K).
+
+    Through the mean code mu(x), or with a `key` the mean over `samples` draws of z from q(z|x). The paper does
+    not say which (ours: the mean code).
+    """
+    if key is None:
+        return _class_probabilities(model, x, attributes, None)
+    draws = [_class_probabilities(model, x, attributes, k) for k in jax.random.split(key, samples)]
+    return np.mean(draws, axis=0)
+
+
+def _class_probabilities(model, x, attributes, key):
+    if model.networks.encoder is None:  # D looks at x alone.
+        z = np.zeros((len(x), model.networks.generator.latent_dim), np.float32)
+    else:
+        z = encode(model, x, attributes, key)
+    run = functools.partial(_judge, model.networks.discriminator, model.variables("discriminator"))
+    return _in_chunks(run, x, z, attributes)
+
+
 def _encoder(model: Model):
     if model.networks.encoder is None:
         raise UserError("This model is a plain GAN: it has no encoder to encode images with.")
@@ -136,6 +168,13 @@ def _generate(module, variables, z, attributes):
 @functools.partial(jax.jit, static_argnums=0)
 def _encode(module, variables, x, noise, attributes):
     return module.apply(variables, unit_interval(x), noise, attributes).z
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _judge(module, variables, x, z, attributes):
+    # The logits alone, whatever D was trained to give beside them.
+    logits = module.clone(with_features=False).apply(variables, unit_interval(x), z, attributes)
+    return jax.nn.softmax(logits, axis=-1)
 
 
 @functools.partial(jax.jit, static_argnums=0)

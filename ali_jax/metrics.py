@@ -21,6 +21,13 @@ logger = logging.getLogger(__name__)
 # Calls that the host may be ahead of the device: enough to keep it busy, few enough to stop in a moment.
 AHEAD = 2
 LOSSES = ("loss_discriminator", "loss_generator_encoder")
+LOGGED = {  # metric -> its name in a line of the log
+    "loss_discriminator": "L_D",
+    "loss_generator_encoder": "L_GE",
+    "D_real": "D(real)",
+    "D_generated": "D(generated)",
+    "accuracy_on_labels": "accuracy on labels",
+}
 
 
 class Recorder:
@@ -124,24 +131,33 @@ class MetricWriter:
         self._last = (step, time.perf_counter())
         speed = (step - before) / (self._last[1] - since)
         scalars = {**scalars, "images_per_second": speed * self._batch_size}
-        with open(self._file, "a") as file:
-            file.write(json.dumps({"step": step, **scalars}) + "\n")
-        self._open_tensorboard().write_scalars(step, scalars)
+        self._record(step, scalars)
         if self._bar.disable:
             logger.info(
-                "step %d of %d: L_D %.4f, L_GE %.4f, D(real) %.3f, D(generated) %.3f, %.0f images/s, %s left",
+                "step %d of %d: %s, %.0f images/s, %s left",
                 *(step, self._num_steps),
-                *(scalars["loss_discriminator"], scalars["loss_generator_encoder"]),
-                *(scalars["D_real"], scalars["D_generated"], scalars["images_per_second"]),
+                ", ".join(
+                    f"{short} {scalars[name]:.4f}" for name, short in LOGGED.items() if name in scalars
+                ),
+                scalars["images_per_second"],
                 duration((self._num_steps - step) / speed),
             )
 
-    def write_figures(self, step: int, figures: Mapping[str, np.ndarray]) -> None:
-        """uint8 (H, W, 3) pictures to figures/<name>_<step>.png and to TensorBoard."""
+    def write_look(self, step: int, scalars: Mapping[str, float], figures: Mapping[str, np.ndarray]) -> None:
+        """A line of its own for the scalars; uint8 (H, W, 3) pictures to figures/<name>_<step>.png."""
+        if scalars:
+            self._record(step, scalars)
+            logger.info("step %d: %s", step, ", ".join(f"{k} {v:.4f}" for k, v in scalars.items()))
         for name, picture in figures.items():
             save_png(self._workdir / "figures" / f"{name}_{step:07d}.png", picture)
         pictures = {name: picture[None] for name, picture in figures.items()}
         self._open_tensorboard().write_images(step, pictures)
+
+    def _record(self, step: int, scalars: Mapping[str, float]) -> None:
+        """To metrics.jsonl and to TensorBoard."""
+        with open(self._file, "a") as file:
+            file.write(json.dumps({"step": step, **scalars}) + "\n")
+        self._open_tensorboard().write_scalars(step, scalars)
 
     def _open_tensorboard(self):
         # Late: clu's writer imports TensorFlow, for seconds, and where that is missing training goes on.

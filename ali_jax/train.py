@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import logging
 import signal
 from collections.abc import Callable, Iterator
@@ -13,12 +14,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import config as config_lib
-from ali_jax import data, figures, from_config, inference, sharding
+from ali_jax import data, figures, from_config, inference, semi_supervised, sharding
 from ali_jax.checkpoint import Checkpoints
 from ali_jax.errors import UserError
 from ali_jax.images import write_whole
 from ali_jax.metrics import MetricWriter, NotFinite, Recorder, Silent
-from ali_jax.train_step import TrainState, init_state, train_step
+from ali_jax.train_step import TrainState
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +29,15 @@ EXAMPLES_FOR_BIAS = 500  # the generator starts at their mean; the number is the
 def train_and_evaluate(
     config: ConfigDict,
     workdir: str | Path,
-    splits: tuple[data.Split, data.Split] | None = None,
+    splits: tuple[data.Split, ...] | None = None,
 ) -> TrainState:
     """Trains `config` in `workdir`, from its last checkpoint where there is one; returns the last state.
 
     Args:
       config: see `config.default`.
       workdir: made where it does not exist.
-      splits: training and validation examples, in place of those of `config.dataset`.
+      splits: training, validation and, for the error of a classifier, test examples, in place of those of
+        `config.dataset`.
 
     Raises:
       UserError: a mistake in the config, the data or the workdir, or a loss that is no longer finite.
@@ -44,13 +46,10 @@ def train_and_evaluate(
     config_lib.check(config)
     networks, mesh = from_config.networks(config), sharding.make_mesh()
     sharding.check_batch_size(config.batch_size, mesh)
-    train_split, validation = (fit(s, config) for s in splits or load_splits(config))
-    batches = data.Batches(
-        train_split,
-        *(config.batch_size, config.seed),
-        *(jax.process_index(), jax.process_count()),
-    )
-    claim_workdir(workdir, config)
+    train_split, *held_out = (fit(s, config) for s in splits or load_splits(config))
+    labelled = labelled_examples(config, train_split)
+    batches = open_batches(config, train_split, labelled)
+    claim_workdir(workdir, config, labelled)
 
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
         step, state = first_state(config, train_split, checkpoints, mesh)
@@ -58,13 +57,15 @@ def train_and_evaluate(
             logger.info("%s is trained: %d steps of %d.", workdir, step, config.num_steps)
             return state
 
-        def draw(state: TrainState) -> dict[str, np.ndarray]:
-            params, batch_stats = sharding.local_copy((state.params, state.batch_stats))
-            return figures.of_training(inference.Model(networks, params, batch_stats), validation)
+        def look(state: TrainState) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+            here = sharding.local_copy(state._replace(key=None, opt_state=None))
+            model = inference.of_state(networks, here)
+            graded = dict(zip(("validation", "test"), held_out, strict=False)) if config.num_labels else {}
+            return semi_supervised.errors(model, graded), figures.of_training(model, held_out[0])
 
         try:
             with open_writer(config, workdir, step) as writer:
-                return loop(config, mesh, batches, step, state, checkpoints, writer, draw)
+                return loop(config, mesh, batches, step, state, checkpoints, writer, look)
         except NotFinite as error:
             raise UserError(
                 f"{error}; the last good checkpoint in {checkpoints.directory} is of step "
@@ -76,14 +77,17 @@ def train_and_evaluate(
 def loop(
     config: ConfigDict,
     mesh: jax.sharding.Mesh,
-    batches: data.Batches,
+    batches: data.Batches | semi_supervised.MixedBatches,
     step: int,
     state: TrainState,
     checkpoints: Checkpoints,
     writer: MetricWriter,
-    draw: Callable[[TrainState], dict[str, np.ndarray]],
+    look: Callable[[TrainState], tuple[dict[str, float], dict[str, np.ndarray]]],
 ) -> TrainState:
-    """Steps from `step` to the config's last one, or to a signal; ends with a checkpoint."""
+    """Steps from `step` to the config's last one, or to a signal; ends with a checkpoint.
+
+    `look` gives the scalars and the figures that show the state of the training.
+    """
     run_steps = compiled_steps(config, mesh)
     recorder = Recorder(writer, config.log_every, step)
     with stop_signals() as stop:
@@ -98,7 +102,7 @@ def loop(
             if checkpoints.preempted(step // config.steps_per_dispatch):
                 stop.append(signal.SIGTERM)
             if jax.process_index() == 0 and (ended or crossed(step, count, config.figures_every)):
-                writer.write_figures(step, draw(state))
+                writer.write_look(step, *look(state))
             if ended or stop or crossed(step, count, config.checkpoint_every):
                 recorder.catch_up()
                 check_parameters(state, step)
@@ -115,11 +119,10 @@ def open_writer(config: ConfigDict, workdir: Path, first_step: int) -> MetricWri
     return MetricWriter(workdir, first_step, config.num_steps, config.batch_size)
 
 
-def load_splits(config: ConfigDict) -> tuple[data.Split, data.Split]:
-    """The training and the validation examples that the config names."""
-    names = (config.train_split, config.validation_split)
-    train_split, validation = (data.load(config.dataset, n, config.data_dir) for n in names)
-    return train_split, validation
+def load_splits(config: ConfigDict) -> tuple[data.Split, ...]:
+    """The training, the validation and, where the config names them, the test examples."""
+    names = filter(None, (config.train_split, config.validation_split, config.test_split))
+    return tuple(data.load(config.dataset, name, config.data_dir) for name in names)
 
 
 def fit(split: data.Split, config: ConfigDict) -> data.Split:
@@ -128,6 +131,11 @@ def fit(split: data.Split, config: ConfigDict) -> data.Split:
         raise UserError(
             f"Examples of {config.dataset} have the shape {split.x.shape[1:]}, but "
             f"config.model.x_shape is {tuple(config.model.x_shape)}; pass the config of this data set."
+        )
+    if config.num_labels and split.label is None:
+        raise UserError(
+            f"config.num_labels is {config.num_labels}, and {config.dataset} has no labels; pass the config "
+            "of a data set that has."
         )
     if not config.model.num_attributes:
         return split._replace(attributes=None)
@@ -138,14 +146,38 @@ def fit(split: data.Split, config: ConfigDict) -> data.Split:
     return split
 
 
-def claim_workdir(workdir: Path, config: ConfigDict) -> None:
-    """Makes the workdir and writes config.json there, or checks that the one there agrees."""
+def labelled_examples(config: ConfigDict, split: data.Split) -> np.ndarray | None:
+    """Which training examples keep their labels; None in a game without labels."""
+    if not config.num_labels:
+        return None
+    return semi_supervised.labelled_rows(split.label, config.num_labels, config.label_seed)
+
+
+def open_batches(config: ConfigDict, split: data.Split, labelled: np.ndarray | None):
+    """This process's share of the batches, by step."""
+    process = (config.seed, jax.process_index(), jax.process_count())
+    if labelled is None:
+        return data.Batches(split, config.batch_size, *process)
+    sizes = (config.batch_size, config.labelled_batch_size)
+    if config.objective == "supervised":
+        known = semi_supervised.tiled(semi_supervised.take(split, labelled), config.batch_size)
+        return data.Batches(known, config.batch_size, *process)
+    return semi_supervised.MixedBatches(split, labelled, *sizes, *process)
+
+
+def claim_workdir(workdir: Path, config: ConfigDict, labelled: np.ndarray | None = None) -> None:
+    """Makes the workdir and writes config.json there, or checks that the one there agrees.
+
+    Beside it, labelled_examples.json: the numbers of the examples whose label is known.
+    """
     if (workdir / "config.json").exists():
         config_lib.check_same_run(config, workdir)
     if jax.process_index():
         return
     try:
         write_whole(workdir / "config.json", config_lib.to_json(config).encode())
+        if labelled is not None:
+            write_whole(workdir / "labelled_examples.json", json.dumps(labelled.tolist()).encode())
     except OSError as error:
         raise UserError(
             f"The workdir {workdir} cannot be written ({error.strerror}); pass another --workdir."
@@ -159,16 +191,15 @@ def first_state(config: ConfigDict, split: data.Split, checkpoints: Checkpoints,
     if restored is not None:
         logger.info("Going on from the checkpoint of step %d.", restored[0])
         return restored
-    init = functools.partial(init_state, **from_config.players(config))
     examples = data.Batches(split, min(EXAMPLES_FOR_BIAS, len(split.x)), config.seed)[0]
-    state = jax.jit(init, out_shardings=everywhere)(jax.random.key(config.seed), batch=examples)
+    init = jax.jit(from_config.init(config), out_shardings=everywhere)
+    state = init(jax.random.key(config.seed), batch=examples)
     return 0, state
 
 
 def compiled_steps(config: ConfigDict, mesh):
     """(state, batches) -> (state, metrics): a `train_step` for each batch along the first axis."""
-    batch_sharding = sharding.split_batch(mesh)
-    step = functools.partial(train_step, sharding=batch_sharding, **from_config.players(config))
+    step = functools.partial(from_config.step(config), sharding=sharding.split_batch(mesh))
 
     def run(state, batches):
         if len(batches["x"]) > 1:

@@ -33,6 +33,7 @@ class TrainState(NamedTuple):
     params: Networks
     batch_stats: Networks  # running statistics of batch normalisation
     opt_state: Networks
+    average: tuple[Networks, Networks] | None = None  # of params and batch_stats over steps, where kept
 
 
 class Play(NamedTuple):
@@ -44,7 +45,9 @@ class Play(NamedTuple):
     metrics: Metrics
 
 
-def init_state(key: jax.Array, networks: Networks, optimizers: Networks, batch: Batch) -> TrainState:
+def init_state(
+    key: jax.Array, networks: Networks, optimizers: Networks, batch: Batch, keep_average: bool = False
+) -> TrainState:
     """A fresh state.
 
     Args:
@@ -53,6 +56,7 @@ def init_state(key: jax.Array, networks: Networks, optimizers: Networks, batch: 
       optimizers: one optax transformation per role.
       batch: examples as `train_step` takes them. Their shapes shape the networks and their mean sets the
         generator's output bias, so that G starts at the mean image; the official code uses 500 of them.
+      keep_average: whether `train_step` shall average parameters and running statistics over steps.
     """
     key_g, key_e, key_d, key_train = jax.random.split(key, 4)
     x, condition = unit_interval(batch["x"]), batch.get("attributes")
@@ -69,12 +73,15 @@ def init_state(key: jax.Array, networks: Networks, optimizers: Networks, batch: 
 
     variables = Networks(generator, encoder, discriminator)
     params = Networks(*(v.get("params", {}) for v in variables))
+    batch_stats = Networks(*(v.get("batch_stats", {}) for v in variables))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=key_train,
         params=params,
-        batch_stats=Networks(*(v.get("batch_stats", {}) for v in variables)),
+        batch_stats=batch_stats,
         opt_state=Networks(*(o.init(p) for o, p in zip(optimizers, params, strict=True))),
+        # Copies: a state whose buffers are donated may hold none of them twice.
+        average=jax.tree.map(jnp.copy, (params, batch_stats)) if keep_average else None,
     )
 
 
@@ -85,6 +92,7 @@ def train_step(
     networks: Networks,
     optimizers: Networks,
     objective: Callable = losses_lib.joint_adversarial,
+    average_rate: float = 1e-4,
     sharding: jax.sharding.NamedSharding | None = None,
 ) -> tuple[TrainState, Metrics]:
     """One simultaneous update of the three networks (Algorithm 1), same noise and dropout for all.
@@ -96,6 +104,7 @@ def train_step(
       networks: modules with `apply`.
       optimizers: one optax transformation per role; `optax.set_to_zero()` freezes a role.
       objective: (logits_q, logits_p, batch) -> (loss of D, loss of G and E, metrics); see `losses`.
+      average_rate: weight of the newest parameters in `state.average`, where that is kept.
       sharding: how the batch axis is laid out over devices, where it is; sampled noise follows it.
 
     Returns:
@@ -116,8 +125,16 @@ def train_step(
 
     params, opt_state = apply_updates(optimizers, grads, state)
     metrics = {"loss_discriminator": loss_d, "loss_generator_encoder": loss_ge} | metrics
-    next_state = TrainState(state.step + 1, state.key, params, batch_stats, opt_state)
+    average = state.average
+    if average is not None:
+        average = update_average(average, (params, batch_stats), state.step, average_rate)
+    next_state = TrainState(state.step + 1, state.key, params, batch_stats, opt_state, average)
     return next_state, metrics
+
+
+def update_average(average, newest, step: jax.Array, rate: float):
+    """The exponential average at `rate`; before 1 / rate steps the plain mean, which forgets the start."""
+    return optax.incremental_update(newest, average, jnp.maximum(rate, 1 / (step + 1)))
 
 
 def apply_updates(optimizers: Networks, grads: Networks, state: TrainState):

@@ -10,7 +10,6 @@ prints a JSON object that has "images_per_second" as its last line.
 """
 
 import copy
-import functools
 import json
 import os
 import resource
@@ -33,7 +32,6 @@ from ali_jax import config as config_lib
 from ali_jax import data, from_config, sharding, train
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from ali_jax.train_step import init_state
 from experiments import flops, report
 
 WARM_UP = 3  # steps
@@ -96,7 +94,7 @@ def time_step(config, split: data.Split, steps: int) -> dict:
     """Compile seconds and the median seconds of a step whose batch is on the device already."""
     mesh = sharding.make_mesh()
     batches = data.Batches(train.fit(split, config), config.batch_size, config.seed)
-    init = functools.partial(init_state, **from_config.players(config))
+    init = from_config.init(config)
     state = jax.jit(init)(jax.random.key(config.seed), batch=batches[0])
     run = train.compiled_steps(config, mesh)
     count = config.steps_per_dispatch
@@ -134,8 +132,8 @@ def time_loop(config, splits) -> dict:
     with tempfile.TemporaryDirectory() as workdir:
         train.train_and_evaluate(config, workdir, splits)
         lines = (Path(workdir) / "metrics.jsonl").read_text().splitlines()
-    rates = [json.loads(line)["images_per_second"] for line in lines]
-    plain, writing = (config.batch_size * steps / rate for rate in rates[2:])
+    rates = [json.loads(line).get("images_per_second") for line in lines]
+    plain, writing = (config.batch_size * steps / rate for rate in [r for r in rates if r][2:])
     extra = max(0.0, writing - plain)
     each = plain / steps + extra / every
     return {

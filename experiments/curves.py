@@ -45,6 +45,7 @@ def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
     if not path.exists() or not path.stat().st_size:
         raise UserError(f"{path} holds no metrics yet; train for at least config.log_every steps.")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [line for line in lines if "loss_discriminator" in line]  # others hold errors of a classifier
     return {name: np.asarray([line[name] for line in lines]) for name in lines[0]}
 
 

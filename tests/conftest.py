@@ -1,6 +1,5 @@
 """Every test runs on the CPU, without the network, and without silent broadcasting between ranks."""
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -9,6 +8,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import pytest
 
+from ali_jax import config as config_lib
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -16,10 +17,7 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 
 def load_config(name: str, *variant: str):
     """get_config(*variant) of configs/<name>.py."""
-    spec = importlib.util.spec_from_file_location(name, CONFIGS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(*variant)
+    return config_lib.load(CONFIGS / f"{name}.py", *variant)
 
 
 @pytest.fixture

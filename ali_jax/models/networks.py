@@ -18,12 +18,14 @@ class Stack(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, h, condition=None, noise=None, *, train: bool = False) -> jax.Array:
-        h = h.astype(self.dtype)
+    def __call__(
+        self, h, condition=None, noise=None, *, train: bool = False, with_last_hidden: bool = False
+    ) -> jax.Array:
+        hidden = h = h.astype(self.dtype)
         for number, row in enumerate(self.rows, 1):
             layer = Layer(row, self.init_std, self.leak, self.dtype, name=f"layer_{number}")
-            h = layer.activate(layer(h, condition, noise, train))
-        return h
+            hidden, h = h, layer.activate(layer(h, condition, noise, train))
+        return append_channels(h, hidden) if with_last_hidden else h
 
 
 class Encoding(NamedTuple):
@@ -113,11 +115,12 @@ class Discriminator(nn.Module):
     x_stack: Stack
     z_stack: Stack | None
     joint_stack: Stack
+    with_features: bool = False  # append the last hidden layer to the logits, for feature matching
 
     def __call__(self, x, z, condition=None, *, train: bool = False) -> jax.Array:
         h = self.x_stack(x, condition, train=train)
         if self.z_stack is not None:
             h_z = self.z_stack(z, condition, train=train)
             h = append_channels(h, h_z.reshape(len(z), -1))
-        logits = self.joint_stack(h, condition, train=train)
+        logits = self.joint_stack(h, condition, train=train, with_last_hidden=self.with_features)
         return logits.reshape(len(x), -1).astype(jnp.float32)

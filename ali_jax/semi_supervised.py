@@ -1,0 +1,119 @@
+"""Training with few labels: which ones are known, batches that carry them, and the error of a classifier."""
+
+import math
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from ali_jax import data, inference
+from ali_jax.errors import UserError
+
+UNLABELLED = -1  # in place of the label of an example whose label training may not see
+
+
+def labelled_rows(label: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
+    """Which examples keep their labels: as many of each class, at random, in ascending order.
+
+    A pure function of its arguments; of an example's label it uses no more than the draw needs.
+
+    Args:
+      label: (N,) of all training examples, classes from 0.
+      num_labels: in all, a multiple of the number of classes.
+      seed: of the draw.
+
+    Raises:
+      UserError: the labels cannot be shared equally, or a class has too few examples.
+    """
+    num_classes = int(np.max(label)) + 1
+    each, left = divmod(num_labels, num_classes)
+    if left or not each:
+        raise UserError(
+            f"config.num_labels is {num_labels}, which {num_classes} classes cannot share equally; "
+            f"it must be a multiple of {num_classes}."
+        )
+    order = np.argsort(np.random.Philox(np.random.SeedSequence([seed])).random_raw(len(label)), kind="stable")
+    rows = []
+    for k in range(num_classes):
+        of_class = order[label[order] == k]
+        if len(of_class) < each:
+            raise UserError(
+                f"config.num_labels asks for {each} labels of class {k}, which has {len(of_class)} examples; "
+                "lower it."
+            )
+        rows.append(of_class[:each])
+    return np.sort(np.concatenate(rows))
+
+
+class MixedBatches:
+    """`data.Batches` of which a fixed share are labelled examples, the others drawn from all of them.
+
+    The labelled examples come round as often as their number asks for, in an order of their own; the others,
+    among which they are too, have the label UNLABELLED. Both kinds are interleaved in equal blocks, so that
+    the rows of a process are the same whatever the number of processes.
+    """
+
+    def __init__(
+        self,
+        split: data.Split,
+        rows: np.ndarray,
+        batch_size: int,
+        labelled_batch_size: int,
+        seed: int,
+        process_index: int = 0,
+        process_count: int = 1,
+    ) -> None:
+        """`batch_size` counts all rows, `labelled_batch_size` the labelled ones among them.
+
+        Raises:
+          UserError: the two sizes do not fit each other, the processes, or the data.
+        """
+        self._blocks = math.gcd(labelled_batch_size, batch_size - labelled_batch_size)
+        if not 0 < labelled_batch_size < batch_size or self._blocks % process_count:
+            raise UserError(
+                f"config.labelled_batch_size is {labelled_batch_size} of config.batch_size {batch_size}; "
+                f"it must be above 0, smaller, and {process_count} processes must share both kinds equally."
+            )
+        hidden = split._replace(label=np.full(len(split.x), UNLABELLED, np.int32))
+        known = take(split, rows)
+        process = (seed, process_index, process_count)
+        # Few labels fill many batches: tiled, so that a batch may hold an example more than once.
+        known = tiled(known, labelled_batch_size)
+        self._labelled = data.Batches(known, labelled_batch_size, *process)
+        self._unlabelled = data.Batches(hidden, batch_size - labelled_batch_size, *process)
+        self._blocks //= process_count
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        """This process's rows of global batch `step`."""
+        labelled, unlabelled = self._labelled[step], self._unlabelled[step]
+        return {key: interleave_blocks(labelled[key], unlabelled[key], self._blocks) for key in labelled}
+
+
+def take(split: data.Split, rows: np.ndarray) -> data.Split:
+    """The examples of these numbers."""
+    return data.Split(*(None if array is None else array[rows] for array in split))
+
+
+def tiled(split: data.Split, at_least: int) -> data.Split:
+    """The examples, all of them as often as it takes to be `at_least` as many."""
+    times = -(-at_least // len(split.x))
+    return data.Split(*(None if array is None else np.concatenate([array] * times) for array in split))
+
+
+def interleave_blocks(first: np.ndarray, second: np.ndarray, blocks: int) -> np.ndarray:
+    """(A, ...) and (B, ...) -> (A + B, ...), each cut into `blocks` and the blocks taken in turn."""
+    parts = [array.reshape(blocks, -1, *array.shape[1:]) for array in (first, second)]
+    return np.concatenate(parts, axis=1).reshape(-1, *first.shape[1:])
+
+
+def classification_error(
+    model: inference.Model, split: data.Split, key: jax.Array | None = None, samples: int = 1
+) -> float:
+    """Share of the examples whose most probable class is wrong; see `inference.class_probabilities`."""
+    probabilities = inference.class_probabilities(model, split.x, key=key, samples=samples)
+    return float(np.mean(np.argmax(probabilities, axis=-1) != split.label))
+
+
+def errors(model: inference.Model, splits: Mapping[str, data.Split]) -> dict[str, float]:
+    """{"validation": split} -> {"validation_error": share}, through the mean code."""
+    return {f"{name}_error": classification_error(model, split) for name, split in splits.items()}

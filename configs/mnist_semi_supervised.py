@@ -1,0 +1,53 @@
+"""Semi-supervised ALI on MNIST with 100 labels: Section 4.3's game (ours: the paper shows SVHN and CIFAR-10).
+
+    python -m ali_jax.main --config=configs/mnist_semi_supervised.py --workdir=runs/mnist_semi_supervised
+    python -m experiments.semi_supervised --config=configs/mnist_semi_supervised.py --workdir=runs/mnist_table
+
+Permutation-invariant: dense networks, G and D's hidden layers as wide as those of Salimans et al. (2016), whose
+feature matching reaches 0.93 % +- 0.065 error. `:feature_matching` is that baseline on the same networks.
+"""
+
+from pathlib import Path
+
+from ali_jax import config as config_lib
+
+
+def get_config(game: str = "ali"):
+    config = config_lib.load(Path(__file__).with_name("mnist.py"))
+    config.train_split = "train[:55000]"
+    config.validation_split = "train[55000:]"
+    config.num_steps = 55_000  # 100 epochs
+    config.learning_rate = 1e-3
+    config.decay_after = 0.5
+    config.average_rate = 1e-4
+    config.log_every = 500
+    config.figures_every = config.checkpoint_every = 2750
+
+    model = config.model
+    model.latent_dim = 32
+    model.leak = 0.1
+    model.init_std = 0.05
+    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
+    model.encoder = (
+        ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
+        ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
+        ("dense", 1, 1, 64, False, 0.0, "linear", "tied"),  # mu 32, log sigma 32
+    )
+    model.generator = (
+        ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
+        ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
+        ("dense", 1, 1, 784, False, 0.0, "sigmoid", "untied"),
+    )
+    model.discriminator_x = (
+        ("dense", 1, 1, 1000, False, 0.2, "leaky_relu", "tied"),
+        ("dense", 1, 1, 500, False, 0.5, "leaky_relu", "tied"),
+    )
+    model.discriminator_z = (("dense", 1, 1, 250, False, 0.2, "leaky_relu", "tied"),)
+    model.discriminator_joint = (
+        ("dense", 1, 1, 250, False, 0.5, "leaky_relu", "tied"),
+        ("dense", 1, 1, 250, False, 0.5, "leaky_relu", "tied"),
+        ("dense", 1, 1, 1, False, 0.2, "linear", "tied"),
+    )
+    config_lib.make_semi_supervised(config, game, num_classes=10, labelled=100, unlabelled=100)
+    config.num_labels = 100
+    return config
