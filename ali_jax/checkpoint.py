@@ -17,11 +17,17 @@ class Checkpoints:
     """The checkpoints of a workdir: `checkpoints/<step>/`.
 
     A checkpoint counts only once it is whole: orbax renames it into place as the last thing it does.
+
+    Args:
+      keep: so many of the latest ones; None for all.
+      read_only: nothing in the workdir is made, moved or removed.
     """
 
-    def __init__(self, workdir: Path, keep: int | None = None):
+    def __init__(self, workdir: Path, keep: int | None = None, read_only: bool = False):
         self.directory = Path(workdir).absolute() / "checkpoints"
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        self._read_only = read_only
+        # Not orbax's own read_only, which warns of every directory that it opens so.
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=not read_only)
         self._manager = ocp.CheckpointManager(self.directory, options=options)
 
     def __enter__(self):
@@ -74,7 +80,8 @@ class Checkpoints:
                 logger.warning("The checkpoint of step %d cannot be read.", candidate)
                 unreadable.append((candidate, error))
                 continue
-            self._set_aside([bad for bad, _ in unreadable])
+            if not self._read_only:
+                self._set_aside([bad for bad, _ in unreadable])
             return candidate, state
         if unreadable:
             first = str(unreadable[0][1]).strip().split("\n")[0][:200]

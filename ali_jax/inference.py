@@ -42,12 +42,14 @@ class Model(NamedTuple):
 def load(workdir: str | Path, step: int | None = None) -> Model:
     """The model of a workdir, at its newest readable checkpoint or at `step`, on one device.
 
+    Nothing in the workdir is changed.
+
     Raises:
       UserError: the workdir holds no run, or no checkpoint.
     """
     config = config_lib.read(Path(workdir))
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    with Checkpoints(Path(workdir)) as checkpoints:
+    with Checkpoints(Path(workdir), read_only=True) as checkpoints:
         restored = checkpoints.restore(from_config.state_shapes(config), device, step)
     if restored is None:
         raise UserError(f"{workdir} holds no checkpoint yet; train longer, or load another workdir.")

@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import load_config
+from test_checkpoint import truncate
 
 from ali_jax import data, from_config, inference, train
 from ali_jax.errors import UserError
@@ -36,6 +37,27 @@ def test_load_says_what_is_wrong_with_a_workdir(tmp_path, tiny_config):
     train.claim_workdir(tmp_path, tiny_config)
     with pytest.raises(UserError, match="no checkpoint"):
         inference.load(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]  # nothing is made
+
+
+def test_load_leaves_the_workdir_as_it_is(tmp_path, tiny_config, images, caplog):
+    """Also where it falls back from a damaged checkpoint to the one before."""
+    train.train_and_evaluate(tiny_config, tmp_path)
+
+    def listing():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+
+    before = listing()
+    earlier = inference.load(tmp_path, step=8)
+    inference.load(tmp_path)
+    assert listing() == before
+
+    truncate(tmp_path / "checkpoints" / "12")
+    before = listing()
+    fallen_back = inference.load(tmp_path)
+    assert listing() == before
+    assert "step 12 cannot be read" in caplog.text
+    np.testing.assert_array_equal(inference.encode(fallen_back, images), inference.encode(earlier, images))
 
 
 def test_shapes_and_ranges(model, images):
