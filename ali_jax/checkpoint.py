@@ -101,3 +101,9 @@ class Checkpoints:
             logger.warning("Moved it to %s and went on from the one before.", target)
         if steps:
             self._manager.reload()
+
+
+def kept_steps(workdir: Path) -> list[int]:
+    """The steps of a workdir's whole checkpoints, in order."""
+    folders = (Path(workdir) / "checkpoints").glob("*")
+    return sorted(int(folder.name) for folder in folders if folder.name.isdigit())

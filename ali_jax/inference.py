@@ -11,12 +11,14 @@ and ones.
 """
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm import tqdm
 
 from ali_jax import config as config_lib
 from ali_jax import from_config
@@ -34,6 +36,7 @@ class Model(NamedTuple):
     networks: Networks
     params: Networks
     batch_stats: Networks
+    step: int | None = None  # of the checkpoint they come from
 
     def variables(self, role: str) -> dict:
         return {"params": getattr(self.params, role), "batch_stats": getattr(self.batch_stats, role)}
@@ -53,8 +56,8 @@ def load(workdir: str | Path, step: int | None = None) -> Model:
         restored = checkpoints.restore(from_config.state_shapes(config), device, step)
     if restored is None:
         raise UserError(f"{workdir} holds no checkpoint yet; train longer, or load another workdir.")
-    _, state = restored
-    return of_state(from_config.networks(config), state)
+    found, state = restored
+    return of_state(from_config.networks(config), state)._replace(step=found)
 
 
 def of_state(networks: Networks, state: TrainState) -> Model:
@@ -123,9 +126,18 @@ def interpolate(
     return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
 
 
-def features(model: Model, x: np.ndarray, attributes: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Every layer of E before its nonlinearity, by name ("layer_1" ...), and "mu"; each (N, ...)."""
-    run = functools.partial(_features, _encoder(model), model.variables("encoder"))
+def features(
+    model: Model,
+    x: np.ndarray,
+    attributes: np.ndarray | None = None,
+    reduce: Callable[[dict[str, jax.Array]], Any] | None = None,
+) -> Any:
+    """Every layer of E before its nonlinearity, by name ("layer_1" ...), and "mu"; each (N, ...).
+
+    With `reduce`, a function of that dict, what it returns: it runs on the device, on a chunk of examples at
+    a time, so that layers it drops or pools are never held for all of them.
+    """
+    run = functools.partial(_features, _encoder(model), reduce, model.variables("encoder"))
     return _in_chunks(run, x, attributes)
 
 
@@ -138,8 +150,8 @@ def class_probabilities(
 ) -> np.ndarray:
     """p(class | x, z, real) of a D with a logit for each class: (N, K).
 
-    Through the mean code mu(x), or with a `key` the mean over `samples` draws of z from q(z|x). The paper does
-    not say which (ours: the mean code).
+    Through the mean code mu(x), or with a `key` the mean over `samples` draws of z from q(z|x). The paper
+    does not say which (ours: the mean code).
     """
     if key is None:
         return _class_probabilities(model, x, attributes, None)
@@ -179,12 +191,13 @@ def _judge(module, variables, x, z, attributes):
     return jax.nn.softmax(logits, axis=-1)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _features(module, variables, x, attributes):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _features(module, reduce, variables, x, attributes):
     noise = jnp.zeros((len(x), module.noise_dim))
     encoding, sown = module.apply(variables, unit_interval(x), noise, attributes, mutable=["intermediates"])
     layers = {name: layer["output"][0] for name, layer in sown["intermediates"]["stack"].items()}
-    return layers | {"mu": encoding.z}
+    layers = layers | {"mu": encoding.z}
+    return layers if reduce is None else reduce(layers)
 
 
 def _in_chunks(run, *arrays):
@@ -193,7 +206,8 @@ def _in_chunks(run, *arrays):
     if count == 0:
         raise UserError("There are no examples to run the model on.")
     chunks = []
-    for start in range(0, count, CHUNK):
+    # A bar only where a terminal watches and it takes longer than a few seconds.
+    for start in tqdm(range(0, count, CHUNK), delay=5, disable=None, leave=False, unit="chunk"):
         part = [None if a is None else a[start : start + CHUNK] for a in arrays]
         chunks.append(jax.device_get(run(*part)))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)

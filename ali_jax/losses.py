@@ -47,10 +47,10 @@ def semi_supervised(
 ) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
     """The game of K + 1 classes (Section 4.3; Salimans et al., 2016): the last class is "generated".
 
-    Its logit is fixed at 0, so that the K others say both which class a pair is of (softmax) and whether it is
-    the encoder's (sigmoid of their logsumexp). Labelled pairs teach D their class, unlabelled ones that they
-    are of any of the K. G and E play the game of `joint_adversarial` with D's logsumexp. That only D learns
-    from labels is our choice.
+    Its logit is fixed at 0, so that the K others say both which class a pair is of (softmax) and whether it
+    is the encoder's (sigmoid of their logsumexp). Labelled pairs teach D their class, unlabelled ones that
+    they are of any of the K. G and E play the game of `joint_adversarial` with D's logsumexp. That only D
+    learns from labels is our choice.
 
     Args:
       logits_q: (M, K).

@@ -133,12 +133,11 @@ class MetricWriter:
         scalars = {**scalars, "images_per_second": speed * self._batch_size}
         self._record(step, scalars)
         if self._bar.disable:
+            shown = {short: scalars[name] for name, short in LOGGED.items() if name in scalars}
             logger.info(
                 "step %d of %d: %s, %.0f images/s, %s left",
                 *(step, self._num_steps),
-                ", ".join(
-                    f"{short} {scalars[name]:.4f}" for name, short in LOGGED.items() if name in scalars
-                ),
+                ", ".join(f"{short} {value:.4f}" for short, value in shown.items()),
                 scalars["images_per_second"],
                 duration((self._num_steps - step) / speed),
             )

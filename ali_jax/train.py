@@ -191,10 +191,14 @@ def first_state(config: ConfigDict, split: data.Split, checkpoints: Checkpoints,
     if restored is not None:
         logger.info("Going on from the checkpoint of step %d.", restored[0])
         return restored
+    return 0, fresh_state(config, split, everywhere)
+
+
+def fresh_state(config: ConfigDict, split: data.Split, sharding: jax.sharding.Sharding | None = None):
+    """The state before the first step, as the config's seed and the training examples determine it."""
+    init = jax.jit(from_config.init(config), out_shardings=sharding)
     examples = data.Batches(split, min(EXAMPLES_FOR_BIAS, len(split.x)), config.seed)[0]
-    init = jax.jit(from_config.init(config), out_shardings=everywhere)
-    state = init(jax.random.key(config.seed), batch=examples)
-    return 0, state
+    return init(jax.random.key(config.seed), batch=examples)
 
 
 def compiled_steps(config: ConfigDict, mesh):

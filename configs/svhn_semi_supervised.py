@@ -1,13 +1,14 @@
 """Semi-supervised ALI on SVHN with 1,000 labels (Section 4.3): published error 7.42 % +- 0.65.
 
     python -m ali_jax.main --config=configs/svhn_semi_supervised.py --workdir=runs/svhn_semi_supervised
-    python -m experiments.semi_supervised --config=configs/svhn_semi_supervised.py --workdir=runs/svhn_table
+    python -m experiments.semi_supervised --config=configs/svhn_semi_supervised.py --workdir=runs/table
 
 The networks of configs/svhn.py with a logit for each class. The paper states no networks, optimiser or length
 for this; they are ours, after Salimans et al. (2016): 100 labelled and 100 unlabelled images a step, 900
 epochs, Adam at 3e-4 that decays at the end, averaged parameters. All but the last 10,000 images of the split
-`train` are trained on (those choose among settings), `extra` is not used. `:feature_matching` is the baseline
-of Salimans et al. on the same networks. Measured: nothing yet. The full run: not run.
+`train` are trained on (those choose among settings), `extra` is not used. `:feature_matching` is the
+baseline of Salimans et al. on the same networks, `:supervised` the discriminator without z on the labelled
+images alone. Measured: nothing yet. The full run: not run.
 """
 
 from pathlib import Path

@@ -17,7 +17,7 @@ from ali_jax import config as config_lib
 from ali_jax import data
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import report
+from experiments import report, workdirs
 
 PANELS = {
     "losses": ("loss_discriminator", "loss_generator_encoder"),
@@ -30,10 +30,9 @@ LATE = 0.1  # the share of the run, at its end, that results.json averages over
 def main(argv):
     del argv
     workdir = report.workdir(flags.FLAGS.workdir)
-    output = Path(flags.FLAGS.output or workdir / "results" / "curves")
-    output.mkdir(parents=True, exist_ok=True)
+    output = report.output(workdir, "curves")
     metrics = read_metrics(workdir)
-    draw(metrics, output / "curves.png")
+    report.save_plot(output, "curves", draw(metrics))
     copy_last_figures(workdir / "figures", output)
     config = config_lib.read(workdir)
     print(report.write(output, summarize(config, metrics)))
@@ -49,7 +48,7 @@ def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
     return {name: np.asarray([line[name] for line in lines]) for name in lines[0]}
 
 
-def draw(metrics: dict[str, np.ndarray], path: Path) -> None:
+def draw(metrics: dict[str, np.ndarray]) -> Figure:
     figure = Figure(figsize=(12, 3.2), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
         for name in names:
@@ -57,7 +56,7 @@ def draw(metrics: dict[str, np.ndarray], path: Path) -> None:
                 axes.plot(metrics["step"], metrics[name], label=name, linewidth=1)
         axes.set(title=title, xlabel="step")
         axes.legend()
-    figure.savefig(path, dpi=80)
+    return figure
 
 
 def copy_last_figures(figures: Path, output: Path) -> None:
@@ -68,13 +67,13 @@ def copy_last_figures(figures: Path, output: Path) -> None:
 
 def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
     late = metrics["step"] > (1 - LATE) * metrics["step"][-1]
-    examples = len(data.load(config.dataset, config.train_split, config.data_dir).x)
+    split = data.load(config.dataset, config.train_split, config.data_dir)
     steps = int(metrics["step"][-1])
     return {
-        "data": f"{config.dataset}, split {config.train_split}, {examples:,} examples",
+        "data": workdirs.describe(config, config.train_split, split),
         "steps": steps,
         "batch_size": config.batch_size,
-        "epochs": steps * config.batch_size / examples,
+        "epochs": steps * config.batch_size / len(split.x),
         "dtype": config.dtype,
         "seed": config.seed,
         "median_images_per_second": float(np.median(metrics["images_per_second"])),

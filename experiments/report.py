@@ -1,6 +1,7 @@
 """results.json: numbers together with what they were measured on."""
 
 import datetime
+import io
 import json
 import os
 import platform
@@ -9,11 +10,14 @@ import sys
 from pathlib import Path
 
 import jax
+import matplotlib.image
+import numpy as np
 from absl import flags
+from matplotlib.figure import Figure
 
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
-from ali_jax.images import write_whole
+from ali_jax.images import save_png, write_whole
 
 ENVIRONMENT = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS")  # they change what is measured
 
@@ -28,11 +32,37 @@ def workdir(name: str | None) -> Path:
     return Path(name)
 
 
+def output(workdir: Path, name: str) -> Path:
+    """The folder for results: --output, or <workdir>/results/<name>."""
+    directory = Path(flags.FLAGS.output or Path(workdir) / "results" / name)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{directory} cannot be made ({error.strerror}); pass another --output.") from None
+    return directory
+
+
 def write(directory: Path, results: dict) -> Path:
     """Writes results.json into `directory`, with the command, date, hardware and versions."""
     path = Path(directory) / "results.json"
     write_whole(path, (json.dumps(provenance() | results, indent=2) + "\n").encode())
     return path
+
+
+def save_image(directory: Path, name: str, image: np.ndarray) -> None:
+    """uint8 (H, W, 3) -> <name>.png and, for papers, <name>.pdf with the same pixels."""
+    save_png(directory / f"{name}.png", image)
+    buffer = io.BytesIO()
+    matplotlib.image.imsave(buffer, image, format="pdf")  # Pillow's PDFs hold a JPEG of it.
+    write_whole(directory / f"{name}.pdf", buffer.getvalue())
+
+
+def save_plot(directory: Path, name: str, figure: Figure) -> None:
+    """A figure of matplotlib -> <name>.png and <name>.pdf."""
+    for suffix in ("png", "pdf"):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, dpi=80)
+        write_whole(directory / f"{name}.{suffix}", buffer.getvalue())
 
 
 def provenance() -> dict:

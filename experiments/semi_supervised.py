@@ -1,12 +1,12 @@
-"""The semi-supervised table (Section 4.3): label counts, seeds and methods in one command that can be resumed.
+"""The semi-supervised table (Section 4.3): label counts, seeds and methods in one resumable command.
 
-    python -m experiments.semi_supervised --config=configs/digits_semi_supervised.py --workdir=runs/digits_table
+    python -m experiments.semi_supervised --config=configs/digits_semi_supervised.py --workdir=runs/table
 
 Methods are variants of the config: `ali`, `feature_matching` (Salimans et al., 2016) and `supervised` (the
-same discriminator without z, on the labelled images alone). Each run has a workdir of its own below --workdir,
-METHOD_LABELS_SEED, and goes on from its last checkpoint. A seed is both that of the draw of labels and that of
-the training. results.json, the curves of the error and table.md, in WORKDIR/results/semi_supervised or
---output, are written anew whenever a run ends.
+same discriminator without z, on the labelled images alone). Each run has a workdir of its own below
+--workdir, METHOD_LABELS_SEED, and goes on from its last checkpoint. A seed is both that of the draw of labels
+and that of the training. results.json, the curves of the error and table.md, in
+WORKDIR/results/semi_supervised or --output, are written anew whenever a run ends.
 """
 
 import json

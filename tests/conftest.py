@@ -1,5 +1,6 @@
 """Every test runs on the CPU, without the network, and without silent broadcasting between ranks."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,8 +8,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 
 from ali_jax import config as config_lib
+from ali_jax import train
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -22,6 +26,10 @@ def load_config(name: str, *variant: str):
 
 @pytest.fixture
 def tiny_config():
+    return make_tiny_config()
+
+
+def make_tiny_config():
     """A run of seconds: digits, dense networks, batch normalisation and dropout in D."""
     config = load_config("digits")
     config.batch_size = 16
@@ -43,6 +51,29 @@ def tiny_config():
     config.model.discriminator_z = (("dense", 1, 1, 12, False, 0.2, "maxout2", "tied"),)
     config.model.discriminator_joint = (("dense", 1, 1, 1, False, 0.2, "linear", "tied"),)
     return config
+
+
+@pytest.fixture(scope="session")
+def tiny_workdir(tmp_path_factory):
+    """A finished run of the tiny config, with checkpoints of steps 4, 8 and 12; not to be written to."""
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    train.train_and_evaluate(make_tiny_config(), workdir)
+    return workdir
+
+
+@pytest.fixture
+def run_program(tmp_path):
+    """run(module, **flags): a program of experiments/ in this process -> (its results.json, its folder)."""
+
+    def run(module, **values):
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()
+        output = tmp_path / "output"
+        with flagsaver.flagsaver(output=str(output), **values):
+            module.main([])
+        return json.loads((output / "results.json").read_text()), output
+
+    return run
 
 
 def narrow(name: str):

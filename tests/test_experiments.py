@@ -9,7 +9,7 @@ from conftest import load_config
 
 from ali_jax import data, train
 from ali_jax.errors import UserError
-from experiments import benchmark, curves, flops, report
+from experiments import benchmark, curves, flops, neighbours, report, workdirs
 
 
 def test_multiply_adds_are_those_of_the_table():
@@ -75,10 +75,14 @@ def test_curves_of_a_run(tiny_config, tmp_path):
     metrics = curves.read_metrics(tmp_path)
     assert metrics["step"].tolist() == [2, 4, 6, 8, 10, 12]
     output = tmp_path / "out"
-    output.mkdir()
-    curves.draw(metrics, output / "curves.png")
+    report.save_plot(output, "curves", curves.draw(metrics))
     curves.copy_last_figures(tmp_path / "figures", output)
-    assert {p.name for p in output.iterdir()} == {"curves.png", "samples.png", "reconstructions.png"}
+    assert {p.name for p in output.iterdir()} == {
+        "curves.png",
+        "curves.pdf",
+        "samples.png",
+        "reconstructions.png",
+    }
     last = (tmp_path / "figures" / "samples_0000012.png").read_bytes()
     assert (output / "samples.png").read_bytes() == last
     summary = curves.summarize(tiny_config, metrics)
@@ -94,3 +98,19 @@ def test_a_workdir_without_a_run_is_named(tmp_path):
         report.workdir(tmp_path)
     with pytest.raises(UserError, match="no metrics yet"):
         curves.read_metrics(tmp_path)
+
+
+def test_a_workdir_without_checkpoint_or_encoder_is_named(tiny_config, tmp_path, run_program):
+    train.claim_workdir(tmp_path / "fresh", tiny_config)
+    with pytest.raises(UserError, match="no checkpoint"):
+        run_program(neighbours, workdir=str(tmp_path / "fresh"))
+    train.claim_workdir(tmp_path / "gan", load_config("mixture", "gan"))
+    with pytest.raises(UserError, match="plain GAN"):
+        run_program(neighbours, workdir=str(tmp_path / "gan"))
+
+
+def test_data_without_labels_are_named(tiny_config, monkeypatch):
+    digits = data.load("digits", "test")
+    monkeypatch.setattr(data, "load", lambda *args: digits._replace(label=None))
+    with pytest.raises(UserError, match="no labels"):
+        workdirs.labelled_splits(tiny_config)

@@ -4,7 +4,7 @@ import pytest
 from conftest import load_config
 from test_checkpoint import truncate
 
-from ali_jax import data, from_config, inference, train
+from ali_jax import checkpoint, data, from_config, inference, train
 from ali_jax.errors import UserError
 from ali_jax.train_step import init_state
 
@@ -136,3 +136,16 @@ def test_a_plain_gan_cannot_encode():
 def test_no_examples_is_said(model):
     with pytest.raises(UserError, match="no examples"):
         inference.encode(model, np.zeros((0, 8, 8, 1), np.uint8))
+
+
+def test_features_are_reduced_on_the_way(model, images, monkeypatch):
+    monkeypatch.setattr(inference, "CHUNK", 2)
+    whole = inference.features(model, images)
+    summed = inference.features(model, images, reduce=lambda layers: layers["layer_1"].sum(axis=1))
+    np.testing.assert_allclose(summed, whole["layer_1"].sum(axis=1), rtol=1e-5, atol=1e-6)
+
+
+def test_a_loaded_model_knows_its_step(tiny_workdir):
+    assert inference.load(tiny_workdir).step == 12
+    assert inference.load(tiny_workdir, step=4).step == 4
+    assert checkpoint.kept_steps(tiny_workdir) == [4, 8, 12]

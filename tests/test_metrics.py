@@ -65,8 +65,9 @@ def test_metrics_go_to_jsonl_tensorboard_and_the_log(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "ali_jax"), writer(tmp_path) as out:
         out.write(5, SCALARS)
         out.write_look(5, {"error": 0.5}, {"samples": np.zeros((4, 4, 3), np.uint8)})
-    line = json.loads((tmp_path / "metrics.jsonl").read_text())
+    line, look = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
     assert line["step"] == 5 and line["D_real"] == 0.5 and line["images_per_second"] > 0
+    assert look == {"step": 5, "error": 0.5}
     assert "step 5 of 10" in caplog.text
     assert (tmp_path / "figures" / "samples_0000005.png").exists()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

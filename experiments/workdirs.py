@@ -1,0 +1,81 @@
+"""A trained run as the programs on it see it: its config, its model and its data."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import flags
+from ml_collections import ConfigDict
+
+from ali_jax import config as config_lib
+from ali_jax import data, inference, train
+from ali_jax.errors import UserError
+from experiments import report
+
+# Of the programs that compare labels.
+flags.DEFINE_string("train_split", "train", "Labelled examples to learn from.")
+flags.DEFINE_string("test_split", "test", "Labelled examples to score on.")
+
+
+class Run(NamedTuple):
+    """A workdir and what it holds."""
+
+    workdir: Path
+    config: ConfigDict
+    model: inference.Model
+
+
+def load(*, needs_encoder: bool = True) -> Run:
+    """The run in --workdir, at its newest readable checkpoint.
+
+    Raises:
+      UserError: there is no run, no checkpoint, or no encoder where one is needed.
+    """
+    workdir = report.workdir(flags.FLAGS.workdir)
+    config = config_lib.read(workdir)
+    if needs_encoder and config.model.encoder is None:
+        raise UserError(
+            f"{workdir} holds a plain GAN, which has no encoder; pass the --workdir of an ALI run."
+        )
+    return Run(workdir, config, inference.load(workdir))
+
+
+def untrained(run: Run) -> inference.Model:
+    """The run's networks as its seed made them: random kernels, running statistics still 0 and 1."""
+    state = train.fresh_state(run.config, examples(run.config, run.config.train_split))
+    return inference.Model(run.model.networks, state.params, state.batch_stats, 0)
+
+
+def examples(config: ConfigDict, split: str) -> data.Split:
+    """A split of the run's data set, as its networks want it."""
+    return train.fit(data.load(config.dataset, split, config.data_dir), config)
+
+
+def labelled_splits(config: ConfigDict) -> tuple[data.Split, data.Split]:
+    """The examples of --train_split and of --test_split; a UserError where they have no labels."""
+    names = (flags.FLAGS.train_split, flags.FLAGS.test_split)
+    train_split, test = (examples(config, name) for name in names)
+    if train_split.label is None or test.label is None:
+        raise UserError(
+            f"{config.dataset} has no labels to compare; pass the --workdir of a run on a labelled data set."
+        )
+    return train_split, test
+
+
+def describe_labelled(config: ConfigDict, splits: tuple[data.Split, data.Split]) -> dict[str, str]:
+    """`describe` of both splits of `labelled_splits`."""
+    names = {"train": flags.FLAGS.train_split, "test": flags.FLAGS.test_split}
+    return {
+        role: describe(config, name, split) for (role, name), split in zip(names.items(), splits, strict=True)
+    }
+
+
+def describe(config: ConfigDict, name: str, split: data.Split) -> str:
+    """ "svhn_cropped, split extra, 4,000 examples": which data, and how much of them is on this disk."""
+    return f"{config.dataset}, split {name}, {len(split.x):,} examples"
+
+
+def pixels(x: np.ndarray) -> np.ndarray:
+    """Images (N, ...) as vectors of float32, uint8 ones scaled to [0, 1]: (N, D)."""
+    x = np.asarray(x).reshape(len(x), -1)
+    return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from absl.testing import flagsaver
+
+from ali_jax import inference
+from ali_jax.errors import UserError
+from experiments import neighbours, workdirs
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """Two classes of points in 5-D: (train_x, test_x, train_label, test_label)."""
+    random = np.random.default_rng(0)
+    labels = [np.arange(count) % 2 for count in (60, 20)]
+    points = [random.normal(size=(len(y), 5)) + 1.5 * y[:, None] for y in labels]
+    return *(p.astype(np.float32) for p in points), *labels
+
+
+def test_nearest_neighbours_are_those_of_a_plain_loop(blobs):
+    train_x, test_x, train_label, test_label = blobs
+    loop = [min(range(60), key=lambda i: float(np.sum((train_x[i] - q) ** 2))) for q in test_x]
+    np.testing.assert_array_equal(neighbours.nearest(train_x, test_x, 1)[:, 0], loop)
+    right = np.mean([train_label[i] == y for i, y in zip(loop, test_label, strict=True)])
+    found = neighbours.score(*blobs)
+    assert found["nearest_neighbour_accuracy_percent"] == pytest.approx(100 * right)
+    assert 0.5 < right < 1  # blobs that overlap: the test would notice wrong neighbours
+
+
+def test_both_accuracies_are_100_where_classes_are_far_apart_and_chance_where_labels_are_noise(blobs):
+    train_x, test_x, train_label, test_label = blobs
+    far = neighbours.score(train_x + 50 * train_label[:, None], test_x + 50 * test_label[:, None], *blobs[2:])
+    assert far["nearest_neighbour_accuracy_percent"] == far["linear_probe_accuracy_percent"] == 100
+    random = np.random.default_rng(1)
+    noise = neighbours.score(
+        random.normal(size=(500, 3)),
+        random.normal(size=(500, 3)),
+        random.integers(2, size=500),
+        random.integers(2, size=500),
+    )
+    assert abs(noise["nearest_neighbour_accuracy_percent"] - 50) < 12
+    assert abs(noise["linear_probe_accuracy_percent"] - 50) < 12
+
+
+def test_the_newest_checkpoint_is_scored(run_program, tiny_workdir):
+    results, output = run_program(neighbours, workdir=str(tiny_workdir))
+    assert results["steps"] == 12 and list(results["mu_by_step"]) == ["12"]
+    assert results["data"]["test"] == "digits, split test, 297 examples"
+    assert results["mu"]["dimension"] == 3 and results["pixels"]["dimension"] == 64
+    # scikit-learn's digits are easy: the nearest image is nearly always of the same digit.
+    assert results["pixels"]["nearest_neighbour_accuracy_percent"] > 95
+    assert {p.name for p in output.iterdir()} == {"neighbours.png", "neighbours.pdf", "results.json"}
+
+
+def test_a_curve_over_checkpoints(run_program, tiny_workdir):
+    results, output = run_program(neighbours, workdir=str(tiny_workdir), checkpoints=["all"])
+    assert list(results["mu_by_step"]) == ["4", "8", "12"]
+    assert results["mu"] == results["mu_by_step"]["12"]
+    assert (output / "accuracy_by_step.pdf").exists()
+
+
+def test_checkpoints_are_chosen_by_step(tiny_workdir):
+    run = workdirs.Run(tiny_workdir, None, inference.Model(None, None, None, step=12))
+    for chosen, steps in ((None, [12]), (["all"], [4, 8, 12]), (["8", "4"], [4, 8])):
+        with flagsaver.flagsaver(checkpoints=chosen):
+            assert neighbours.chosen_steps(run) == steps
+
+
+def test_a_checkpoint_that_is_not_there_is_named(run_program, tiny_workdir):
+    with pytest.raises(UserError, match="no checkpoint of step 5"):
+        run_program(neighbours, workdir=str(tiny_workdir), checkpoints=["4", "5"])
