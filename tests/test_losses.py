@@ -52,3 +52,75 @@ def test_joint_adversarial_reports_what_D_thinks():
     _, _, metrics = losses.joint_adversarial(S_Q[:, None], S_P[:, None], {})
     np.testing.assert_allclose(metrics["D_real"], (0.880797 + 0.268941) / 2, atol=1e-6)
     np.testing.assert_allclose(metrics["D_generated"], (0.622459 + 0.047426) / 2, atol=1e-6)
+
+
+def k_plus_one_by_the_book(logits_q, logits_p, label):
+    """(L_D, L_GE) of the K + 1 game from probabilities of a softmax over K + 1 classes, in float64."""
+
+    def probabilities(logits):
+        e = np.exp(np.c_[np.asarray(logits, np.float64), np.zeros(len(logits))])
+        return e / e.sum(1, keepdims=True)
+
+    p_q, p_p = probabilities(logits_q), probabilities(logits_p)
+    known = label >= 0
+    real = 1 - p_q[:, -1]
+    right = p_q[np.arange(len(label)), label][known] / real[known]  # given that the pair is the encoder's
+    loss_d = -np.log(right).mean() - np.log(real[~known]).mean() - np.log(p_p[:, -1]).mean()
+    loss_ge = -np.log(p_q[~known, -1]).mean() - np.log(1 - p_p[:, -1]).mean()
+    return loss_d, loss_ge
+
+
+def test_semi_supervised_game_is_a_softmax_over_k_plus_one_classes():
+    logits_q, logits_p = 3 * jax.random.normal(jax.random.key(0), (2, 6, 4))
+    label = np.array([2, -1, 0, -1, -1, 3])
+    loss_d, loss_ge, metrics = losses.semi_supervised(logits_q, logits_p, {"label": jnp.asarray(label)})
+    np.testing.assert_allclose(
+        [loss_d, loss_ge], k_plus_one_by_the_book(logits_q, logits_p, label), rtol=1e-5
+    )
+    right = np.argmax(logits_q, axis=1)[label >= 0] == label[label >= 0]
+    np.testing.assert_allclose(metrics["accuracy_on_labels"], right.mean())
+
+
+def test_without_labels_it_is_the_ordinary_game_on_logsumexp_logits():
+    logits_q, logits_p = jax.random.normal(jax.random.key(1), (2, 5, 3))
+    batch = {"label": jnp.full(5, -1)}
+    s_q, s_p = (jax.nn.logsumexp(logits, axis=1, keepdims=True) for logits in (logits_q, logits_p))
+    ours, ordinary = (
+        losses.semi_supervised(logits_q, logits_p, batch),
+        losses.joint_adversarial(s_q, s_p, batch),
+    )
+    np.testing.assert_allclose(ours[:2], ordinary[:2], rtol=1e-6)
+    for name, value in ordinary[2].items():
+        np.testing.assert_allclose(ours[2][name], value, rtol=1e-6)
+
+
+def test_semi_supervised_gradients_are_finite_where_a_kind_of_pairs_is_missing():
+    logits = 200 * jax.random.normal(jax.random.key(2), (2, 4, 3))
+
+    def loss(logits, label, player):
+        return losses.semi_supervised(*logits, {"label": label})[player]
+
+    for label in (jnp.full(4, -1), jnp.arange(4) % 3):
+        for player in (0, 1):
+            assert jnp.all(jnp.isfinite(jax.grad(loss)(logits, label, player)))
+
+
+def test_labels_teach_only_the_discriminator():
+    def loss_ge(logits, label):
+        return losses.semi_supervised(logits, logits, {"label": label})[1]
+
+    logits = jax.random.normal(jax.random.key(3), (4, 3))
+    unlabelled = jnp.full(4, -1)
+    one_known, another = unlabelled.at[0].set(1), unlabelled.at[0].set(2)
+    np.testing.assert_array_equal(*(jax.grad(loss_ge)(logits, label) for label in (one_known, another)))
+
+
+def test_feature_matching_compares_means_of_unlabelled_features():
+    logits = jnp.zeros((3, 2))
+    features_q = jnp.array([[1.0, 2.0], [3.0, 4.0], [100.0, 100.0]])
+    features_p = jnp.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    outputs_q, outputs_p = (jnp.concatenate([logits, f], axis=1) for f in (features_q, features_p))
+    batch = {"label": jnp.array([-1, -1, 1])}
+    loss_d, loss_g, _ = losses.feature_matching(outputs_q, outputs_p, batch, num_classes=2)
+    np.testing.assert_allclose(loss_g, ((2 - 1) ** 2 + (3 - 1) ** 2) / 2)
+    np.testing.assert_allclose(loss_d, losses.semi_supervised(logits, logits, batch)[0])

@@ -1,0 +1,180 @@
+import json
+
+import jax
+import numpy as np
+import pytest
+from conftest import load_config
+from test_train import assert_same
+
+from ali_jax import config as config_lib
+from ali_jax import data, from_config, inference, semi_supervised, train
+from ali_jax.errors import UserError
+from ali_jax.semi_supervised import UNLABELLED, MixedBatches, interleave_blocks, labelled_rows
+
+LABEL = np.random.default_rng(0).integers(0, 5, 200).astype(np.int32)
+
+
+@pytest.fixture
+def semi_config(tiny_config):
+    """The tiny run as a game with 20 labels, 8 of the 24 examples of a batch labelled."""
+    config_lib.make_semi_supervised(tiny_config, "ali", num_classes=10, labelled=8, unlabelled=16)
+    tiny_config.num_labels = 20
+    tiny_config.average_rate = 0.1
+    return tiny_config
+
+
+def test_labelled_examples_are_balanced_and_depend_on_the_seed_alone():
+    rows = labelled_rows(LABEL, 15, seed=1)
+    np.testing.assert_array_equal(np.bincount(LABEL[rows]), [3] * 5)
+    np.testing.assert_array_equal(rows, np.unique(rows))
+    np.testing.assert_array_equal(rows, labelled_rows(LABEL, 15, seed=1))
+    assert set(rows) != set(labelled_rows(LABEL, 15, seed=2))
+
+
+def test_more_labels_keep_the_fewer():
+    """A curve over label counts of one seed adds labels, it does not exchange them."""
+    assert set(labelled_rows(LABEL, 15, seed=1)) < set(labelled_rows(LABEL, 50, seed=1))
+
+
+@pytest.mark.parametrize(("num_labels", "words"), [(12, "multiple of 5"), (500, "lower it")])
+def test_label_counts_that_do_not_fit_are_named(num_labels, words):
+    with pytest.raises(UserError, match=words):
+        labelled_rows(LABEL, num_labels, seed=0)
+
+
+def mixed(**process):
+    split = data.Split(np.arange(200, dtype=np.float32)[:, None], LABEL, None)
+    rows = labelled_rows(LABEL, 15, seed=1)
+    return MixedBatches(split, rows, batch_size=40, labelled_batch_size=16, seed=3, **process), rows
+
+
+def test_batches_hold_the_labels_of_labelled_examples_and_no_others():
+    batches, rows = mixed()
+    seen = set()
+    for step in range(20):
+        batch = batches[step]
+        known = batch["label"] != UNLABELLED
+        assert known.sum() == 16 and len(known) == 40
+        numbers = batch["x"][known, 0].astype(int)
+        np.testing.assert_array_equal(batch["label"][known], LABEL[numbers])
+        seen.update(numbers)
+    assert seen == set(rows)
+
+
+def test_unlabelled_examples_are_an_epoch_of_all():
+    batches, _ = mixed()
+    unlabelled = [b["x"][b["label"] == UNLABELLED, 0] for b in (batches[step] for step in range(25))]
+    values, counts = np.unique(np.concatenate(unlabelled), return_counts=True)
+    np.testing.assert_array_equal(values, np.arange(200))
+    assert set(counts) == {3}  # 25 x 24 rows are three epochs of 200
+
+
+def test_processes_share_a_batch_in_order():
+    whole, _ = mixed()
+    parts = [mixed(process_index=i, process_count=4)[0] for i in range(4)]
+    for step in (0, 7, 13):
+        joined = np.concatenate([part[step]["x"] for part in parts])
+        np.testing.assert_array_equal(joined, whole[step]["x"])
+
+
+def test_blocks_are_interleaved():
+    np.testing.assert_array_equal(
+        interleave_blocks(np.arange(2), np.arange(10, 14), blocks=2), [0, 10, 11, 1, 12, 13]
+    )
+
+
+def test_no_label_outside_the_labelled_examples_reaches_the_parameters(tmp_path, semi_config, monkeypatch):
+    train_split, validation = train.load_splits(semi_config)[:2]
+    rows = labelled_rows(train_split.label, semi_config.num_labels, semi_config.label_seed)
+    # The draw itself must look at labels, to be balanced; from there on none but the drawn ones may count.
+    monkeypatch.setattr(semi_supervised, "labelled_rows", lambda *arguments: rows)
+    outside = np.setdiff1d(np.arange(len(train_split.label)), rows)
+    permuted = train_split.label.copy()
+    permuted[outside] = permuted[np.random.default_rng(0).permutation(outside)]
+    assert (permuted != train_split.label).mean() > 0.5
+    states = [
+        train.train_and_evaluate(
+            semi_config, tmp_path / name, (train_split._replace(label=label), validation, validation)
+        )
+        for name, label in (("true", train_split.label), ("permuted", permuted))
+    ]
+    assert_same(*states)
+
+
+def test_a_run_measures_its_errors_and_names_its_labelled_examples(tmp_path, semi_config):
+    state = train.train_and_evaluate(semi_config, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    errors = [line for line in lines if "test_error" in line]
+    assert [line["step"] for line in errors] == [6, 12]
+    train_split, validation, test = train.load_splits(semi_config)
+    rows = labelled_rows(train_split.label, 20, 0)
+    assert json.loads((tmp_path / "labelled_examples.json").read_text()) == rows.tolist()
+    # The errors are of the averaged parameters, which are what `load` gives.
+    model = inference.load(tmp_path)
+    np.testing.assert_array_equal(*(jax.tree.leaves(t)[0] for t in (model.params, state.average[0])))
+    assert errors[-1]["test_error"] == semi_supervised.classification_error(model, test)
+    assert errors[-1]["validation_error"] == semi_supervised.classification_error(model, validation)
+
+
+@pytest.mark.parametrize("game", ["ali", "feature_matching", "supervised"])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, tiny_config, game):
+    config_lib.make_semi_supervised(tiny_config, game, num_classes=10, labelled=8, unlabelled=8)
+    tiny_config.num_labels, tiny_config.average_rate = 20, 0.1
+    whole = train.train_and_evaluate(tiny_config, tmp_path / "whole")
+    tiny_config.num_steps = 7
+    train.train_and_evaluate(tiny_config, tmp_path / "parts")
+    tiny_config.num_steps = 12
+    assert_same(whole, train.train_and_evaluate(tiny_config, tmp_path / "parts"))
+
+
+def test_data_without_labels_are_refused(semi_config):
+    split = data.Split(np.zeros((5, 8, 8, 1), np.uint8), None, None)
+    with pytest.raises(UserError, match="has no labels"):
+        train.fit(split, semi_config)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("objective", "wasserstein", "choose one of"),
+        ("objective", "joint_adversarial", "uses no labels"),
+        ("num_labels", 0, "needs labels"),
+        ("labelled_batch_size", 24, "from 1 to 23"),
+        ("decay_after", 1.5, r"in \[0, 1\]"),
+        ("average_rate", 1.0, r"in \[0, 1\)"),
+    ],
+)
+def test_a_wrong_setting_is_named(semi_config, field, value, words):
+    semi_config[field] = value
+    with pytest.raises(UserError, match=words):
+        config_lib.check(semi_config)
+
+
+def test_class_probabilities_average_over_draws_of_z(semi_config):
+    semi_config.model.init_std = 1.0
+    x = train.load_splits(semi_config)[2].x[:20]
+    state = from_config.init(semi_config)(jax.random.key(0), batch={"x": x})
+    model = inference.of_state(from_config.networks(semi_config), state)
+    key = jax.random.key(1)
+    averaged = inference.class_probabilities(model, x, key=key, samples=3)
+    each = [inference.class_probabilities(model, x, key=k, samples=1) for k in jax.random.split(key, 3)]
+    assert averaged.shape == (20, 10)
+    np.testing.assert_allclose(averaged.sum(1), 1, rtol=1e-5)
+    assert not np.allclose(averaged, inference.class_probabilities(model, x))
+    assert all(e.shape == averaged.shape for e in each)
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "svhn", "cifar10"])
+def test_semi_supervised_configs_are_their_config_with_a_logit_for_each_class(name):
+    config = load_config(f"{name}_semi_supervised")
+    config_lib.check(config)
+    count = {
+        c.objective: sum(
+            leaf.size for leaf in jax.tree.leaves(from_config.state_shapes(c).params.discriminator)
+        )
+        for c in (config, load_config(name))
+    }
+    # The head of 1,024 (SVHN) or 512 (CIFAR-10) inputs grows from 1 to 10 logits.
+    extra = {"svhn": 9 * 1025, "cifar10": 9 * 513}.get(name)
+    if extra:
+        assert count["semi_supervised"] - count["joint_adversarial"] == extra

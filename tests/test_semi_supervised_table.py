@@ -1,0 +1,66 @@
+"""experiments.semi_supervised: the table of label counts, seeds and methods."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import load_config
+
+from ali_jax.errors import UserError
+from experiments import semi_supervised as program
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_runs_are_all_combinations():
+    config = load_config("digits_semi_supervised")
+    values = SimpleNamespace(methods=["ali", "supervised"], labels=None, seeds=["0", "5"], config=config)
+    assert program.runs_of(values) == [
+        *[("ali", 100, 0), ("supervised", 100, 0)],
+        *[("ali", 100, 5), ("supervised", 100, 5)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"), [({"methods": ["magic"]}, "magic"), ({"seeds": ["one"]}, "whole numbers")]
+)
+def test_flags_that_hold_something_else_are_named(flags, words):
+    values = {"methods": ["ali"], "labels": ["10"], "seeds": ["0"], **flags}
+    with pytest.raises(UserError, match=words):
+        program.runs_of(SimpleNamespace(**values))
+
+
+def test_a_cell_is_the_mean_and_the_spread_over_seeds():
+    runs = [
+        {"steps": 5, "test_error": error, "test_error_at_lowest_validation_error": 0.1}
+        for error in (0.1, 0.2, 0.3)
+    ]
+    cell = program.summary(runs)
+    assert cell["seeds"] == 3 and cell["steps"] == [5]
+    assert cell["test_error_mean"] == pytest.approx(0.2)
+    assert cell["test_error_std"] == pytest.approx((0.02 / 3) ** 0.5)
+    text = program.table({("ali", 4000): cell | {"published": "17.99 +- 1.62"}})
+    assert "| ali | 4,000 | 3 | 5 | 20.00 +- 8.16 | 10.00 +- 0.00 | 17.99 +- 1.62 |" in text
+
+
+def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path):
+    command = [sys.executable, "-m", "experiments.semi_supervised"]
+    command += [f"--config={ROOT / 'configs' / 'digits_semi_supervised.py'}", f"--workdir={tmp_path}"]
+    command += ["--methods=ali,supervised", "--seeds=0", "--labels=20", "--config.num_steps=4"]
+    command += ["--config.figures_every=2", "--config.steps_per_dispatch=2"]
+    results = tmp_path / "results" / "semi_supervised"
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    first = json.loads((results / "results.json").read_text())
+    assert [run["curve"]["step"] for run in first["runs"]] == [[2, 4], [2, 4]]
+    assert [row["method"] for row in first["table"]] == ["ali", "supervised"]
+    assert 0 <= first["runs"][0]["test_error_averaged_over_z"] <= 1
+    assert {path.name for path in results.iterdir()} == {
+        *("results.json", "table.md"),
+        *("errors.png", "errors.pdf"),
+    }
+    again = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
+    assert "is trained: 4 steps of 4" in again.stderr
+    assert json.loads((results / "results.json").read_text())["runs"] == first["runs"]
