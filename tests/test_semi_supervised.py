@@ -165,16 +165,18 @@ def test_class_probabilities_average_over_draws_of_z(semi_config):
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "svhn", "cifar10"])
-def test_semi_supervised_configs_are_their_config_with_a_logit_for_each_class(name):
+def test_semi_supervised_configs_have_a_logit_for_each_class(name):
     config = load_config(f"{name}_semi_supervised")
     config_lib.check(config)
-    count = {
-        c.objective: sum(
-            leaf.size for leaf in jax.tree.leaves(from_config.state_shapes(c).params.discriminator)
-        )
-        for c in (config, load_config(name))
-    }
-    # The head of 1,024 (SVHN) or 512 (CIFAR-10) inputs grows from 1 to 10 logits.
-    extra = {"svhn": 9 * 1025, "cifar10": 9 * 513}.get(name)
-    if extra:
-        assert count["semi_supervised"] - count["joint_adversarial"] == extra
+    head = from_config.state_shapes(config).params.discriminator["joint_stack"]
+    assert list(head.values())[-1]["bias"].shape == (10,)
+
+
+# SVHN's head has 1,024 inputs, CIFAR-10's 512, and each of nine more logits a bias.
+@pytest.mark.parametrize(("name", "extra"), [("svhn", 9_225), ("cifar10", 4_617)])
+def test_the_discriminator_grows_by_its_head_alone(name, extra):
+    sizes = [
+        sum(leaf.size for leaf in jax.tree.leaves(from_config.state_shapes(config).params.discriminator))
+        for config in (load_config(name), load_config(f"{name}_semi_supervised"))
+    ]
+    assert sizes[1] - sizes[0] == extra
