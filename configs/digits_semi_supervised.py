@@ -18,5 +18,8 @@ def get_config(game: str = "ali"):
     config_lib.make_semi_supervised(config, game, num_classes=10, labelled=50, unlabelled=50)
     config.train_split = "train[:1250]"
     config.validation_split = "train[1250:]"
+    config.num_steps = 10_000
+    config.figures_every = config.checkpoint_every = 1000
     config.num_labels = 100
+    config.average_rate = 1e-3
     return config
