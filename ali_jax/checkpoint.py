@@ -3,7 +3,7 @@
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
@@ -46,18 +46,18 @@ class Checkpoints:
         """
         return self._manager.reached_preemption(call)
 
-    def save(self, step: int, state: Any) -> None:
+    def save(self, step: int, state: NamedTuple) -> None:
         """Writes `state` in the background; does nothing if this step is there already."""
         if step != self.latest_step():
-            self._manager.save(step, args=ocp.args.StandardSave(state))
+            self._manager.save(step, args=ocp.args.StandardSave(_written(state)))
 
     def restore(
-        self, shapes: Any, sharding: jax.sharding.Sharding, step: int | None = None
+        self, shapes: NamedTuple, sharding: jax.sharding.Sharding, step: int | None = None
     ) -> tuple[int, Any] | None:
         """(step, state) of the newest readable checkpoint, or of `step`; None where there is none.
 
         Args:
-          shapes: a pytree of `jax.ShapeDtypeStruct`: what to restore.
+          shapes: a state of `jax.ShapeDtypeStruct`: what to restore.
           sharding: onto which devices, whatever devices wrote it.
           step: only this one.
 
@@ -70,19 +70,19 @@ class Checkpoints:
                 raise UserError(f"{self.directory} has no checkpoint of step {step}, only {steps}.")
             steps = [step]
         like = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), _written(shapes)
         )
         unreadable = []
         for candidate in steps:
             try:
-                state = self._manager.restore(candidate, args=ocp.args.StandardRestore(like))
+                found = self._manager.restore(candidate, args=ocp.args.StandardRestore(like))
             except Exception as error:  # A damaged file may raise anything.
                 logger.warning("The checkpoint of step %d cannot be read.", candidate)
                 unreadable.append((candidate, error))
                 continue
             if not self._read_only:
                 self._set_aside([bad for bad, _ in unreadable])
-            return candidate, state
+            return candidate, shapes._replace(**found)
         if unreadable:
             first = str(unreadable[0][1]).strip().split("\n")[0][:200]
             raise UserError(
@@ -101,6 +101,14 @@ class Checkpoints:
             logger.warning("Moved it to %s and went on from the one before.", target)
         if steps:
             self._manager.reload()
+
+
+def _written(state: NamedTuple) -> dict[str, Any]:
+    """The fields of a state that are not None.
+
+    None is not written, so that a checkpoint from before a field was there restores as a state without it.
+    """
+    return {field: value for field, value in state._asdict().items() if value is not None}
 
 
 def kept_steps(workdir: Path) -> list[int]:

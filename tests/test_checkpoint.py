@@ -1,3 +1,5 @@
+import collections
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +42,16 @@ def test_a_state_comes_back_bit_for_bit(tmp_path, state, shapes):
         strict=True,
     ):
         np.testing.assert_array_equal(before, after)
+
+
+def test_a_checkpoint_from_before_a_field_was_there_restores_without_it(tmp_path, state, shapes):
+    before = collections.namedtuple("Before", state._fields[:-1])(*state[:-1])
+    assert state._fields[-1] == "average"
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(3, before)
+        step, restored = checkpoints.restore(shapes, DEVICE)
+    assert step == 3 and restored.average is None
+    assert jax.tree.structure(restored) == jax.tree.structure(state)
 
 
 def test_only_the_last_few_are_kept(tmp_path, state):
