@@ -83,8 +83,8 @@ def test_blocks_are_interleaved():
     )
 
 
-def test_no_label_outside_the_labelled_examples_reaches_the_parameters(tmp_path, semi_config, monkeypatch):
-    train_split, validation = train.load_splits(semi_config)[:2]
+def test_no_other_label_and_no_held_out_example_reaches_the_parameters(tmp_path, semi_config, monkeypatch):
+    train_split, *held_out = train.load_splits(semi_config)
     rows = labelled_rows(train_split.label, semi_config.num_labels, semi_config.label_seed)
     # The draw itself must look at labels, to be balanced; from there on none but the drawn ones may count.
     monkeypatch.setattr(semi_supervised, "labelled_rows", lambda *arguments: rows)
@@ -92,13 +92,11 @@ def test_no_label_outside_the_labelled_examples_reaches_the_parameters(tmp_path,
     permuted = train_split.label.copy()
     permuted[outside] = permuted[np.random.default_rng(0).permutation(outside)]
     assert (permuted != train_split.label).mean() > 0.5
-    states = [
-        train.train_and_evaluate(
-            semi_config, tmp_path / name, (train_split._replace(label=label), validation, validation)
-        )
-        for name, label in (("true", train_split.label), ("permuted", permuted))
-    ]
-    assert_same(*states)
+    true = train.train_and_evaluate(semi_config, tmp_path / "true", (train_split, *held_out))
+    # Nor do the examples held out, which only evaluation reads.
+    others = [data.Split(split.x[::-1], split.label * 0, None) for split in held_out]
+    splits = (train_split._replace(label=permuted), *others)
+    assert_same(true, train.train_and_evaluate(semi_config, tmp_path / "permuted", splits))
 
 
 def test_a_run_measures_its_errors_and_names_its_labelled_examples(tmp_path, semi_config):
