@@ -6,7 +6,6 @@ python tests/eight_devices.py svhn
 import functools
 import json
 import os
-import re
 import sys
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
@@ -18,9 +17,9 @@ from conftest import narrow
 
 from ali_jax import data, from_config, sharding, train
 from ali_jax.train_step import init_state
+from experiments import collectives
 
 STEPS = 20
-BYTES = {"f32": 4, "s32": 4, "u32": 4, "bf16": 2, "pred": 1}
 
 
 def main(name):
@@ -40,7 +39,7 @@ def main(name):
                 "largest_parameter_difference": largest_difference(one.params, eight.params),
                 "parameter_bytes": 4 * sum(leaf.size for leaf in jax.tree.leaves(one.params)),
                 "statistic_bytes": 4 * sum(leaf.size for leaf in jax.tree.leaves(one.batch_stats)),
-                "collectives": collectives(config, batches, meshes[8]),
+                "collectives": collectives.count(optimized_step(config, batches, meshes[8])),
             }
         )
     )
@@ -68,20 +67,11 @@ def largest_difference(a, b) -> float:
     return max(float(np.max(np.abs(x - y), initial=0)) for x, y in pairs)
 
 
-def collectives(config, batches, mesh) -> dict[str, int]:
-    """Bytes through each kind of collective of the optimized step."""
+def optimized_step(config, batches, mesh) -> str:
+    """The text of the compiled step."""
     state = fresh_state(config, batches, mesh)
     step = train.compiled_steps(config, mesh)
-    text = step.lower(state, sharding.put_batches([batches[0]], mesh)).compile().as_text()
-    kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
-    found: dict[str, int] = {}
-    for shape, kind in re.findall(rf"= (.*?) ({kinds})(?:-start)?\(", text):
-        arrays = re.findall(r"(\w+)\[([\d,]*)\]", shape)
-        size = sum(
-            BYTES[dtype] * int(np.prod([int(n) for n in dims.split(",") if n])) for dtype, dims in arrays
-        )
-        found[kind] = found.get(kind, 0) + size
-    return found
+    return step.lower(state, sharding.put_batches([batches[0]], mesh)).compile().as_text()
 
 
 if __name__ == "__main__":

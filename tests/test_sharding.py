@@ -54,7 +54,7 @@ def test_a_step_reduces_gradients_and_statistics_and_nothing_else(name, capsys):
     forward pass and two in each of the backward passes, of which D has two. Scalars are losses and metrics.
     """
     found = findings(name)
-    reduced = found["collectives"].get("all-reduce", 0)
+    reduced = found["collectives"]["all-reduce"]["bytes"]
     least = found["parameter_bytes"]
     most = least + 3 * found["statistic_bytes"] + 4 * 64
     with capsys.disabled():
