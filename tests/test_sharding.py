@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import jax
 import numpy as np
 import pytest
 
-from ali_jax import sharding
+from ali_jax import config as config_lib
+from ali_jax import data, inference, sharding, train
 from ali_jax.errors import UserError
 
 HERE = Path(__file__).parent
@@ -20,8 +22,13 @@ HERE = Path(__file__).parent
 @functools.cache
 def findings(name: str) -> dict:
     """What eight_devices.py finds out about a config, in a process with 8 host devices."""
+    return json.loads(run("eight_devices.py", name).splitlines()[-1])
+
+
+def run(script: str, argument) -> str:
+    """What a script beside this one prints, run in a process of its own."""
     result = subprocess.run(
-        [sys.executable, HERE / "eight_devices.py", name],
+        [sys.executable, HERE / script, argument],
         cwd=HERE.parent,
         env={**os.environ, "PYTHONPATH": str(HERE.parent)},
         capture_output=True,
@@ -30,7 +37,7 @@ def findings(name: str) -> dict:
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout.splitlines()[-1])
+    return result.stdout
 
 
 # svhn has batch normalisation in D, cifar10 has none.
@@ -61,6 +68,38 @@ def test_a_step_reduces_gradients_and_statistics_and_nothing_else(name, capsys):
         print(f"\n{name}: {reduced:,} bytes reduced; {least:,} of gradients, at most {most:,} in all")
     assert set(found["collectives"]) == {"all-reduce"}
     assert least <= reduced <= most
+
+
+@pytest.fixture(scope="module")
+def workdir_of_eight(tmp_path_factory):
+    """A workdir of 12 steps on 8 devices; said.npz holds what the model said there."""
+    workdir = tmp_path_factory.mktemp("eight")
+    run("eight_devices_checkpoint.py", workdir)
+    return workdir
+
+
+def test_one_device_reads_what_eight_wrote(workdir_of_eight):
+    assert len(jax.devices()) == 1
+    said = np.load(workdir_of_eight / "said.npz")
+    model = inference.load(workdir_of_eight)
+    images = data.load("digits", "test").x[:5]
+    np.testing.assert_allclose(inference.encode(model, images), said["codes"], rtol=1e-5, atol=1e-6)
+    samples = inference.sample(model, jax.random.key(0), 5)
+    np.testing.assert_allclose(samples, said["samples"], rtol=1e-5, atol=1e-6)
+
+
+def test_float32_on_eight_devices_goes_on_as_bfloat16_on_one(workdir_of_eight, tmp_path):
+    workdir = shutil.copytree(workdir_of_eight, tmp_path / "copy")
+    before = inference.load(workdir, step=12)
+    config = config_lib.read(workdir)
+    config.dtype, config.num_steps = "bfloat16", 16
+    state = train.train_and_evaluate(config, workdir)
+    steps = [json.loads(line)["step"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [2, 4, 6, 8, 10, 12, 14, 16]  # none again
+    assert state.params.generator["stack"]["layer_1"]["kernel"].dtype == np.float32
+    for was, now in zip(jax.tree.leaves(before.params), jax.tree.leaves(state.params), strict=True):
+        # Four of Adam's steps, each by the learning rate at most (by little more in its first).
+        assert 0 < np.abs(now - was).max() < 2 * 4 * config.learning_rate
 
 
 def mesh_of(size: int):
