@@ -84,9 +84,14 @@ def split_batch(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
+def split_batches(mesh: Mesh) -> NamedSharding:
+    """The second axis over the devices: consecutive batches, (steps, batch_size, ...)."""
+    return NamedSharding(mesh, PartitionSpec(None, "data"))
+
+
 def put_batches(batches: list[Mapping[str, np.ndarray]], mesh: Mesh) -> dict[str, jax.Array]:
     """This process's rows of consecutive batches, to the devices: (steps, batch_size, ...) arrays."""
-    sharding = NamedSharding(mesh, PartitionSpec(None, "data"))
+    sharding = split_batches(mesh)
     return {
         key: jax.make_array_from_process_local_data(sharding, np.stack([batch[key] for batch in batches]))
         for key in batches[0]

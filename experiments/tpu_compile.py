@@ -1,0 +1,115 @@
+"""The training step compiled for a TPU slice that is not there: its FLOPs, memory and communication.
+
+    pip install ".[tpu]"
+    python -m experiments.tpu_compile --config=configs/svhn.py --topology=v5e:2x4 --batch_size=1024
+
+Compiles ahead of time with libtpu, on a machine without a TPU (minutes; nothing is resumed), what
+`ali_jax.train` runs, and counts in the result. Prints the counts, and writes them to --output/results.json,
+by default below experiments/results/tpu_compile. Nothing is timed but the compilation.
+"""
+
+import importlib.metadata
+import json
+import os
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from absl import flags
+from jax.experimental import topologies
+from jax.sharding import Mesh
+from ml_collections import config_flags
+
+from ali_jax import config as config_lib
+from ali_jax import from_config, sharding, train
+from ali_jax import main as program
+from ali_jax.errors import UserError
+from experiments import collectives, flops, report
+
+RESULTS = report.RESULTS / "tpu_compile"
+
+flags.DEFINE_string("topology", "v5e:2x4", "Generation and shape of the slice.")
+flags.DEFINE_integer("batch_size", 1024, "Global batch size, in place of the config's (100 for the paper's).")
+
+
+def main(argv):
+    del argv
+    values = flags.FLAGS
+    config = values.config
+    # Only a compiler is wanted: without this JAX looks for TPUs, and later finds its own old results.
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_compilation_cache", False)
+    config.batch_size = values.batch_size
+    config_lib.check(config)
+    mesh = slice_mesh(values.topology)
+    sharding.check_batch_size(config.batch_size, mesh)
+    results = measure(config, mesh) | {"topology": values.topology}
+    path = os.path.relpath(config_flags.get_config_filename(flags.FLAGS["config"]))
+    print(json.dumps(results, indent=2), flush=True)
+    output = values.output or RESULTS / f"{Path(path).stem}_{values.topology.replace(':', '_')}"
+    report.write(Path(output), {"config": path} | results)
+
+
+def slice_mesh(topology: str) -> Mesh:
+    """A mesh over the chips of a slice such as "v5e:2x4", described by libtpu.
+
+    Raises:
+      UserError: libtpu is not installed, or knows no such slice.
+    """
+    try:
+        importlib.metadata.version("libtpu")
+    except importlib.metadata.PackageNotFoundError:
+        raise UserError("libtpu, the compiler for TPUs, is not installed; pip install 'jax[tpu]'.") from None
+    # Read when libtpu is loaded: there is no TPU to ask for its metadata, nor one to lock.
+    os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
+    try:
+        description = topologies.get_topology_desc(platform="tpu", topology_name=topology)
+    except RuntimeError as error:
+        raise UserError(
+            f"libtpu describes no slice {topology!r} ({program.last_line(error)}); write one such as v5e:2x4."
+        ) from None
+    return Mesh(np.asarray(description.devices), ("data",))
+
+
+def measure(config, mesh: Mesh) -> dict:
+    """Compiles the step; everything is per chip unless its name says otherwise."""
+    start = time.perf_counter()
+    compiled = trace(config, mesh).lower().compile()
+    seconds = time.perf_counter() - start
+    params = from_config.state_shapes(config).params
+    memory = compiled.memory_analysis()
+    parts = {"arguments": "argument", "temporaries": "temp", "outputs": "output", "donated": "alias"}
+    return {
+        "chips": mesh.size,
+        "batch_size": config.batch_size,
+        "dtype": config.dtype,
+        "libtpu": importlib.metadata.version("libtpu"),
+        "jax": jax.__version__,
+        "compile_seconds": seconds,
+        "xla_flops_per_chip": compiled.cost_analysis()["flops"],
+        "layer_flops_per_chip": flops.of_step(config) / mesh.size,
+        "parameter_bytes": 4 * sum(leaf.size for leaf in jax.tree.leaves(params)),
+        "memory_bytes": {name: getattr(memory, f"{part}_size_in_bytes") for name, part in parts.items()},
+        "collectives": collectives.count(compiled.as_text()),
+    }
+
+
+def trace(config, mesh: Mesh) -> jax.stages.Traced:
+    """The trainer's step, of one batch, for shapes in place of arrays: no device holds anything."""
+
+    def placed(shapes, where):
+        return jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes)
+
+    batch = {
+        key: jax.ShapeDtypeStruct((1, config.batch_size, *shape.shape[1:]), shape.dtype)
+        for key, shape in from_config.batch_shapes(config).items()
+    }
+    if len(config.model.x_shape) == 3:
+        batch["x"] = batch["x"].update(dtype=np.uint8)  # images travel so; see `data`
+    state = placed(from_config.state_shapes(config), sharding.replicated(mesh))
+    return train.compiled_steps(config, mesh).trace(state, placed(batch, sharding.split_batches(mesh)))
+
+
+if __name__ == "__main__":
+    program.run(main)
