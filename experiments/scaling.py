@@ -153,7 +153,7 @@ def compiled_table(compiled: dict[str, dict]) -> str:
         "temporaries / outputs | all-reduces | MB reduced | other collectives | compile, s"
     )
     lines = []
-    for name, result in compiled.items():
+    for name, result in sorted(compiled.items(), key=lambda item: (item[1]["config"], item[1]["chips"])):
         memory = [result["memory_bytes"][part] / 1e6 for part in ("arguments", "temporaries", "outputs")]
         others = dict(result["collectives"])
         reductions = others.pop("all-reduce")

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ali_jax.errors import UserError
-from experiments import scaling
+from experiments import report, scaling
 
 # A GFLOP an example, 20 MB to reduce in 10 all-reduces, 20 MB of parameters, 59.1 TFLOP/s.
 WORK = scaling.Work(flops=1e9, reduced=20e6, reductions=10, parameters=20e6, rate=0.3 * 197e12)
@@ -62,3 +62,12 @@ def test_tables_are_made_of_results(tmp_path):
 def test_without_results_one_sentence_says_how_to_make_them(tmp_path):
     with pytest.raises(UserError, match=r"run experiments\.tpu_compile"):
         scaling.read(tmp_path)
+
+
+def test_the_document_shows_the_results():
+    text = (report.RESULTS.parent.parent / "docs" / "scaling.md").read_text()
+    compiled = scaling.read(report.RESULTS / "tpu_compile")
+    rows = json.loads((report.RESULTS / "scaling" / "results.json").read_text())["rows"]
+    assert rows == scaling.on_paper(compiled, 0.3)
+    for table in (scaling.compiled_table(compiled), scaling.paper_table(rows)):
+        assert not set(table.splitlines()) - set(text.splitlines())
