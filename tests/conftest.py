@@ -15,6 +15,7 @@ from ali_jax import config as config_lib
 from ali_jax import train
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+flags.FLAGS.mark_as_parsed()  # Programs of experiments/ read their flags; tests set them with flagsaver.
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -66,8 +67,6 @@ def run_program(tmp_path):
     """run(module, **flags): a program of experiments/ in this process -> (its results.json, its folder)."""
 
     def run(module, **values):
-        if not flags.FLAGS.is_parsed():
-            flags.FLAGS.mark_as_parsed()
         output = tmp_path / "output"
         with flagsaver.flagsaver(output=str(output), **values):
             module.main([])

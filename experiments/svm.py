@@ -1,0 +1,111 @@
+"""Error of a linear SVM on frozen features of the encoder, 100 labels a class (Section 4.3), with controls.
+
+    python -m experiments.svm --workdir=runs/svhn
+
+Feature sets (see `features`): "code" (5,376 of the SVHN encoder) and "pooled" (8,960) of the trained encoder;
+as controls raw pixels, and both of the same encoder before its first step (random kernels, running statistics
+0 and 1, nothing calibrated). The last 14 % of --train_split, at most 10,000, choose C; learners draw from the
+others. Writes the choice of C and results.json into <workdir>/results/svm, or into --output, after each
+feature set; not resumable.
+"""
+
+import functools
+from collections.abc import Callable
+
+import joblib
+import numpy as np
+from absl import flags
+from matplotlib.figure import Figure
+
+from ali_jax import data, inference
+from ali_jax import main as program
+from ali_jax.errors import UserError
+from experiments import features, l2svm, report, workdirs
+
+SETS = ("code", "pooled", "pixels", "untrained_code", "untrained_pooled")
+
+flags.DEFINE_list("sets", list(SETS), "Feature sets to compare.")
+
+
+def main(argv):
+    del argv
+    unknown = {*flags.FLAGS.sets} - {*SETS}
+    if unknown:
+        raise UserError(f"There is no feature set {unknown.pop()!r}; choose from {', '.join(SETS)}.")
+    run = workdirs.load()
+    train_split, test = workdirs.labelled_splits(run.config)
+    output = report.output(run.workdir, "svm")
+    results = {"steps": run.model.step} | sizes(run, train_split, test)
+    print(
+        f"{results['validation_examples']:,} examples choose C, {results['examples_per_draw']:,} in a draw."
+    )
+
+    rows = {}
+    for name in flags.FLAGS.sets:
+        extract = extractor(name, run)
+        with joblib.parallel_config(n_jobs=-1):
+            row = evaluate(extract, train_split, test, name)
+        rows[f"{name}{row['dimension']}"] = row
+        print(describe(name, row), flush=True)
+        report.save_plot(output, "choice_of_C", draw_choice(rows))
+        path = report.write(output, results | {"features": rows})
+    print(path)
+
+
+def extractor(name: str, run: workdirs.Run) -> Callable[[data.Split], np.ndarray]:
+    """Split -> (N, D) float32."""
+    if name == "pixels":
+        return lambda split: workdirs.pixels(split.x)
+    model = workdirs.untrained(run) if name.startswith("untrained_") else run.model
+    reduce = {"code": features.code, "pooled": features.pooled}[name.removeprefix("untrained_")]
+    extract = functools.partial(inference.features, model, reduce=reduce)
+    return lambda split: extract(split.x, split.attributes)
+
+
+def evaluate(extract, train_split: data.Split, test: data.Split, title: str) -> dict:
+    """`l2svm.evaluate` of features of these splits."""
+    learn = l2svm.Examples(extract(train_split), np.asarray(train_split.label))
+    judge = l2svm.Examples(extract(test), np.asarray(test.label))
+    pool_size = len(learn.label) - l2svm.validation_size(len(learn.label))
+    draws = l2svm.make_draws(learn.label[:pool_size], seed=0)
+    return l2svm.evaluate(
+        learn.take(slice(pool_size)), learn.take(slice(pool_size, None)), judge, draws, title
+    )
+
+
+def sizes(run: workdirs.Run, train_split: data.Split, test: data.Split) -> dict:
+    """The data and how the protocol scales to them."""
+    held_out = l2svm.validation_size(len(train_split.x))
+    label = train_split.label[: len(train_split.x) - held_out]
+    return {
+        "data": workdirs.describe_labelled(run.config, (train_split, test)),
+        "pool_examples": len(label),
+        "validation_examples": held_out,
+        "examples_per_draw": len(l2svm.make_draws(label, seed=0).search),
+        "validation_draws": l2svm.VALIDATION_DRAWS,
+        "test_draws": l2svm.TEST_DRAWS,
+    }
+
+
+def describe(name: str, row: dict) -> str:
+    """One line of the table."""
+    validation, test = row["validation_error_percent"], row["test_error_percent"]
+    return (
+        f"{name:16} {row['dimension']:6,} features, C {row['C']:8.2g}: "
+        f"validation {validation['mean']:5.2f} +- {validation['std']:.2f} %, "
+        f"test {test['mean']:5.2f} +- {test['std']:.2f} %"
+    )
+
+
+def draw_choice(rows: dict[str, dict]) -> Figure:
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for name, row in rows.items():
+        axes.semilogx(l2svm.C_GRID, row["validation_error_percent_by_C"], marker=".", label=name)
+    axes.set(xlabel="C", ylabel="validation error, %")
+    axes.legend()
+    return figure
+
+
+if __name__ == "__main__":
+    program.run(main)
