@@ -149,3 +149,16 @@ def test_a_loaded_model_knows_its_step(tiny_workdir):
     assert inference.load(tiny_workdir).step == 12
     assert inference.load(tiny_workdir, step=4).step == 4
     assert checkpoint.kept_steps(tiny_workdir) == [4, 8, 12]
+
+
+def test_both_paths_begin_and_end_at_the_codes():
+    z1, z2 = np.float32([[1, 0], [3, 4], [1, 1]]), np.float32([[0, 1], [-3, 4], [1, 1]])
+    along = np.float32([0, 0.5, 1])
+    for path in (inference.linear, inference.spherical):
+        z = path(z1, z2, along)
+        assert z.shape == (3, 3, 2) and z.dtype == np.float32
+        np.testing.assert_allclose(z[:, 0], z1, atol=1e-5)
+        np.testing.assert_allclose(z[:, -1], z2, atol=1e-5)
+    np.testing.assert_allclose(inference.linear(z1, z2, along)[:, 1], (z1 + z2) / 2)
+    half = inference.spherical(z1, z2, along)[:, 1]
+    np.testing.assert_allclose(half, [[0.5**0.5, 0.5**0.5], [0, 5], [1, 1]], atol=1e-5)
