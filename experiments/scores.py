@@ -1,0 +1,124 @@
+"""How close samples come to real images: Frechet and kernel distance, precision, recall, density, coverage.
+
+    python -m experiments.scores --workdir=runs/svhn
+    python -m experiments.scores --workdir=runs/svhn --features=inception --inception_weights=FILE
+
+Every score depends on the features it is taken over, so its name ends in them: "encoder_mu" (the run's own
+mu(x), to compare along one run, not between runs), "pixels", or "keras_inception_v3" (see `inception`). None
+of them is the standard FID. Real are random images of the validation split; scored against them are samples
+and, for scale, as many images of the training split (as good as samples can get) and samples of the generator
+before its first step. Writes into <workdir>/results/scores_<features>, or into --output; not resumable.
+"""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from ali_jax import data, inference
+from ali_jax import main as program
+from ali_jax.errors import UserError
+from experiments import distances, inception, report, workdirs
+
+flags.DEFINE_enum("features", "encoder", ["encoder", "pixels", "inception"], "What images are compared by.")
+flags.DEFINE_string("inception_weights", None, "A file of Keras's InceptionV3 weights; default: download it.")
+flags.DEFINE_integer("examples", 10_000, "Images of each kind, at most; a split may have fewer.")
+
+SHOWN = 64  # samples in the figure
+
+
+def main(argv):
+    del argv
+    kind = flags.FLAGS.features
+    run = workdirs.load(needs_encoder=kind == "encoder")
+    names = {"real": run.config.validation_split, "training_images": run.config.train_split}
+    splits = {role: workdirs.examples(run.config, name) for role, name in names.items()}
+    count = min(flags.FLAGS.examples, *(len(split.x) for split in splits.values()))
+    check(run, splits["real"], count)
+    name, extract = FEATURES[kind](run)
+    output = report.output(run.workdir, f"scores_{kind}")
+
+    chosen = {role: choose(split, count) for role, split in splits.items()}
+    real = extract(chosen["real"])
+    sources = {  # made when their turn comes
+        "samples": lambda: sample(run.model, chosen["real"]),
+        "training_images": lambda: chosen["training_images"],
+        "untrained_generator": lambda: sample(workdirs.untrained(run), chosen["real"]),
+    }
+    rows = {}
+    for source, make in tqdm(sources.items(), "scores", disable=None):
+        rows[source] = score(real, extract(make()), name)
+    print_table(rows)
+    results = {
+        "steps": run.model.step,
+        "data": {role: workdirs.describe(run.config, names[role], split) for role, split in splits.items()},
+        "examples_of_each": count,
+        "features": name,
+        "dimension": real.shape[1],
+    }
+    print(report.write(output, results | rows))
+
+
+def check(run: workdirs.Run, split: data.Split, count: int) -> None:
+    """Raises UserError where there is nothing to score."""
+    if split.x.ndim != 4:
+        raise UserError(
+            f"{run.config.dataset} holds points, not images; pass the workdir of a run on images."
+        )
+    if count <= distances.NEIGHBOURS:
+        raise UserError(f"{count} images of each kind are too few to score; raise --examples.")
+
+
+def choose(split: data.Split, count: int) -> data.Split:
+    """`count` examples at random, the same ones each time."""
+    rows = np.random.default_rng(0).permutation(len(split.x))[:count]
+    return workdirs.pick(split, np.sort(rows))
+
+
+def sample(model: inference.Model, like: data.Split) -> data.Split:
+    """As many samples as `like` has examples; a conditional model is given their attributes."""
+    x = inference.sample(model, jax.random.key(0), len(like.x), like.attributes)
+    return data.Split(x, None, like.attributes)
+
+
+Extract = Callable[[data.Split], np.ndarray]  # examples -> (N, D)
+
+
+def encoder(run: workdirs.Run) -> tuple[str, Extract]:
+    return "encoder_mu", lambda split: inference.encode(run.model, split.x, split.attributes)
+
+
+def pixels(run: workdirs.Run) -> tuple[str, Extract]:
+    return "pixels", lambda split: workdirs.pixels(split.x)
+
+
+def keras_inception(run: workdirs.Run) -> tuple[str, Extract]:
+    network = inception.load(flags.FLAGS.inception_weights)
+    return inception.NAME, lambda split: network(split.x)
+
+
+FEATURES = {"encoder": encoder, "pixels": pixels, "inception": keras_inception}
+
+
+def score(real: np.ndarray, other: np.ndarray, name: str) -> dict:
+    """All scores of `other` against `real`, (N, D) each, their names ending in that of the features."""
+    scores = {
+        "frechet_distance": distances.frechet(real, other),
+        "kernel_distance": distances.kernel(real, other),
+        **distances.manifolds(real, other),
+    }
+    return {f"{score}_{name}": value for score, value in scores.items()}
+
+
+def print_table(rows: dict[str, dict]) -> None:
+    for source, scores in rows.items():
+        print(source.replace("_", " "))
+        for name, value in scores.items():
+            spread = f" +- {value['std']:.4f}" if isinstance(value, dict) else ""
+            print(f"  {name:40} {value['mean'] if spread else value:10.4f}{spread}")
+
+
+if __name__ == "__main__":
+    program.run(main)
