@@ -18,7 +18,6 @@ from ali_jax.errors import UserError
 from experiments import report, workdirs
 
 flags.DEFINE_integer("faces", 8, "Validation images to edit.")
-flags.DEFINE_integer("z_seed", 0, "Of the z of the sequence.")
 
 BASES = (("Male", "Attractive", "Young"), ("Male", "Attractive"), ("Attractive", "Young"), ("Attractive",))
 SMILE = ("Black_Hair", "Smiling")
@@ -53,12 +52,14 @@ def main(argv):
         raise UserError(f"--faces is {faces}; choose from 1 to the {len(validation.x):,} validation images.")
     output = report.output(run.workdir, "attributes")
 
-    report.save_image(output, "sequence", draw_sequence(run.model, jax.random.key(flags.FLAGS.z_seed)))
-    chosen = workdirs.pick(validation, np.random.default_rng(0).permutation(len(validation.x))[:faces])
+    seed = flags.FLAGS.seed
+    report.save_image(output, "sequence", draw_sequence(run.model, jax.random.key(seed)))
+    chosen = workdirs.pick(validation, np.random.default_rng(seed).permutation(len(validation.x))[:faces])
     report.save_image(output, "editing", draw_editing(run.model, chosen))
     results = {
         "steps": run.model.step,
         "data": workdirs.describe(run.config, run.config.validation_split, validation),
+        "seed": seed,
         "sequence_rows": BASES,
         "sequence_columns": ADDITIONS,
         "editing_columns": ["original", "reconstruction", *EDITS],

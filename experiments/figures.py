@@ -28,7 +28,6 @@ flags.DEFINE_integer("interpolations", 4, "Pairs of images to interpolate betwee
 flags.DEFINE_integer("between", 12, "Decoded images of an interpolation, both reconstructions included.")
 flags.DEFINE_bool("mean", False, "Encode images as mu(x), not as a draw from q(z|x).")
 flags.DEFINE_bool("slerp", False, "Interpolate on an arc about the origin, not on a line.")
-flags.DEFINE_integer("seed", 0, "Of noise and of the choice of images.")
 
 
 def main(argv):

@@ -12,6 +12,7 @@ from ali_jax import data, inference, train
 from ali_jax.errors import UserError
 from experiments import report
 
+flags.DEFINE_integer("seed", 0, "Of the noise and the choice of images in figures.")
 # Of the programs that compare labels.
 flags.DEFINE_string("train_split", "train", "Labelled examples to learn from.")
 flags.DEFINE_string("test_split", "test", "Labelled examples to score on.")

@@ -125,6 +125,8 @@ def test_a_conditional_model_listens_to_its_attributes():
     assert not np.allclose(pictures[0], pictures[1])
     between = inference.interpolate(model, x, x, steps=2, attributes=y)
     np.testing.assert_allclose(between[:, 0], inference.reconstruct(model, x, y), atol=1e-6)
+    between = inference.interpolate(model, x, x, steps=2, attributes=y, attributes2=y[::-1])
+    np.testing.assert_allclose(between[:, -1], inference.reconstruct(model, x, y[::-1]), atol=1e-6)
 
 
 def test_a_plain_gan_cannot_encode():
