@@ -55,7 +55,7 @@ def main(argv):
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
     workdir = Path(values.workdir)
-    output = Path(values.output or workdir / "results" / "semi_supervised")
+    output = report.output(workdir, "semi_supervised")
     runs = {run: config_of(*run) for run in runs_of(values)}
     results = {}
     for run, config in runs.items():
@@ -125,7 +125,6 @@ def write(output: Path, config: ConfigDict, results: dict) -> Path:
         rows[method, labels] = summary(of_cell) | {
             "published": PUBLISHED.get((config.dataset, method, labels))
         }
-    output.mkdir(parents=True, exist_ok=True)
     draw(results, output)
     write_whole(output / "table.md", table(rows).encode())
     data = {name: config[name] for name in ("dataset", "train_split", "validation_split", "test_split")}
