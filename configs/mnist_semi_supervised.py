@@ -17,12 +17,12 @@ def get_config(game: str = "ali"):
     config = config_lib.load(Path(__file__).with_name("mnist.py"))
     config.train_split = "train[:55000]"
     config.validation_split = "train[55000:]"
-    config.num_steps = 55_000  # 100 epochs
+    config.num_steps = 16_500  # 30 epochs of 100 unlabelled images a step
     config.learning_rate = 1e-3
     config.decay_after = 0.5
-    config.average_rate = 1e-4
-    config.log_every = 500
-    config.figures_every = config.checkpoint_every = 2750
+    config.average_rate = 1e-3
+    config.log_every = 550
+    config.figures_every = config.checkpoint_every = 1650
 
     model = config.model
     model.latent_dim = 32
@@ -40,8 +40,8 @@ def get_config(game: str = "ali"):
         ("dense", 1, 1, 784, False, 0.0, "sigmoid", "untied"),
     )
     model.discriminator_x = (
-        ("dense", 1, 1, 1000, False, 0.2, "leaky_relu", "tied"),
-        ("dense", 1, 1, 500, False, 0.5, "leaky_relu", "tied"),
+        ("dense", 1, 1, 500, False, 0.2, "leaky_relu", "tied"),
+        ("dense", 1, 1, 250, False, 0.5, "leaky_relu", "tied"),
     )
     model.discriminator_z = (("dense", 1, 1, 250, False, 0.2, "leaky_relu", "tied"),)
     model.discriminator_joint = (
@@ -49,6 +49,6 @@ def get_config(game: str = "ali"):
         ("dense", 1, 1, 250, False, 0.5, "leaky_relu", "tied"),
         ("dense", 1, 1, 1, False, 0.2, "linear", "tied"),
     )
-    config_lib.make_semi_supervised(config, game, num_classes=10, labelled=100, unlabelled=100)
+    config_lib.make_semi_supervised(config, game, num_classes=10, labelled=50, unlabelled=100)
     config.num_labels = 100
     return config
