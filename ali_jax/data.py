@@ -115,6 +115,10 @@ def _digits(name: str, split: str, data_dir: str | None) -> Split:
     return Split(x.astype(np.uint8), bunch.target[rows].astype(np.int32), None)
 
 
+MIXTURE_MEANS = np.stack(np.divmod(np.arange(25), 5), axis=-1) * 2.0 - 4.0  # (25, 2), row by row
+MIXTURE_STD = 0.05
+
+
 def _mixture(name: str, split: str, data_dir: str | None) -> Split:
     """25 Gaussians of standard deviation 0.05 on a grid; labels count the means row by row.
 
@@ -126,8 +130,7 @@ def _mixture(name: str, split: str, data_dir: str | None) -> Split:
     size, seed = draws[split]
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence([25, seed])))
     label = random.integers(25, size=size, dtype=np.int32)
-    means = np.stack(np.divmod(label, 5), axis=-1) * 2.0 - 4.0
-    x = means + 0.05 * random.standard_normal((size, 2))
+    x = MIXTURE_MEANS[label] + MIXTURE_STD * random.standard_normal((size, 2))
     return Split(x.astype(np.float32), label, None)
 
 

@@ -71,8 +71,15 @@ def scatter_panels(panels: dict[str, tuple[np.ndarray, np.ndarray | None, float]
     for axes, (title, (points, component, limit)) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
-        colour = {"c": "black"} if component is None else {"c": component, "cmap": "gist_rainbow"}
-        axes.scatter(points[:, 0], points[:, 1], s=1, linewidths=0, **colour)
-        axes.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+        scatter(axes, points, component, limit)
+        axes.set_title(title)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def scatter(axes, points: np.ndarray, component: np.ndarray | None, limit: float) -> None:
+    """Points (N, 2) on matplotlib's `axes` of [-limit, limit], coloured by component (N,), or black."""
+    colour = {"c": "black"} if component is None else {"c": component, "cmap": "gist_rainbow"}
+    # Thousands of points are drawn as pixels, in a PDF too.
+    axes.scatter(points[:, 0], points[:, 1], s=1, linewidths=0, rasterized=True, **colour)
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")

@@ -1,5 +1,6 @@
 """python -m ali_jax.main --config=configs/svhn.py --workdir=runs/svhn"""
 
+import functools
 import logging
 import sys
 from pathlib import Path
@@ -36,11 +37,11 @@ def main(argv):
     train.train_and_evaluate(values.config, values.workdir or Path("runs", name))
 
 
-def parse_flags(argv):
+def parse_flags(argv, default: Path = DEFAULT):
     """absl's parser; a UserError where it or ml_collections would show a traceback."""
     if not any(arg.split("=")[0].lstrip("-") == "config" for arg in argv[1:]):
         # Not the flag's own default: overrides of another config would be tried on that as well.
-        argv = [argv[0], f"--config={DEFAULT}", *argv[1:]]
+        argv = [argv[0], f"--config={default}", *argv[1:]]
     try:
         remaining = flags.FLAGS(argv)
         getattr(flags.FLAGS.config, "seed", None)  # raises what loading the config met
@@ -60,13 +61,16 @@ def last_line(error: Exception) -> str:
     return line[:-1] if line.endswith("?'") else line
 
 
-def run(program):
-    """Runs program(argv) with flags parsed; a UserError ends in its one sentence and exit status 1."""
+def run(program, default: Path = DEFAULT):
+    """Runs program(argv) with flags parsed; a UserError ends in its one sentence and exit status 1.
+
+    `default` is the config where the command line names none.
+    """
     log_to_stderr()
     # A second run of the same program starts in seconds.
     jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
     try:
-        app.run(program, flags_parser=parse_flags)
+        app.run(program, flags_parser=functools.partial(parse_flags, default=default))
     except UserError as error:
         sys.exit(f"Error: {error}")
 

@@ -79,7 +79,7 @@ def provenance() -> dict:
 def module_name() -> str:
     """The running program as `python -m` wants it."""
     spec = sys.modules["__main__"].__spec__
-    return spec.name if spec else Path(sys.argv[0]).stem
+    return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).stem
 
 
 def hardware() -> str:

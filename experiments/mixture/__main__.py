@@ -1,0 +1,28 @@
+"""python -m experiments.mixture search or speed: see the package."""
+
+from pathlib import Path
+
+from absl import flags
+
+from ali_jax import main as program
+from ali_jax.errors import UserError
+from experiments import report
+from experiments.mixture import search, speed
+
+COMMANDS = {"search": search.main, "speed": speed.main}
+
+flags.DEFINE_integer("draws", 10, "Random draws of the hyperparameters, the same for both games.")
+
+
+def main(argv):
+    if len(argv) != 2 or argv[1] not in COMMANDS:
+        raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.mixture, and then the flags.")
+    values = flags.FLAGS
+    workdir = Path(values.workdir or "runs/mixture_search")
+    output = Path(values.output or workdir / "results" / argv[1])
+    results = COMMANDS[argv[1]](values.config, values.draws, workdir, output)
+    print(report.write(output, results))
+
+
+if __name__ == "__main__":
+    program.run(main, default=program.CONFIGS / "mixture.py")

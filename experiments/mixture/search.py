@@ -1,0 +1,195 @@
+"""Random hyperparameters for ALI and for GAN: every run of a game trained at once."""
+
+import copy
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from ali_jax import config as config_lib
+from ali_jax import data, models, train
+from ali_jax.errors import UserError
+from ali_jax.roles import Networks
+from ali_jax.train_step import TrainState, init_state, train_step
+from experiments.mixture import figure, loop, measures
+
+# What a game changes in config.model. The generators are the same, and D too, but for its input.
+GAMES = {"ali": {}, "gan": {"encoder": None, "discriminator_z": None}}
+
+
+class Draw(NamedTuple):
+    """Hyperparameters; of many runs, arrays (N,). The paper does not give its ranges: these are ours."""
+
+    learning_rate: jax.Array  # log-uniform from 1e-5 to 1e-3
+    b1: jax.Array  # uniform from 0 to 0.9
+    init_std: jax.Array  # log-uniform from 0.005 to 0.1
+
+
+def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
+    """Trains `draws` runs of each game, and draws coverage.png into `output`; the results."""
+    check(config, draws)
+    train_split, test_split = train.load_splits(config)
+    batches = batches_of(train_split, config)
+    config = with_draws(config, draws)
+    train.claim_workdir(workdir, config)
+    drawn = random_draws(draws, config.seed)
+    rows = {}
+    with train.stop_signals() as stop:
+        for game in GAMES:
+            _, rows[game] = train_all(config, game, drawn, batches, test_split.x, workdir / game, stop)
+            if stop:
+                raise UserError(f"Stopped; the same command goes on from {workdir}.")
+    figure.coverage(rows, output / "coverage.png")
+    return summarize(config, drawn, rows)
+
+
+def check(config: ConfigDict, draws: int) -> None:
+    """Raises UserError for what the study cannot work with."""
+    config_lib.check(config)
+    if draws < 1:
+        raise UserError(f"--draws is {draws}; it must be at least 1.")
+    model = config.model
+    if config.dataset != "mixture" or model.latent_dim != 2 or model.encoder is None:
+        raise UserError(
+            "The study is of config.dataset mixture with config.model.latent_dim 2 and an encoder, and makes "
+            "the GAN's networks by itself; pass --config=configs/mixture.py."
+        )
+
+
+def batches_of(split: data.Split, config: ConfigDict) -> data.Batches:
+    """The points alone, without their labels."""
+    return data.Batches(train.fit(split, config)._replace(label=None), config.batch_size, config.seed)
+
+
+def with_draws(config: ConfigDict, draws: int) -> ConfigDict:
+    """The config of a search, whose workdir is refused to a search of another number of draws."""
+    config = copy.deepcopy(config)
+    with config.unlocked():
+        config.draws = draws
+    return config
+
+
+def random_draws(count: int, seed: int) -> Draw:
+    """Each (count,); the first ones do not depend on the count."""
+    u = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed]))).random((count, 3))
+
+    def log_uniform(low: float, high: float, u: np.ndarray) -> jax.Array:
+        return jnp.asarray(low * (high / low) ** u, jnp.float32)
+
+    return Draw(
+        learning_rate=log_uniform(1e-5, 1e-3, u[:, 0]),
+        b1=jnp.asarray(0.9 * u[:, 1], jnp.float32),
+        init_std=log_uniform(0.005, 0.1, u[:, 2]),
+    )
+
+
+def build(config: ConfigDict, game: str, init_std=None) -> Networks:
+    return models.build({**config.model, **GAMES[game]}, config.dtype, init_std)
+
+
+def players(config: ConfigDict, game: str, draw: Draw) -> dict[str, Networks]:
+    """The keyword arguments that `init_state` and `train_step` share, of one draw, traced or not."""
+    adam = optax.adam(draw.learning_rate, b1=draw.b1, b2=config.b2)
+    return {
+        "networks": build(config, game, draw.init_std),
+        "optimizers": Networks(adam, adam, adam),
+    }
+
+
+def init_all(config: ConfigDict, game: str, draws: Draw, examples) -> TrainState:
+    """The fresh states of all draws, stacked; draw n has key n of the seed, in both games."""
+
+    def init(key, draw):
+        return init_state(key, batch=examples, **players(config, game, draw))
+
+    keys = jax.random.split(jax.random.key(config.seed), len(draws.b1))
+    return jax.vmap(init)(keys, draws)
+
+
+def run_one(config: ConfigDict, game: str, draw: Draw, state: TrainState, batches) -> TrainState:
+    """A `train_step` of one draw for each batch along the first axis."""
+    step = functools.partial(train_step, **players(config, game, draw))
+    return jax.lax.scan(step, state, batches)[0]
+
+
+def run_all(config: ConfigDict, game: str, draws: Draw):
+    """(stacked states, batches) -> stacked states: the same batches for all draws."""
+    run = functools.partial(run_one, config, game)
+    return jax.jit(functools.partial(jax.vmap(run, in_axes=(0, 0, None)), draws), donate_argnums=0)
+
+
+def evaluate_all(config: ConfigDict, game: str, x: np.ndarray):
+    """Stacked states -> measures by name, (N,) each; the same noise for all draws, at every step."""
+    networks = build(config, game)
+
+    def evaluate(params, batch_stats):
+        return measures.measure(measures.observe(networks, params, batch_stats, x, jax.random.key(0)), x)
+
+    every = jax.jit(jax.vmap(evaluate))
+    return lambda states: every(states.params, states.batch_stats)
+
+
+def train_all(config: ConfigDict, game: str, draws: Draw, batches, x, folder: Path, stop: list):
+    """(stacked states, rows of measures) of a game; rows hold a list over draws for each measure."""
+    return loop.advance(
+        run_all(config, game, draws),
+        jax.jit(functools.partial(init_all, config, game, draws, batches[0])),
+        evaluate_all(config, game, x),
+        *(batches, config, folder, stop),
+    )
+
+
+def best(row: dict) -> int:
+    """The draw that covers most modes; among equals strictly, and then by the share of good samples."""
+    order = ("modes_covered", "modes_covered_strictly", "high_quality_share")
+    return max(range(len(row["modes_covered"])), key=lambda n: tuple(row[name][n] for name in order))
+
+
+def summarize(config: ConfigDict, draws: Draw, rows: dict[str, loop.Rows]) -> dict:
+    examples = len(data.load(config.dataset, config.train_split, config.data_dir).x)
+    return {
+        "data": f"{config.dataset}, split {config.train_split}, {examples:,} examples",
+        "batch_size": config.batch_size,
+        "seed": config.seed,
+        "draws": [
+            {name: float(values[n]) for name, values in draws._asdict().items()} for n in range(config.draws)
+        ],
+        **{game: summarize_game(config, of_game, examples) for game, of_game in rows.items()},
+    }
+
+
+def summarize_game(config: ConfigDict, rows: loop.Rows, examples: int) -> dict:
+    last = rows[-1]
+    names = [name for name in last if name not in ("step", "seconds", "diverged")]
+    diverged = np.asarray(last["diverged"])
+    counted = {"modes_covered", "modes_covered_strictly", "high_quality_share"}  # zero where it diverged
+    return {
+        "steps": last["step"],
+        "epochs": last["step"] * config.batch_size / examples,
+        "minutes": sum(row["seconds"] for row in rows) / 60,
+        "diverged": int(diverged.sum()),
+        "best_draw": best(last),
+        "over_draws": {
+            name: spread(np.asarray(last[name])[... if name in counted else ~diverged]) for name in names
+        },
+        "each_draw": [
+            {name: value if np.isfinite(value := last[name][n]) else None for name in [*names, "diverged"]}
+            for n in range(config.draws)
+        ],
+        "course": [
+            {"step": row["step"], **{n: spread(np.asarray(row[n])) for n in names if n.startswith("modes")}}
+            for row in rows
+        ],
+    }
+
+
+def spread(values: np.ndarray) -> dict[str, float] | None:
+    """Mean, standard deviation (of the population, as the paper's is not said), minimum and maximum."""
+    if not len(values):
+        return None
+    return {how: float(getattr(np, how)(values)) for how in ("mean", "std", "min", "max")}
