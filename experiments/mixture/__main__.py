@@ -1,4 +1,4 @@
-"""python -m experiments.mixture search or speed: see the package."""
+"""python -m experiments.mixture search, compare or speed: see the package."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from absl import flags
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from experiments import report
-from experiments.mixture import search, speed
+from experiments.mixture import compare, search, speed
 
-COMMANDS = {"search": search.main, "speed": speed.main}
+COMMANDS = {"search": search.main, "compare": compare.main, "speed": speed.main}
 
 flags.DEFINE_integer("draws", 10, "Random draws of the hyperparameters, the same for both games.")
 

@@ -1,9 +1,13 @@
 """The figures of the 25-mode study."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+
+from ali_jax import data, images
+from experiments.mixture.measures import Points
 
 TITLES = {"modes_covered": "modes covered (the paper's count)", "modes_covered_strictly": "strictly (ours)"}
 X_LIMIT, Z_LIMIT = 6.0, 4.0
@@ -20,5 +24,38 @@ def coverage(rows: dict[str, list[dict]], path: Path) -> None:
             axes.fill_between(steps, covered.min(1), covered.max(1), alpha=0.2)
         axes.set(title=title, xlabel="step", ylim=(-0.5, 25.5))
         axes.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80)
+    save(figure, path)
+
+
+def comparison(columns: dict[str, Points], test: data.Split, output: Path) -> None:
+    """Figure 8 as comparison.png and comparison.pdf: rows of points, a column for each model."""
+    figure = comparison_figure(columns, test)
+    for suffix in ("png", "pdf"):
+        save(figure, output / f"comparison.{suffix}")
+
+
+def comparison_figure(columns: dict[str, Points], test: data.Split) -> Figure:
+    """Test points, codes, reconstructions (coloured by component), prior draws and samples (black)."""
+    figure = Figure(figsize=(2.4 * len(columns), 12), layout="constrained")
+    grid = figure.subplots(5, len(columns), squeeze=False)
+    for of_column, (title, points) in zip(grid.T, columns.items(), strict=True):
+        rows = {
+            "x": (test.x, test.label, X_LIMIT),
+            "codes of x": (points.codes, test.label, Z_LIMIT),
+            "reconstructions": (points.reconstructions, test.label, X_LIMIT),
+            "z from the prior": (points.prior, None, Z_LIMIT),
+            "samples": (points.samples, None, X_LIMIT),
+        }
+        for axes, (name, panel) in zip(of_column, rows.items(), strict=True):
+            images.scatter(axes, *panel)
+            axes.set(xticks=[-panel[2], 0, panel[2]], yticks=[-panel[2], 0, panel[2]], ylabel=name)
+            axes.label_outer()
+        of_column[0].set_title(title, fontsize=10)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Whole or not at all, in the format of the suffix."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=path.suffix[1:], dpi=80)
+    images.write_whole(path, buffer.getvalue())

@@ -18,8 +18,9 @@ PROJECTIONS = 32
 
 
 class Points(NamedTuple):
-    """What a model makes of prior draws and of test points; each (N, 2)."""
+    """Prior draws, and what a model makes of them and of test points; each (N, 2)."""
 
+    prior: jax.Array
     samples: jax.Array
     codes: jax.Array | None  # None: a plain GAN
     reconstructions: jax.Array | None
@@ -33,12 +34,13 @@ def observe(networks: Networks, params: Networks, batch_stats: Networks, x, key:
         variables = {"params": getattr(params, role), "batch_stats": getattr(batch_stats, role)}
         return getattr(networks, role).apply(variables, *inputs)
 
-    samples = run("generator", jax.random.normal(key_z, (len(x), networks.generator.latent_dim)))
+    prior = jax.random.normal(key_z, (len(x), networks.generator.latent_dim))
+    samples = run("generator", prior)
     if networks.encoder is None:
-        return Points(samples, None, None)
+        return Points(prior, samples, None, None)
     noise = jax.random.normal(key_noise, (len(x), networks.encoder.noise_dim))
     codes = run("encoder", x, noise).z
-    return Points(samples, codes, run("generator", codes))
+    return Points(prior, samples, codes, run("generator", codes))
 
 
 def measure(points: Points, x: jax.Array) -> dict[str, jax.Array]:

@@ -88,6 +88,10 @@ def random_draws(count: int, seed: int) -> Draw:
     )
 
 
+def hyperparameters(draws: Draw, n: int) -> dict[str, float]:
+    return {name: float(values[n]) for name, values in draws._asdict().items()}
+
+
 def build(config: ConfigDict, game: str, init_std=None) -> Networks:
     return models.build({**config.model, **GAMES[game]}, config.dtype, init_std)
 
@@ -156,9 +160,7 @@ def summarize(config: ConfigDict, draws: Draw, rows: dict[str, loop.Rows]) -> di
         "data": f"{config.dataset}, split {config.train_split}, {examples:,} examples",
         "batch_size": config.batch_size,
         "seed": config.seed,
-        "draws": [
-            {name: float(values[n]) for name, values in draws._asdict().items()} for n in range(config.draws)
-        ],
+        "draws": [hyperparameters(draws, n) for n in range(config.draws)],
         **{game: summarize_game(config, of_game, examples) for game, of_game in rows.items()},
     }
 
@@ -189,7 +191,7 @@ def summarize_game(config: ConfigDict, rows: loop.Rows, examples: int) -> dict:
 
 
 def spread(values: np.ndarray) -> dict[str, float] | None:
-    """Mean, standard deviation (of the population, as the paper's is not said), minimum and maximum."""
+    """Mean, standard deviation (of the values, not of a population they stand for), minimum and maximum."""
     if not len(values):
         return None
     return {how: float(getattr(np, how)(values)) for how in ("mean", "std", "min", "max")}

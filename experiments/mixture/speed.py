@@ -30,14 +30,16 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
 def time_game(config: ConfigDict, game: str, draws: int, batches: data.Batches) -> dict:
     drawn = search.random_draws(draws, config.seed)
     at_once = search.run_all(config, game, drawn)
+    draw = [search.Draw(*(values[n] for values in drawn)) for n in range(draws)]
     run_one = jax.jit(functools.partial(search.run_one, config, game), donate_argnums=1)
 
     def in_turn(states, rows):
-        return [run_one(take(drawn, n), state, rows) for n, state in enumerate(states)]
+        return [run_one(draw[n], state, rows) for n, state in enumerate(states)]
 
-    init = jax.jit(functools.partial(search.init_all, config, game, drawn, batches[0]))
+    states = jax.jit(functools.partial(search.init_all, config, game, drawn, batches[0]))()
+    one_by_one = jax.jit(lambda states: [take(states, n) for n in range(draws)])(states)
     rows = loop.stacked(batches, 0, config.steps_per_dispatch)
-    ways = {"at_once": (at_once, init()), "in_turn": (in_turn, [take(init(), n) for n in range(draws)])}
+    ways = {"at_once": (at_once, states), "in_turn": (in_turn, one_by_one)}
     rates = {way: [] for way in ways}
     for _ in tqdm(range(1 + PAIRS), desc=game, disable=None):
         for way, (run, states) in ways.items():

@@ -1,0 +1,124 @@
+"""The best ALI of a search beside its best GAN with inference learned later, and a VAE (figure 8).
+
+How the others are trained: `procedures`.
+"""
+
+import functools
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from ali_jax import config as config_lib
+from ali_jax import train
+from ali_jax.checkpoint import Checkpoints
+from ali_jax.errors import UserError
+from ali_jax.inference import Model
+from ali_jax.roles import Networks
+from ali_jax.train_step import init_state
+from experiments.mixture import figure, loop, measures, search
+from experiments.mixture.procedures import B1, LEARNING_RATE, Procedure, procedures
+
+COLUMNS = {  # of figure 8
+    "ali": "(a) ALI",
+    "inverse_mapping": "(b) GAN, inverse mapping",
+    "post_hoc": "(c) GAN, post-hoc inference",
+    "vae": "(d) VAE",
+}
+
+
+def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
+    """Trains (b), (c) and (d) for as many steps as the search, and draws figure 8 into `output`."""
+    del config, draws  # Those of the search count.
+    config = read(workdir)
+    (ali, ali_draw), (gan, gan_draw) = (load_best(config, workdir, game) for game in search.GAMES)
+    train_split, test_split = train.load_splits(config)
+    batches = search.batches_of(train_split, config)
+    folder = workdir / "compare" / f"gan_{gan_draw}_steps_{config.num_steps}"
+    found = {"ali": ali}
+    with train.stop_signals() as stop:
+        for name, procedure in procedures(config, gan).items():
+            found[name] = train_one(config, procedure, batches, test_split.x, folder / name, stop)
+            if stop:
+                raise UserError(f"Stopped; the same command goes on from {workdir}.")
+    columns = {name: measure(model, test_split.x) for name, model in found.items()}
+    panels = {title: columns[name][0] for name, title in COLUMNS.items()}
+    figure.comparison(panels, test_split, output)
+    return {
+        "data": f"{config.dataset}, split {config.validation_split}, {len(test_split.x):,} points",
+        "steps": config.num_steps,
+        "batch_size": config.batch_size,
+        "learning_rate": LEARNING_RATE,
+        "b1": B1,
+        "best_draws": {
+            game: {"draw": n, **search.hyperparameters(search.random_draws(config.draws, config.seed), n)}
+            for game, n in (("ali", ali_draw), ("gan", gan_draw))
+        },
+        "measures": {name: as_numbers(of_column) for name, (_, of_column) in columns.items()},
+        "measures_of_the_data_and_the_prior": as_numbers(ideal(columns["ali"][0], test_split.x)),
+    }
+
+
+def read(workdir: Path) -> ConfigDict:
+    """The config of the search in `workdir`."""
+    config = config_lib.read(workdir)
+    if "draws" not in config:
+        raise UserError(f"{workdir} holds a run, but no search; pass the --workdir of a search.")
+    return config
+
+
+def ideal(points: measures.Points, x: np.ndarray) -> dict[str, jax.Array]:
+    """The measures of a model that is perfect: what finite numbers of points leave of them."""
+    return measures.measure(points._replace(samples=x, codes=points.prior, reconstructions=x), x)
+
+
+def as_numbers(found: dict[str, jax.Array]) -> dict[str, float | None]:
+    """For results.json, where what is not finite is null."""
+    return {name: np.asarray(value).tolist() if np.isfinite(value) else None for name, value in found.items()}
+
+
+def train_one(config, procedure: Procedure, batches, x, folder: Path, stop: list) -> Model:
+    """A model trained by the procedure, for as many steps as the search."""
+    networks, optimizers, step, start = procedure
+    step = functools.partial(step, networks=networks, optimizers=optimizers)
+    state, _ = loop.advance(
+        jax.jit(lambda state, rows: jax.lax.scan(step, state, rows)[0], donate_argnums=0),
+        # Jitted, so that it owns its arrays: the steps donate them, and others start from the same GAN.
+        jax.jit(lambda: start(init_state(jax.random.key(config.seed), networks, optimizers, batches[0]))),
+        lambda state: measure(Model(networks, state.params, state.batch_stats), x)[1],
+        *(batches, config, folder, stop),
+    )
+    return Model(networks, state.params, state.batch_stats)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _measure(networks: Networks, params: Networks, batch_stats: Networks, x):
+    points = measures.observe(networks, params, batch_stats, x, jax.random.key(0))
+    return points, measures.measure(points, x)
+
+
+def measure(model: Model, x: np.ndarray) -> tuple[measures.Points, dict[str, jax.Array]]:
+    """What the model makes of x and of prior draws, and the measures of it."""
+    return _measure(*model, x)
+
+
+def load_best(config: ConfigDict, workdir: Path, game: str) -> tuple[Model, int]:
+    """The run of a finished search that covers most modes, and its number."""
+    draws = search.random_draws(config.draws, config.seed)
+    one = {"x": jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)}
+    shapes = jax.eval_shape(functools.partial(search.init_all, config, game), draws, one)
+    restored = None
+    if (workdir / game).exists():
+        with Checkpoints(workdir / game, config.keep_checkpoints) as checkpoints:
+            restored = loop.restore(checkpoints, shapes)
+    step, states = restored or (0, None)
+    if step != config.num_steps:
+        raise UserError(
+            f"The search in {workdir} has trained its {game.upper()} runs for {step} of {config.num_steps} "
+            "steps; run `python -m experiments.mixture search` with this --workdir first."
+        )
+    number = search.best(loop.read_rows(workdir / game, step)[-1])
+    params, batch_stats = jax.tree.map(lambda leaf: leaf[number], (states.params, states.batch_stats))
+    return Model(search.build(config, game), params, batch_stats), number
