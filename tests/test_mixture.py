@@ -195,10 +195,15 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(tiny, tmp_path):
     parts = tmp_path / "parts"
     stopped, _ = loop.advance(*procedure, Interrupted(), tiny, parts, stop)
     assert stopped.step.tolist() == [8, 8]
+    assert [row["step"] for row in json.loads((parts / "curve.json").read_text())] == [6]
+    # Asked for no more steps, it measures where it stopped.
+    tiny.num_steps = 8
+    _, ended = loop.advance(*procedure, batches, tiny, parts, [])
+    assert [row["step"] for row in ended] == [6, 8]
+    tiny.num_steps = 10
     # Rows from beyond the checkpoint, as of a run killed before it saved the next, are forgotten.
-    written = json.loads((parts / "curve.json").read_text())
-    assert [row["step"] for row in written] == [6]
-    (parts / "curve.json").write_text(json.dumps([*written, {**rows[-1], "modes_covered": [-1, -1]}]))
+    beyond = {**rows[-1], "modes_covered": [-1, -1]}
+    (parts / "curve.json").write_text(json.dumps([*ended[:1], beyond]))
     resumed, again = loop.advance(*procedure, batches, tiny, parts, [])
     for one, other in zip(leaves(whole), leaves(resumed), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -46,22 +46,28 @@ def advance(
         rows = read_rows(folder, step)
         bar = tqdm(total=config.num_steps, initial=step, desc=folder.name, unit="step", disable=None)
         since = time.perf_counter()
+
+        def note() -> None:
+            nonlocal since
+            found = {name: np.asarray(value).tolist() for name, value in evaluate(state).items()}
+            before, since = since, time.perf_counter()
+            rows.append({"step": step, "seconds": since - before, **found})
+            write_whole(folder / "curve.json", (json.dumps(rows) + "\n").encode())
+            bar.write(f"{folder.name}, step {step} of {config.num_steps}: {describe(found)}")
+
         while step < config.num_steps and not stop:
             count = min(config.steps_per_dispatch, config.num_steps - step)
             state = jax.block_until_ready(run(state, stacked(batches, step, count)))
             step += count
             bar.update(count)
-
-            ended = step == config.num_steps
-            if ended or train.crossed(step, count, config.log_every):
-                found = {name: np.asarray(value).tolist() for name, value in evaluate(state).items()}
-                now = time.perf_counter()
-                rows.append({"step": step, "seconds": now - since, **found})
-                since = now
-                write_whole(folder / "curve.json", (json.dumps(rows) + "\n").encode())
-                bar.write(f"{folder.name}, step {step} of {config.num_steps}: {describe(found)}")
-            if ended or stop or train.crossed(step, count, config.checkpoint_every):
+            if train.crossed(step, count, config.log_every):
+                note()
+            if train.crossed(step, count, config.checkpoint_every):
                 checkpoints.save(step, state)
+        # Also where a run was stopped between two evaluations and is not to go on.
+        if not stop and (not rows or rows[-1]["step"] != step):
+            note()
+        checkpoints.save(step, state)
         bar.close()
     return state, rows
 
