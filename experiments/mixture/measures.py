@@ -34,7 +34,7 @@ def observe(networks: Networks, params: Networks, batch_stats: Networks, x, key:
         variables = {"params": getattr(params, role), "batch_stats": getattr(batch_stats, role)}
         return getattr(networks, role).apply(variables, *inputs)
 
-    prior = jax.random.normal(key_z, (len(x), networks.generator.latent_dim))
+    prior = networks.generator.sample_prior(key_z, len(x))
     samples = run("generator", prior)
     if networks.encoder is None:
         return Points(prior, samples, None, None)

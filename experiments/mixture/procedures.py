@@ -42,7 +42,7 @@ def procedures(config: ConfigDict, gan: Model) -> dict[str, Procedure]:
     adam, still = optax.adam(LEARNING_RATE, b1=B1, b2=config.b2), optax.set_to_zero()
     joint, vae = search.build(config, "ali"), search.build(gaussian(config), "ali")
     g = joint.generator
-    frozen = joint._replace(generator=Frozen(g.stack, g.latent_dim, g.x_shape))
+    frozen = joint._replace(generator=Frozen(g.stack, g.latent_dim, g.x_shape, g.prior))
     take_over = functools.partial(with_generator, gan)
 
     def descent(loss: Callable, **options) -> Callable:
@@ -82,7 +82,7 @@ def with_generator(model: Model, state: TrainState) -> TrainState:
 def inverse_mapping(networks: Networks, params: Networks, batch_stats: Networks, x, key: jax.Array):
     """E ||z - E(G(z))||^2 over z from the prior; of x only the number of points counts."""
     key_z, key_noise = jax.random.split(key)
-    z = jax.random.normal(key_z, (len(x), networks.generator.latent_dim))
+    z = networks.generator.sample_prior(key_z, len(x))
     noise = jax.random.normal(key_noise, (len(x), networks.encoder.noise_dim))
     x_tilde, stats_g = run(networks, "generator", params, batch_stats, z)
     encoding, stats_e = run(networks, "encoder", params, batch_stats, x_tilde, noise)
