@@ -101,7 +101,7 @@ def _measure(networks: Networks, params: Networks, batch_stats: Networks, x):
 
 def measure(model: Model, x: np.ndarray) -> tuple[measures.Points, dict[str, jax.Array]]:
     """What the model makes of x and of prior draws, and the measures of it."""
-    return _measure(*model, x)
+    return _measure(model.networks, model.params, model.batch_stats, x)
 
 
 def load_best(config: ConfigDict, workdir: Path, game: str) -> tuple[Model, int]:
