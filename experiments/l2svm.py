@@ -59,12 +59,23 @@ def draw(label: np.ndarray, per_class: int, random: np.random.Generator) -> np.n
 
 
 def error(c: float, learn: Examples, judge: Examples) -> float:
-    """Percent of `judge` that scikit-learn's LinearSVC, else at its defaults, gets wrong."""
+    """Percent of `judge` that `fit` gets wrong."""
+    return 100 * float(np.mean(fit(c, learn).predict(judge.x) != judge.label))
+
+
+def fit(c: float, learn: Examples) -> LinearSVC:
+    """scikit-learn's LinearSVC, but for C at its defaults.
+
+    The solver sees examples through inner products alone, and weights lie in their span: in an orthonormal
+    basis of it, 1,000 examples of 8,960 features are 1,000 x 1,000 numbers and the solver's steps the same.
+    """
+    basis, coordinates = np.linalg.qr(np.asarray(learn.x, np.float64).T)  # (D, K), (K, N)
     classifier = LinearSVC(C=c, dual=True, random_state=0)  # "auto" is newer than the paper
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # large C; max_iter is the protocol's
-        classifier.fit(learn.x, learn.label)
-    return 100 * float(np.mean(classifier.predict(judge.x) != judge.label))
+        classifier.fit(coordinates.T, learn.label)
+    classifier.coef_, classifier.n_features_in_ = classifier.coef_ @ basis.T, len(basis)
+    return classifier
 
 
 def evaluate(pool: Examples, validation: Examples, test: Examples, draws: Draws, title: str = "") -> dict:

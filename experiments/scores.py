@@ -104,12 +104,12 @@ FEATURES = {"encoder": encoder, "pixels": pixels, "inception": keras_inception}
 
 def score(real: np.ndarray, other: np.ndarray, name: str) -> dict:
     """All scores of `other` against `real`, (N, D) each, their names ending in that of the features."""
-    scores = {
+    values = {
         "frechet_distance": distances.frechet(real, other),
         "kernel_distance": distances.kernel(real, other),
         **distances.manifolds(real, other),
     }
-    return {f"{score}_{name}": value for score, value in scores.items()}
+    return {f"{kind}_{name}": value for kind, value in values.items()}
 
 
 def print_table(rows: dict[str, dict]) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 from conftest import load_config
+from sklearn.svm import LinearSVC
 
 from ali_jax import from_config, inference
 from ali_jax.errors import UserError
@@ -95,6 +96,20 @@ def test_the_first_of_equal_cs_is_chosen_and_errors_are_summarised(monkeypatch):
     assert found["C"] == l2svm.C_GRID[l2svm.C_GRID > 1e-3][0]
     assert found["validation_error_percent"] == {"mean": 8.0, "std": 0.0}
     assert found["test_error_percent"] == {"mean": 2.0, "std": 2.0}  # the population's, of 0 and 4
+
+
+@pytest.mark.filterwarnings("ignore:Liblinear failed to converge")
+@pytest.mark.parametrize(("classes", "dimension"), [(3, 200), (2, 200), (3, 10)])
+def test_fits_are_those_of_linear_svc(classes, dimension):
+    random = np.random.default_rng(0)
+    label = np.arange(60) % classes
+    x = random.normal(size=(60, dimension)) + label[:, None]
+    for c in (1e-3, 1.0):
+        plain = LinearSVC(C=c, dual=True, random_state=0).fit(x, label)
+        found = l2svm.fit(c, l2svm.Examples(x, label))
+        np.testing.assert_allclose(found.coef_, plain.coef_, rtol=1e-5, atol=1e-8)
+        queries = random.normal(size=(50, dimension))
+        np.testing.assert_array_equal(found.predict(queries), plain.predict(queries))
 
 
 def test_separable_classes_are_separated_and_random_labels_are_not():
