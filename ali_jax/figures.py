@@ -19,7 +19,9 @@ def of_training(model: inference.Model, validation: data.Split) -> dict[str, np.
 def _of_images(model: inference.Model, validation: data.Split) -> dict[str, np.ndarray]:
     key_z, key_noise = jax.random.split(jax.random.key(0))
     attributes = _head(validation.attributes, COLUMNS**2)
-    samples = inference.sample(model, key_z, COLUMNS**2, attributes)
+    # A sample for each row of attributes, of which a small split has fewer.
+    count = COLUMNS**2 if attributes is None else len(attributes)
+    samples = inference.sample(model, key_z, count, attributes)
     figures = {"samples": images.grid(samples, COLUMNS)}
     if model.networks.encoder is not None:
         originals = _head(validation.x, COLUMNS**2 // 2)

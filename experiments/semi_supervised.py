@@ -60,7 +60,9 @@ def main(argv):
     results = {}
     for run, config in runs.items():
         folder = workdir / "{}_{}_{}".format(*run)
-        train.train_and_evaluate(config, folder)
+        state = train.train_and_evaluate(config, folder)
+        if int(state.step) < config.num_steps:
+            raise UserError(f"Stopped; the same command goes on from {folder}.")
         results[run] = outcome(config, folder)
         print(write(output, values.config, results))
 

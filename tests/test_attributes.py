@@ -46,8 +46,8 @@ def conditional_workdir(tmp_path_factory):
     config.model.discriminator_x, config.model.discriminator_z = (flatten,), ()
     config.model.discriminator_joint = (("dense", 1, 1, 1, False, 0.0, "linear", "tied"),)
     random = np.random.default_rng(0)
-    x = random.integers(256, size=(64, 32, 32, 3), dtype=np.uint8)
-    split = data.Split(x, None, random.integers(2, size=(64, 40), dtype=np.uint8))
+    x = random.integers(256, size=(50, 32, 32, 3), dtype=np.uint8)
+    split = data.Split(x, None, random.integers(2, size=(50, 40), dtype=np.uint8))
     workdir = tmp_path_factory.mktemp("runs") / "conditional"
     train.train_and_evaluate(config, workdir, (split, split))
     return workdir, split

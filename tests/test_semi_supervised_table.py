@@ -64,3 +64,17 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path):
     again = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
     assert "is trained: 4 steps of 4" in again.stderr
     assert json.loads((results / "results.json").read_text())["runs"] == first["runs"]
+
+
+def test_a_stopped_run_ends_the_program(tmp_path, monkeypatch):
+    config = load_config("digits_semi_supervised")
+    monkeypatch.setattr(program, "config_of", lambda *run: config)
+    stopped = SimpleNamespace(step=config.num_steps - 1)
+    monkeypatch.setattr(program.train, "train_and_evaluate", lambda *arguments: stopped)
+    values = SimpleNamespace(
+        workdir=str(tmp_path), output=None, methods=["ali"], labels=None, seeds=["0"], config=config
+    )
+    monkeypatch.setattr(program.flags, "FLAGS", values)
+    monkeypatch.setattr(program.report, "output", lambda workdir, name: tmp_path)
+    with pytest.raises(UserError, match="the same command goes on"):
+        program.main([])
