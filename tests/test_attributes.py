@@ -61,11 +61,11 @@ def test_a_sequence_and_edited_faces_are_drawn(conditional_workdir, run_program,
     assert Image.open(output / "sequence.png").size == (12 * 33 - 1, 4 * 33 - 1)
     editing = np.asarray(Image.open(output / "editing.png"))
     assert editing.shape == (3 * 33 - 1, 10 * 33 - 1, 3)
-    first = split.x[np.random.default_rng(0).permutation(64)[0]]
+    first = split.x[np.random.default_rng(0).permutation(50)[0]]
     np.testing.assert_array_equal(editing[:32, :32], first)
     assert {p.suffix for p in output.iterdir()} == {".png", ".pdf", ".json"}
-    with pytest.raises(UserError, match="from 1 to the 64"):
-        run_program(attributes, workdir=str(workdir), faces=65)
+    with pytest.raises(UserError, match="from 1 to the 50"):
+        run_program(attributes, workdir=str(workdir), faces=51)
 
 
 def test_a_model_without_attributes_is_named(run_program, tiny_workdir):
