@@ -81,12 +81,21 @@ def _check_labels(config: ConfigDict) -> None:
         return
     if config.num_labels < 1:
         raise UserError(f"config.num_labels is {config.num_labels}; {config.objective} needs labels.")
+    model = config.model
+    if config.objective != "semi_supervised" and (model.encoder, model.discriminator_z) != (None, None):
+        raise UserError(
+            f"config.objective {config.objective} is a baseline without an encoder, with D of x alone; pass "
+            f"its variant of a config, such as configs/mnist_semi_supervised.py:{config.objective}."
+        )
+    for field in ("label_seed", "unsupervised_weight"):
+        if not config[field] >= 0:
+            raise UserError(f"config.{field} is {config[field]}; it must be at least 0.")
     # The classifier sees labelled examples alone, the games both kinds.
-    most = config.batch_size if config.objective == "supervised" else config.batch_size - 1
-    if not 0 < config.labelled_batch_size <= most:
+    least, most = (config.batch_size,) * 2 if config.objective == "supervised" else (1, config.batch_size - 1)
+    if not least <= config.labelled_batch_size <= most:
         raise UserError(
             f"config.labelled_batch_size is {config.labelled_batch_size}; with config.batch_size "
-            f"{config.batch_size} and config.objective {config.objective} it must be from 1 to {most}."
+            f"{config.batch_size} and config.objective {config.objective} it must be from {least} to {most}."
         )
 
 
@@ -143,7 +152,8 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
             inner = next(k for k in sorted({*was, *is_now}) if was.get(k) != is_now.get(k))
             field, was, is_now = f"{field}.{inner}", was.get(inner), is_now.get(inner)
         raise UserError(
-            f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}; "
+            f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}"
+            f"{' (its learning rate decays to 0 there)' if field == 'num_steps' else ''}; "
             "resume it with its own config, or pass another --workdir."
         )
 

@@ -28,9 +28,13 @@ def objective(config: ConfigDict) -> Callable:
     if config.objective == "semi_supervised":
         return functools.partial(losses.semi_supervised, **weight)
     if config.objective == "feature_matching":
-        num_classes = config.model.discriminator_joint[-1][Row._fields.index("features")]
-        return functools.partial(losses.feature_matching, num_classes=num_classes, **weight)
+        return functools.partial(losses.feature_matching, num_classes=num_logits(config), **weight)
     return losses.joint_adversarial
+
+
+def num_logits(config: ConfigDict) -> int:
+    """Width of D's last layer: 1, or the number of classes."""
+    return Row(*config.model.discriminator_joint[-1]).features
 
 
 def optimizers(config: ConfigDict) -> Networks:
@@ -70,6 +74,8 @@ def batch_shapes(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
     shapes = {"x": jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)}
     if config.model.num_attributes:
         shapes["attributes"] = jax.ShapeDtypeStruct((1, config.model.num_attributes), jnp.uint8)
+    if config.num_labels:
+        shapes["label"] = jax.ShapeDtypeStruct((1,), jnp.int32)
     return shapes
 
 

@@ -175,7 +175,14 @@ def class_probabilities(
 
     Through the mean code mu(x), or with a `key` the mean over `samples` draws of z from q(z|x). The paper
     does not say which (ours: the mean code).
+
+    Raises:
+      UserError: D has a single logit.
     """
+    if model.networks.discriminator.joint_stack.rows[-1].features == 1:
+        raise UserError(
+            "This model's discriminator has one logit and tells no classes apart; load a semi-supervised run."
+        )
     if key is None:
         return _class_probabilities(model, x, attributes, None)
     draws = [_class_probabilities(model, x, attributes, k) for k in jax.random.split(key, samples)]

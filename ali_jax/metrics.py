@@ -60,7 +60,7 @@ class Recorder:
         metrics = jax.device_get(metrics)
         self._check_finite(metrics)
         count, self._settled = step - self._settled, step
-        self._writer.advance(count, *(float(metrics[name][-1]) for name in LOSSES))
+        self._writer.advance(count, {name: float(metrics[name][-1]) for name in _losses(metrics)})
         self._interval.append(metrics)
         if step // self._log_every > (step - count) // self._log_every:
             joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._interval)
@@ -68,10 +68,15 @@ class Recorder:
             self._interval = []
 
     def _check_finite(self, metrics: Mapping[str, np.ndarray]) -> None:
-        finite = np.logical_and.reduce([np.isfinite(metrics[name]) for name in LOSSES])
+        finite = np.logical_and.reduce([np.isfinite(metrics[name]) for name in _losses(metrics)])
         if not finite.all():
             step = self._settled + 1 + int(np.argmin(finite))
             raise NotFinite(f"The loss is not finite at step {step}")
+
+
+def _losses(metrics: Mapping[str, np.ndarray]) -> list[str]:
+    """The names of the losses that a step has; a classifier has one, the game two."""
+    return [name for name in LOSSES if name in metrics]
 
 
 class NotFinite(Exception):
@@ -114,15 +119,15 @@ class MetricWriter:
         if self._tensorboard is not None:
             self._tensorboard.close()
 
-    def advance(self, steps: int, loss_d: float, loss_ge: float) -> None:
+    def advance(self, steps: int, losses: Mapping[str, float]) -> None:
         """Moves the progress bar."""
         if self._bar.disable:
             return
         self._bar.update(steps)
         rate = self._bar.format_dict["rate"] or 0
+        shown = [f"{LOGGED[name]} {value:.3f}" for name, value in losses.items()]
         self._bar.set_postfix_str(
-            f"{rate * self._batch_size:.0f} images/s, L_D {loss_d:.3f}, L_GE {loss_ge:.3f}",
-            refresh=False,
+            ", ".join([f"{rate * self._batch_size:.0f} images/s", *shown]), refresh=False
         )
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:

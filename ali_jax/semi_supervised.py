@@ -32,7 +32,9 @@ def labelled_rows(label: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
             f"config.num_labels is {num_labels}, which {num_classes} classes cannot share equally; "
             f"it must be a multiple of {num_classes}."
         )
-    order = np.argsort(np.random.Philox(np.random.SeedSequence([seed])).random_raw(len(label)), kind="stable")
+    # A stream of its own: with the same seed, the order of the data is another one.
+    source = np.random.Philox(np.random.SeedSequence(seed, spawn_key=(1,)))
+    order = np.argsort(source.random_raw(len(label)), kind="stable")
     rows = []
     for k in range(num_classes):
         of_class = order[label[order] == k]
@@ -50,7 +52,7 @@ class MixedBatches:
 
     The labelled examples come round as often as their number asks for, in an order of their own; the others,
     among which they are too, have the label UNLABELLED. Both kinds are interleaved in equal blocks, so that
-    the rows of a process are the same whatever the number of processes.
+    the global batch is the same whatever the number of processes.
     """
 
     def __init__(

@@ -61,7 +61,9 @@ def train_and_evaluate(
             here = sharding.local_copy(state._replace(key=None, opt_state=None))
             model = inference.of_state(networks, here)
             graded = dict(zip(("validation", "test"), held_out, strict=False)) if config.num_labels else {}
-            return semi_supervised.errors(model, graded), figures.of_training(model, held_out[0])
+            # The generator of a classifier is never trained.
+            pictures = {} if config.objective == "supervised" else figures.of_training(model, held_out[0])
+            return semi_supervised.errors(model, graded), pictures
 
         try:
             with open_writer(config, workdir, step) as writer:
@@ -121,7 +123,7 @@ def open_writer(config: ConfigDict, workdir: Path, first_step: int) -> MetricWri
 
 def load_splits(config: ConfigDict) -> tuple[data.Split, ...]:
     """The training, the validation and, where the config names them, the test examples."""
-    names = filter(None, (config.train_split, config.validation_split, config.test_split))
+    names = [config.train_split, config.validation_split, *filter(None, [config.test_split])]
     return tuple(data.load(config.dataset, name, config.data_dir) for name in names)
 
 
@@ -150,6 +152,12 @@ def labelled_examples(config: ConfigDict, split: data.Split) -> np.ndarray | Non
     """Which training examples keep their labels; None in a game without labels."""
     if not config.num_labels:
         return None
+    logits, classes = from_config.num_logits(config), int(np.max(split.label)) + 1
+    if logits != classes:
+        raise UserError(
+            f"The last row of config.model.discriminator_joint has {logits} features; for {config.dataset} "
+            f"with labels it needs {classes}, one for each class."
+        )
     return semi_supervised.labelled_rows(split.label, config.num_labels, config.label_seed)
 
 
@@ -172,12 +180,18 @@ def claim_workdir(workdir: Path, config: ConfigDict, labelled: np.ndarray | None
     """
     if (workdir / "config.json").exists():
         config_lib.check_same_run(config, workdir)
+    kept = workdir / "labelled_examples.json"
+    if labelled is not None and kept.exists() and json.loads(kept.read_text()) != labelled.tolist():
+        raise UserError(
+            f"{workdir} was begun with other labelled examples than {config.dataset} now gives; restore its "
+            "data, or pass another --workdir."
+        )
     if jax.process_index():
         return
     try:
         write_whole(workdir / "config.json", config_lib.to_json(config).encode())
         if labelled is not None:
-            write_whole(workdir / "labelled_examples.json", json.dumps(labelled.tolist()).encode())
+            write_whole(kept, json.dumps(labelled.tolist()).encode())
     except OSError as error:
         raise UserError(
             f"The workdir {workdir} cannot be written ({error.strerror}); pass another --workdir."

@@ -86,14 +86,16 @@ def random_splits(config) -> tuple[data.Split, data.Split]:
     random = np.random.default_rng(0)
     shape = (max(5000, config.batch_size), *config.model.x_shape)
     attributes = random.integers(0, 2, (shape[0], config.model.num_attributes), dtype=np.uint8)
-    split = data.Split(random.integers(0, 256, shape, dtype=np.uint8), None, attributes)
+    label = np.arange(shape[0], dtype=np.int32) % from_config.num_logits(config)
+    split = data.Split(random.integers(0, 256, shape, dtype=np.uint8), label, attributes)
     return split, split
 
 
 def time_step(config, split: data.Split, steps: int) -> dict:
     """Compile seconds and the median seconds of a step whose batch is on the device already."""
     mesh = sharding.make_mesh()
-    batches = data.Batches(train.fit(split, config), config.batch_size, config.seed)
+    split = train.fit(split, config)
+    batches = train.open_batches(config, split, train.labelled_examples(config, split))
     init = from_config.init(config)
     state = jax.jit(init)(jax.random.key(config.seed), batch=batches[0])
     run = train.compiled_steps(config, mesh)

@@ -73,7 +73,7 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
         "data": workdirs.describe(config, config.train_split, split),
         "steps": steps,
         "batch_size": config.batch_size,
-        "epochs": steps * config.batch_size / len(split.x),
+        "epochs": steps * examples_per_step(config) / len(split.x),
         "dtype": config.dtype,
         "seed": config.seed,
         "median_images_per_second": float(np.median(metrics["images_per_second"])),
@@ -81,6 +81,13 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
             name: float(np.mean(values[late])) for name, values in metrics.items() if name != "step"
         },
     }
+
+
+def examples_per_step(config) -> int:
+    """Of a batch, those that an epoch counts: with labels, the others go round all examples."""
+    if config.objective in ("joint_adversarial", "supervised"):
+        return config.batch_size
+    return config.batch_size - config.labelled_batch_size
 
 
 if __name__ == "__main__":

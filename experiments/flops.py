@@ -19,6 +19,8 @@ def of_step(config: ConfigDict) -> float:
     count, `cost_analysis()["flops"]`, includes zeros that a strided gradient multiplies).
     """
     forward = forward_macs(config)
+    if config.objective == "supervised":  # D alone, on real examples
+        return 2.0 * 3 * forward["discriminator"] * config.batch_size
     macs = 3 * forward["encoder"] + 3 * forward["generator"] + 2 * 4 * forward["discriminator"]
     return 2.0 * macs * config.batch_size
 

@@ -5,8 +5,9 @@
 Methods are variants of the config: `ali`, `feature_matching` (Salimans et al., 2016) and `supervised` (the
 same discriminator without z, on the labelled images alone). Each run has a workdir of its own below
 --workdir, METHOD_LABELS_SEED, and goes on from its last checkpoint. A seed is both that of the draw of labels
-and that of the training. results.json, the curves of the error and table.md, in
-WORKDIR/results/semi_supervised or --output, are written anew whenever a run ends.
+and that of the training; these, the number of labels and the method are set here, whatever --config says.
+results.json, the curves of the error and table.md, in WORKDIR/results/semi_supervised or --output, are
+written anew whenever a run ends.
 """
 
 import json
@@ -23,7 +24,7 @@ from ali_jax import inference, semi_supervised, train
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.images import write_whole
-from experiments import report
+from experiments import report, workdirs
 
 METHODS = ("ali", "feature_matching", "supervised")
 
@@ -52,6 +53,8 @@ DRAWS_OF_Z = 10  # in the prediction that averages over q(z|x)
 def main(argv):
     del argv
     values = flags.FLAGS
+    if values.config.objective == "joint_adversarial":
+        raise UserError("--config has no labels; pass one such as configs/mnist_semi_supervised.py.")
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
     workdir = Path(values.workdir)
@@ -86,6 +89,8 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
     config = config_lib.load(config_flags.get_config_filename(flag).split(":")[0], method)
     config.update_from_flattened_dict(config_flags.get_override_values(flag))
     config.num_labels, config.seed, config.label_seed = num_labels, seed, seed
+    if method == "supervised":  # as many labels in a batch as the games have
+        config.batch_size = config.labelled_batch_size
     config_lib.check(config)
     return config
 
@@ -129,7 +134,9 @@ def write(output: Path, config: ConfigDict, results: dict) -> Path:
         }
     draw(results, output)
     write_whole(output / "table.md", table(rows).encode())
-    data = {name: config[name] for name in ("dataset", "train_split", "validation_split", "test_split")}
+    names = {role: config[f"{role}_split"] for role in ("train", "validation", "test")}
+    splits = zip(names.items(), train.load_splits(config), strict=True)
+    data = {role: workdirs.describe(config, name, split) for (role, name), split in splits}
     return report.write(
         output,
         {
@@ -164,7 +171,8 @@ def table(rows: dict) -> str:
         steps = ", ".join(f"{n:,}" for n in row["steps"])
         cells = [method, f"{labels:,}", row["seeds"], steps, *ours, row["published"] or ""]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines) + "\n"
+    note = "Errors in %, +- one standard deviation over seeds (published for ALI on CIFAR-10: three)."
+    return "\n".join([*lines, "", note]) + "\n"
 
 
 def draw(results: dict, output: Path) -> None:
@@ -172,15 +180,16 @@ def draw(results: dict, output: Path) -> None:
     counts = sorted({labels for _, labels, _ in results})
     figure = Figure(figsize=(5 * len(counts), 3.6), layout="constrained")
     for axes, count in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts, strict=True):
-        for (method, labels, seed), run in results.items():
+        for (method, labels, _), run in results.items():
             if labels == count:
                 errors = 100 * np.asarray(run["curve"]["test_error"])
                 colour = f"C{METHODS.index(method)}"
-                axes.plot(run["curve"]["step"], errors, colour, linewidth=1, label=None if seed else method)
+                label = None if method in axes.get_legend_handles_labels()[1] else method
+                axes.plot(run["curve"]["step"], errors, colour, linewidth=1, label=label)
         axes.set(title=f"{count:,} labels", xlabel="step", ylabel="test error, %")
         axes.legend()
     report.save_plot(output, "errors", figure)
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, default=program.CONFIGS / "digits_semi_supervised.py")

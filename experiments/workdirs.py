@@ -34,6 +34,10 @@ def load(*, needs_encoder: bool = True) -> Run:
     """
     workdir = report.workdir(flags.FLAGS.workdir)
     config = config_lib.read(workdir)
+    if config.objective == "supervised":
+        raise UserError(
+            f"{workdir} holds a classifier, whose generator is untrained; pass another --workdir."
+        )
     if needs_encoder and config.model.encoder is None:
         raise UserError(
             f"{workdir} holds a plain GAN, which has no encoder; pass the --workdir of an ALI run."

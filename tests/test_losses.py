@@ -81,6 +81,15 @@ def test_semi_supervised_game_is_a_softmax_over_k_plus_one_classes():
     np.testing.assert_allclose(metrics["accuracy_on_labels"], right.mean())
 
 
+def test_the_game_weighs_in_the_loss_of_the_discriminator_alone():
+    logits_q, logits_p = jax.random.normal(jax.random.key(4), (2, 6, 4))
+    batch = {"label": jnp.array([2, -1, 0, -1, -1, 3])}
+    none, one, three = (losses.semi_supervised(logits_q, logits_p, batch, weight) for weight in (0, 1, 3))
+    np.testing.assert_allclose(none[0], none[2]["loss_labels"])
+    np.testing.assert_allclose(three[0] - none[0], 3 * (one[0] - none[0]), rtol=1e-5)
+    np.testing.assert_allclose(three[1], one[1])
+
+
 def test_without_labels_it_is_the_ordinary_game_on_logsumexp_logits():
     logits_q, logits_p = jax.random.normal(jax.random.key(1), (2, 5, 3))
     batch = {"label": jnp.full(5, -1)}

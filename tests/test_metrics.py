@@ -14,7 +14,7 @@ class Log:
     def __init__(self):
         self.advanced, self.written = [], []
 
-    def advance(self, steps, loss_d, loss_ge):
+    def advance(self, steps, losses):
         self.advanced.append(steps)
 
     def write(self, step, scalars):

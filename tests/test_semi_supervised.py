@@ -36,6 +36,15 @@ def test_more_labels_keep_the_fewer():
     assert set(labelled_rows(LABEL, 15, seed=1)) < set(labelled_rows(LABEL, 50, seed=1))
 
 
+def test_the_draw_of_labels_is_not_the_order_of_the_data():
+    """With one seed for both, the first unlabelled batch holds few of the labelled examples."""
+    split = data.Split(np.arange(200, dtype=np.float32)[:, None], LABEL, None)
+    rows = labelled_rows(LABEL, 20, seed=0)
+    batch = MixedBatches(split, rows, batch_size=40, labelled_batch_size=20, seed=0)[0]
+    unlabelled = batch["x"][batch["label"] == UNLABELLED, 0].astype(int)
+    assert np.isin(unlabelled, rows).sum() < 10  # 2 are expected of 20
+
+
 @pytest.mark.parametrize(("num_labels", "words"), [(12, "multiple of 5"), (500, "lower it")])
 def test_label_counts_that_do_not_fit_are_named(num_labels, words):
     with pytest.raises(UserError, match=words):
@@ -125,6 +134,44 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, tiny_config, game
     assert_same(whole, train.train_and_evaluate(tiny_config, tmp_path / "parts"))
 
 
+def test_a_head_of_another_width_is_named(tmp_path, semi_config):
+    semi_config.model.discriminator_joint = (("dense", 1, 1, 7, False, 0.2, "linear", "tied"),)
+    with pytest.raises(UserError, match="has 7 features; for digits with labels it needs 10"):
+        train.train_and_evaluate(semi_config, tmp_path)
+
+
+def test_a_run_is_not_resumed_with_other_labelled_examples(tmp_path, semi_config):
+    train.train_and_evaluate(semi_config, tmp_path)
+    (tmp_path / "labelled_examples.json").write_text("[1, 2, 3]")
+    with pytest.raises(UserError, match="other labelled examples"):
+        train.train_and_evaluate(semi_config, tmp_path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("num_steps", 24), ("average_rate", 0.2)])
+def test_what_a_decaying_averaged_run_depends_on_may_not_change(tmp_path, semi_config, field, value):
+    semi_config.decay_after = 0.5
+    (tmp_path / "config.json").write_text(config_lib.to_json(semi_config))
+    semi_config[field] = value
+    with pytest.raises(UserError, match=rf"config\.{field} = .*, not {value}"):
+        config_lib.check_same_run(semi_config, tmp_path)
+
+
+def test_a_game_without_validation_examples_is_refused(tmp_path, semi_config):
+    semi_config.validation_split = ""
+    with pytest.raises(UserError, match="'' is not a split"):
+        train.train_and_evaluate(semi_config, tmp_path)
+
+
+def test_kinds_that_processes_cannot_share_are_named():
+    with pytest.raises(UserError, match="3 processes must share both kinds"):
+        mixed(process_index=0, process_count=3)
+
+
+def test_an_ordinary_model_tells_no_classes_apart(tiny_workdir):
+    with pytest.raises(UserError, match="no classes"):
+        inference.class_probabilities(inference.load(tiny_workdir), np.zeros((1, 8, 8, 1), np.uint8))
+
+
 def test_data_without_labels_are_refused(semi_config):
     split = data.Split(np.zeros((5, 8, 8, 1), np.uint8), None, None)
     with pytest.raises(UserError, match="has no labels"):
@@ -138,6 +185,10 @@ def test_data_without_labels_are_refused(semi_config):
         ("objective", "joint_adversarial", "uses no labels"),
         ("num_labels", 0, "needs labels"),
         ("labelled_batch_size", 24, "from 1 to 23"),
+        ("objective", "feature_matching", "without an encoder"),
+        ("objective", "supervised", "without an encoder"),
+        ("label_seed", -1, "at least 0"),
+        ("unsupervised_weight", float("nan"), "at least 0"),
         ("decay_after", 1.5, r"in \[0, 1\]"),
         ("average_rate", 1.0, r"in \[0, 1\)"),
     ],
@@ -148,6 +199,10 @@ def test_a_wrong_setting_is_named(semi_config, field, value, words):
         config_lib.check(semi_config)
 
 
+def judge(model, x, z):
+    return model.networks.discriminator.apply(model.variables("discriminator"), x / np.float32(255), z)
+
+
 def test_class_probabilities_average_over_draws_of_z(semi_config):
     semi_config.model.init_std = 1.0
     x = train.load_splits(semi_config)[2].x[:20]
@@ -155,11 +210,12 @@ def test_class_probabilities_average_over_draws_of_z(semi_config):
     model = inference.of_state(from_config.networks(semi_config), state)
     key = jax.random.key(1)
     averaged = inference.class_probabilities(model, x, key=key, samples=3)
-    each = [inference.class_probabilities(model, x, key=k, samples=1) for k in jax.random.split(key, 3)]
+    codes = [inference.encode(model, x, key=k) for k in jax.random.split(key, 3)]
+    each = [jax.nn.softmax(judge(model, x, z), axis=-1) for z in codes]
+    np.testing.assert_allclose(averaged, np.mean(each, axis=0), rtol=1e-5)
     assert averaged.shape == (20, 10)
     np.testing.assert_allclose(averaged.sum(1), 1, rtol=1e-5)
     assert not np.allclose(averaged, inference.class_probabilities(model, x))
-    assert all(e.shape == averaged.shape for e in each)
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "svhn", "cifar10"])
