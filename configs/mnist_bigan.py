@@ -10,8 +10,8 @@ Where it departs from that paper's code: no weight decay (there 2.5e-5); the lea
 (there it falls exponentially to 1 % over the second half); batch normalisation has a scale and a shift, and
 E's output a bias (there none).
 
-Measured: after 133 epochs, 95.77 % (pixels: 96.91 %), on 2 cores of a CPU (experiments/README.md). 400 epochs:
-not run.
+Measured: after 133 epochs, 95.77 % (pixels: 96.91 %), on 2 cores of a CPU (experiments/README.md). 400
+epochs: not run.
 """
 
 from ali_jax import config as config_lib
