@@ -67,7 +67,12 @@ def load(name: str, split: str, data_dir: str | None = None) -> Split:
     base, bounds = _parse(split)
     whole = SETS[name](name, base, data_dir)
     rows = _rows(name, split, bounds, len(whole.x))
-    return Split(*(None if array is None else array[rows] for array in whole))
+    return take(whole, rows)
+
+
+def take(split: Split, rows: slice | np.ndarray) -> Split:
+    """The examples of these numbers; of a slice, views."""
+    return Split(*(None if array is None else array[rows] for array in split))
 
 
 def _parse(split: str) -> tuple[str, tuple[str, str]]:

@@ -77,10 +77,8 @@ class MixedBatches:
                 f"it must be above 0, smaller, and {process_count} processes must share both kinds equally."
             )
         hidden = split._replace(label=np.full(len(split.x), UNLABELLED, np.int32))
-        known = take(split, rows)
         process = (seed, process_index, process_count)
-        # Few labels fill many batches: tiled, so that a batch may hold an example more than once.
-        known = tiled(known, labelled_batch_size)
+        known = labelled_split(split, rows, labelled_batch_size)
         self._labelled = data.Batches(known, labelled_batch_size, *process)
         self._unlabelled = data.Batches(hidden, batch_size - labelled_batch_size, *process)
         self._blocks //= process_count
@@ -91,15 +89,9 @@ class MixedBatches:
         return {key: interleave_blocks(labelled[key], unlabelled[key], self._blocks) for key in labelled}
 
 
-def take(split: data.Split, rows: np.ndarray) -> data.Split:
-    """The examples of these numbers."""
-    return data.Split(*(None if array is None else array[rows] for array in split))
-
-
-def tiled(split: data.Split, at_least: int) -> data.Split:
-    """The examples, all of them as often as it takes to be `at_least` as many."""
-    times = -(-at_least // len(split.x))
-    return data.Split(*(None if array is None else np.concatenate([array] * times) for array in split))
+def labelled_split(split: data.Split, rows: np.ndarray, at_least: int) -> data.Split:
+    """The labelled examples, all of them as often as it takes to fill a batch of `at_least`."""
+    return data.take(split, np.tile(rows, -(-at_least // len(rows))))
 
 
 def interleave_blocks(first: np.ndarray, second: np.ndarray, blocks: int) -> np.ndarray:

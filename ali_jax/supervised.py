@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from ali_jax.roles import Networks
-from ali_jax.train_step import Batch, Metrics, TrainState, unit_interval, update_average
+from ali_jax.train_step import Batch, Metrics, TrainState, advance, unit_interval
 
 
 def supervised_step(
@@ -49,15 +49,8 @@ def supervised_step(
     )
     params = state.params._replace(discriminator=optax.apply_updates(state.params.discriminator, updates))
     batch_stats = state.batch_stats._replace(discriminator=stats)
-    average = state.average
-    if average is not None:
-        average = update_average(average, (params, batch_stats), state.step, average_rate)
-    next_state = TrainState(
-        step=state.step + 1,
-        key=state.key,
-        params=params,
-        batch_stats=batch_stats,
-        opt_state=state.opt_state._replace(discriminator=opt_state),
-        average=average,
-    )
-    return next_state, {"loss_discriminator": value, "accuracy_on_labels": accuracy}
+    opt_state = state.opt_state._replace(discriminator=opt_state)
+    return advance(state, params, batch_stats, opt_state, average_rate), {
+        "loss_discriminator": value,
+        "accuracy_on_labels": accuracy,
+    }

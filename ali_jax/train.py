@@ -168,7 +168,7 @@ def open_batches(config: ConfigDict, split: data.Split, labelled: np.ndarray | N
         return data.Batches(split, config.batch_size, *process)
     sizes = (config.batch_size, config.labelled_batch_size)
     if config.objective == "supervised":
-        known = semi_supervised.tiled(semi_supervised.take(split, labelled), config.batch_size)
+        known = semi_supervised.labelled_split(split, labelled, config.batch_size)
         return data.Batches(known, config.batch_size, *process)
     return semi_supervised.MixedBatches(split, labelled, *sizes, *process)
 

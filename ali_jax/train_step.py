@@ -125,16 +125,22 @@ def train_step(
 
     params, opt_state = apply_updates(optimizers, grads, state)
     metrics = {"loss_discriminator": loss_d, "loss_generator_encoder": loss_ge} | metrics
+    return advance(state, params, batch_stats, opt_state, average_rate), metrics
+
+
+def advance(
+    state: TrainState, params: Networks, batch_stats: Networks, opt_state: Networks, average_rate: float
+) -> TrainState:
+    """The state after a step that gave these, its average, where it keeps one, brought up to date.
+
+    The average is exponential at `average_rate`; before 1 / average_rate steps it is the plain mean, which
+    forgets the start.
+    """
     average = state.average
     if average is not None:
-        average = update_average(average, (params, batch_stats), state.step, average_rate)
-    next_state = TrainState(state.step + 1, state.key, params, batch_stats, opt_state, average)
-    return next_state, metrics
-
-
-def update_average(average, newest, step: jax.Array, rate: float):
-    """The exponential average at `rate`; before 1 / rate steps the plain mean, which forgets the start."""
-    return optax.incremental_update(newest, average, jnp.maximum(rate, 1 / (step + 1)))
+        rate = jnp.maximum(average_rate, 1 / (state.step + 1))
+        average = optax.incremental_update((params, batch_stats), average, rate)
+    return TrainState(state.step + 1, state.key, params, batch_stats, opt_state, average)
 
 
 def apply_updates(optimizers: Networks, grads: Networks, state: TrainState):

@@ -54,7 +54,7 @@ def main(argv):
 
     seed = flags.FLAGS.seed
     report.save_image(output, "sequence", draw_sequence(run.model, jax.random.key(seed)))
-    chosen = workdirs.pick(validation, np.random.default_rng(seed).permutation(len(validation.x))[:faces])
+    chosen = data.take(validation, np.random.default_rng(seed).permutation(len(validation.x))[:faces])
     report.save_image(output, "editing", draw_editing(run.model, chosen))
     results = {
         "steps": run.model.step,

@@ -42,7 +42,7 @@ def main(argv):
     order = np.random.default_rng(values.seed).permutation(len(validation.x))
 
     def chosen(start: int, stop: int) -> data.Split:
-        return workdirs.pick(validation, order[start:stop])
+        return data.take(validation, order[start:stop])
 
     picture = draw_samples(run.model, chosen(0, cells).attributes, cells, values.columns, key_samples)
     report.save_image(output, "samples", picture)
@@ -116,7 +116,7 @@ def reconstruction_errors(
     squared: dict[str, list[np.ndarray]] = {}
     for start in tqdm(range(0, len(order), inference.CHUNK), "reconstructing", disable=None):
         rows = np.arange(start, min(start + inference.CHUNK, len(order)))
-        x, _, attributes = workdirs.pick(validation, rows)
+        x, _, attributes = data.take(validation, rows)
         noise = jax.random.fold_in(key, start)
         guesses = {
             "through_mu": inference.reconstruct(run.model, x, attributes),

@@ -74,7 +74,7 @@ def check(run: workdirs.Run, split: data.Split, count: int) -> None:
 def choose(split: data.Split, count: int) -> data.Split:
     """`count` examples at random, the same ones each time."""
     rows = np.random.default_rng(0).permutation(len(split.x))[:count]
-    return workdirs.pick(split, np.sort(rows))
+    return data.take(split, np.sort(rows))
 
 
 def sample(model: inference.Model, like: data.Split) -> data.Split:

@@ -84,8 +84,3 @@ def pixels(x: np.ndarray) -> np.ndarray:
     """Images (N, ...) as vectors of float32, uint8 ones scaled to [0, 1]: (N, D)."""
     x = np.asarray(x).reshape(len(x), -1)
     return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
-
-
-def pick(split: data.Split, rows: np.ndarray) -> data.Split:
-    """These examples, in memory."""
-    return data.Split(*(None if array is None else np.asarray(array[rows]) for array in split))

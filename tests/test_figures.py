@@ -47,7 +47,7 @@ def test_figures_have_the_published_sizes(run_program, tiny_workdir):
 
 
 def test_odd_columns_are_originals(run, validation):
-    chosen = workdirs.pick(validation, np.arange(4))
+    chosen = data.take(validation, np.arange(4))
     found = cells(figures.draw_reconstructions(run.model, chosen, 4, None), 2, 4)
     np.testing.assert_array_equal(found[:, 0::2].reshape(4, 8, 8), chosen.x[..., 0])
     again = images.to_uint8(inference.reconstruct(run.model, chosen.x))
@@ -56,7 +56,7 @@ def test_odd_columns_are_originals(run, validation):
 
 @pytest.mark.parametrize("path", [inference.linear, inference.spherical])
 def test_interpolations_stand_between_their_originals(run, validation, path):
-    first, second = (workdirs.pick(validation, rows) for rows in ([0, 1], [2, 3]))
+    first, second = (data.take(validation, rows) for rows in ([0, 1], [2, 3]))
     found = cells(figures.draw_interpolations(run.model, first, second, 5, None, path), 2, 7)
     for column, split in ((0, first), (-1, second)):
         np.testing.assert_array_equal(found[:, column], split.x[..., 0])

@@ -16,7 +16,6 @@ from ali_jax import train
 from ali_jax.checkpoint import Checkpoints
 from ali_jax.errors import UserError
 from ali_jax.inference import Model
-from ali_jax.roles import Networks
 from ali_jax.train_step import init_state
 from experiments.mixture import figure, loop, measures, search
 from experiments.mixture.procedures import B1, LEARNING_RATE, Procedure, procedures
@@ -93,10 +92,7 @@ def train_one(config, procedure: Procedure, batches, x, folder: Path, stop: list
     return Model(networks, state.params, state.batch_stats)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _measure(networks: Networks, params: Networks, batch_stats: Networks, x):
-    points = measures.observe(networks, params, batch_stats, x, jax.random.key(0))
-    return points, measures.measure(points, x)
+_measure = jax.jit(measures.of_model, static_argnums=0)
 
 
 def measure(model: Model, x: np.ndarray) -> tuple[measures.Points, dict[str, jax.Array]]:

@@ -1,19 +1,19 @@
 """The figures of the 25-mode study."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ali_jax import data, images
+from experiments import report
 from experiments.mixture.measures import Points
 
 TITLES = {"modes_covered": "modes covered (the paper's count)", "modes_covered_strictly": "strictly (ours)"}
 X_LIMIT, Z_LIMIT = 6.0, 4.0
 
 
-def coverage(rows: dict[str, list[dict]], path: Path) -> None:
+def coverage(rows: dict[str, list[dict]]) -> Figure:
     """Modes covered over steps, by game: the mean over draws, and from the least to the most."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     for axes, (name, title) in zip(figure.subplots(1, len(TITLES)), TITLES.items(), strict=True):
@@ -24,14 +24,12 @@ def coverage(rows: dict[str, list[dict]], path: Path) -> None:
             axes.fill_between(steps, covered.min(1), covered.max(1), alpha=0.2)
         axes.set(title=title, xlabel="step", ylim=(-0.5, 25.5))
         axes.legend()
-    save(figure, path)
+    return figure
 
 
 def comparison(columns: dict[str, Points], test: data.Split, output: Path) -> None:
     """Figure 8 as comparison.png and comparison.pdf: rows of points, a column for each model."""
-    figure = comparison_figure(columns, test)
-    for suffix in ("png", "pdf"):
-        save(figure, output / f"comparison.{suffix}")
+    report.save_plot(output, "comparison", comparison_figure(columns, test))
 
 
 def comparison_figure(columns: dict[str, Points], test: data.Split) -> Figure:
@@ -52,10 +50,3 @@ def comparison_figure(columns: dict[str, Points], test: data.Split) -> Figure:
             axes.label_outer()
         of_column[0].set_title(title, fontsize=10)
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Whole or not at all, in the format of the suffix."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:], dpi=80)
-    images.write_whole(path, buffer.getvalue())

@@ -43,6 +43,12 @@ def observe(networks: Networks, params: Networks, batch_stats: Networks, x, key:
     return Points(prior, samples, codes, run("generator", codes))
 
 
+def of_model(networks: Networks, params: Networks, batch_stats: Networks, x):
+    """(`observe`, `measure`) of a model, with the same noise each time."""
+    points = observe(networks, params, batch_stats, x, jax.random.key(0))
+    return points, measure(points, x)
+
+
 def measure(points: Points, x: jax.Array) -> dict[str, jax.Array]:
     """Every measure of a model, scalars by name; x (N, 2) is what was reconstructed."""
     measures = {

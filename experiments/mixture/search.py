@@ -16,6 +16,7 @@ from ali_jax import data, models, train
 from ali_jax.errors import UserError
 from ali_jax.roles import Networks
 from ali_jax.train_step import TrainState, init_state, train_step
+from experiments import report
 from experiments.mixture import figure, loop, measures
 
 # What a game changes in config.model. The generators are the same, and D too, but for its input.
@@ -31,7 +32,7 @@ class Draw(NamedTuple):
 
 
 def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
-    """Trains `draws` runs of each game, and draws coverage.png into `output`; the results."""
+    """Trains `draws` runs of each game, and draws their coverage into `output`; the results."""
     check(config, draws)
     train_split, test_split = train.load_splits(config)
     batches = batches_of(train_split, config)
@@ -44,7 +45,7 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
             _, rows[game] = train_all(config, game, drawn, batches, test_split.x, workdir / game, stop)
             if stop:
                 raise UserError(f"Stopped; the same command goes on from {workdir}.")
-    figure.coverage(rows, output / "coverage.png")
+    report.save_plot(output, "coverage", figure.coverage(rows))
     return summarize(config, drawn, rows)
 
 
@@ -132,7 +133,7 @@ def evaluate_all(config: ConfigDict, game: str, x: np.ndarray):
     networks = build(config, game)
 
     def evaluate(params, batch_stats):
-        return measures.measure(measures.observe(networks, params, batch_stats, x, jax.random.key(0)), x)
+        return measures.of_model(networks, params, batch_stats, x)[1]
 
     every = jax.jit(jax.vmap(evaluate))
     return lambda states: every(states.params, states.batch_stats)
