@@ -28,7 +28,7 @@ def get_config(game: str = "ali"):
     model.latent_dim = 32
     model.leak = 0.1
     model.init_std = 0.05
-    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
+    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias, noise
     model.encoder = (
         ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
         ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
@@ -39,15 +39,16 @@ def get_config(game: str = "ali"):
         ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
         ("dense", 1, 1, 784, False, 0.0, "sigmoid", "untied"),
     )
+    # Gaussian noise on D's inputs in place of dropout, as Salimans et al.: the last column of its rows.
     model.discriminator_x = (
-        ("dense", 1, 1, 500, False, 0.2, "leaky_relu", "tied"),
-        ("dense", 1, 1, 250, False, 0.5, "leaky_relu", "tied"),
+        ("dense", 1, 1, 500, False, 0.0, "leaky_relu", "tied", 0.3),
+        ("dense", 1, 1, 250, False, 0.0, "leaky_relu", "tied", 0.3),
     )
-    model.discriminator_z = (("dense", 1, 1, 250, False, 0.2, "leaky_relu", "tied"),)
+    model.discriminator_z = (("dense", 1, 1, 250, False, 0.0, "leaky_relu", "tied", 0.5),)
     model.discriminator_joint = (
-        ("dense", 1, 1, 250, False, 0.5, "leaky_relu", "tied"),
-        ("dense", 1, 1, 250, False, 0.5, "leaky_relu", "tied"),
-        ("dense", 1, 1, 1, False, 0.2, "linear", "tied"),
+        ("dense", 1, 1, 250, False, 0.0, "leaky_relu", "tied", 0.3),
+        ("dense", 1, 1, 250, False, 0.0, "leaky_relu", "tied", 0.3),
+        ("dense", 1, 1, 1, False, 0.0, "linear", "tied", 0.3),
     )
     config_lib.make_semi_supervised(config, game, num_classes=10, labelled=50, unlabelled=100)
     config.num_labels = 100

@@ -63,6 +63,26 @@ def test_dropout_falls_on_the_input_of_the_layer():
     np.testing.assert_array_equal(out, h)
 
 
+def test_noise_falls_on_the_input_of_the_layer_in_training():
+    """An identity row returns its input with N(0, 0.3^2) added, in inference as it came."""
+    h = jnp.full((200, 50), 2.0)
+    row = ("identity", 1, 1, 50, False, 0.0, "linear", "none", 0.3)
+    out, _ = layer(row, h, train=True)
+    assert len(np.unique(out)) > 9900  # every element has noise of its own
+    np.testing.assert_allclose([np.mean(out), np.std(out)], [2.0, 0.3], atol=0.01)
+    out, _ = layer(row, h, train=False)
+    np.testing.assert_array_equal(out, h)
+
+
+def test_dropout_and_noise_of_a_layer_are_drawn_apart():
+    h = jnp.ones((100, 10))
+    out, _ = layer(("identity", 1, 1, 10, False, 0.5, "linear", "none", 0.01), h, train=True)
+    dropped = np.abs(out) < 0.1
+    noise = np.asarray(out) - np.where(dropped, 0.0, 2.0)
+    assert abs(noise[dropped].mean() - noise[~dropped].mean()) < 0.003  # 5 standard errors
+    np.testing.assert_allclose(np.std(noise), 0.01, rtol=0.1)
+
+
 @pytest.mark.parametrize(("bias", "shape"), [("tied", (4,)), ("untied", (3, 3, 4))])
 def test_biases(bias, shape):
     h = jnp.ones((2, 5, 5, 3))

@@ -205,6 +205,7 @@ def test_mnist_bigan_judges_x_and_z_side_by_side():
         ("generator", (("dense", 1, 1, 2, True, 0.0, "relu", "tied"),), "bias"),
         ("generator", (("dense", 1, 0, 2, True, 0.0, "relu"),), "at least 1"),
         ("discriminator_joint", (("dense", 1, 1, 2, False, 1.0, "relu"),), "dropout"),
+        ("generator", (("dense", 1, 1, 2, True, 0.0, "relu", "none", -0.1),), "noise on the input is -0.1"),
     ],
 )
 def test_a_wrong_model_is_named(model, field, value, words):

@@ -73,7 +73,7 @@ def _row(field: str, number: int, values: Sequence[Any]) -> Row:
         row = Row(*values)
     except TypeError:
         raise UserError(
-            f"{where} is {values!r}; a row is ({', '.join(Row._fields)}), the bias optional."
+            f"{where} is {values!r}; a row is ({', '.join(Row._fields)}), the last two optional."
         ) from None
     if row.operation not in OPERATIONS:
         raise UserError(f"{where}: the operation {row.operation!r} is none of {', '.join(OPERATIONS)}.")
@@ -91,4 +91,6 @@ def _row(field: str, number: int, values: Sequence[Any]) -> Row:
             f"{where}: kernel, stride and features must be at least 1 and dropout in [0, 1); they are "
             f"{row.kernel}, {row.stride}, {row.features} and {row.dropout}."
         )
+    if not row.input_noise >= 0:
+        raise UserError(f"{where}: the noise on the input is {row.input_noise}; it must be at least 0.")
     return row

@@ -12,7 +12,7 @@ from ali_jax.models.dropout import dropout
 
 
 class Row(NamedTuple):
-    """One row of a table of the paper's appendix, in the order of its columns, and the bias.
+    """One row of a table of the paper's appendix, in the order of its columns, then what it says elsewhere.
 
     Every layer with batch normalisation has no bias; every other states its own.
     """
@@ -25,6 +25,8 @@ class Row(NamedTuple):
     dropout: float  # probability of dropping an element of the layer's INPUT, in training
     nonlinearity: str  # a key of NONLINEARITIES
     bias: str = "none"  # "none", "tied" (one per channel) or "untied" (one per output element)
+    # Standard deviation of the Gaussian noise on the layer's INPUT, in training (Salimans et al., 2016).
+    input_noise: float = 0.0
 
 
 # Convolutions are "VALID" throughout. "embed" appends a learned linear embedding of the condition to the
@@ -96,7 +98,7 @@ class BatchNorm(nn.Module):
 
 
 class Layer(nn.Module):
-    """Dropout, the row's operation, then batch normalisation or a bias; the nonlinearity is `activate`.
+    """Dropout or noise, the row's operation, batch normalisation or a bias; the nonlinearity is `activate`.
 
     What it returns is sown as the intermediate "output": the features of the SVM protocol (Section 4.3)
     are taken there, before the nonlinearity.
@@ -114,6 +116,8 @@ class Layer(nn.Module):
         row = self.row
         if row.dropout and train:
             h = dropout(self.make_rng("dropout"), h, row.dropout)
+        if row.input_noise and train:
+            h = h + row.input_noise * jax.random.normal(self.make_rng("dropout"), h.shape, h.dtype)
         if row.operation in ("embed", "embed_frozen", "noise"):
             h = append_channels(h, self._extra(condition, noise))
         else:
