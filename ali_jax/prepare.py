@@ -1,7 +1,7 @@
 """Decodes a split of a TFDS data set, once, into array files that can be memory-mapped.
 
 It alone imports TensorFlow, TFDS and Pillow, inside functions only. The files are x.npy, label.npy,
-attributes.npy (those that the data set has) and meta.json, in the folder `data.decoded_folder`.
+attributes.npy (those that the data set has) and meta.json, in the folder `splits.decoded_folder`.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ali_jax import data
+from ali_jax import splits
 from ali_jax.errors import UserError
 
 _BLOCK = 256  # examples moved at a time: 3 MB of 64x64 images
@@ -35,8 +35,8 @@ def decode(root: Path, name: str, split: str) -> Path:
     _require_tensorflow(root, name)
     try:
         builder = _builder(root, name)
-        data.check_split(name, split, sorted(builder.info.splits))
-        folder = data.decoded_folder(root, name, split)
+        splits.check_split(name, split, sorted(builder.info.splits))
+        folder = splits.decoded_folder(root, name, split)
         with _locked(folder):
             if not folder.exists():
                 _decode_into(folder, builder, name, split)
@@ -73,7 +73,7 @@ def _builder(root: Path, name: str) -> Any:
 
     if not _is_prepared(root, name):
         _download(root, name)
-    folder = data.version_folder(root, name)
+    folder = splits.version_folder(root, name)
     try:
         return tfds.builder_from_directory(folder)
     except Exception as error:  # TFDS raises whatever its libraries raise
@@ -81,7 +81,7 @@ def _builder(root: Path, name: str) -> Any:
 
 
 def _is_prepared(root: Path, name: str) -> bool:
-    folder = data.version_folder(root, name)
+    folder = splits.version_folder(root, name)
     return folder is not None and (folder / "dataset_info.json").exists()
 
 
@@ -195,11 +195,11 @@ def _publish(temporary: Path, folder: Path) -> None:
 def _create_arrays(folder: Path, builder: Any, name: str, split: str) -> dict[str, np.ndarray]:
     """Array files for all examples of the split, one for each field that the data set has."""
     size, features = builder.info.splits[split].num_examples, builder.info.features
-    specs = {"x": ((size, *data.IMAGE_SHAPES[name]), np.uint8)}
+    specs = {"x": ((size, *splits.IMAGE_SHAPES[name]), np.uint8)}
     if "label" in features:
         specs["label"] = ((size,), np.int32)
     if "attributes" in features:
-        specs["attributes"] = ((size, len(data.CELEBA_ATTRIBUTES)), np.uint8)
+        specs["attributes"] = ((size, len(splits.CELEBA_ATTRIBUTES)), np.uint8)
     needed = sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in specs.values())
     # Checked first because writing to a memory-mapped file on a full disk kills the process.
     if shutil.disk_usage(folder).free < 1.01 * needed:
@@ -240,7 +240,7 @@ def _blocks(builder: Any, name: str, split: str) -> Iterator[dict[str, np.ndarra
     """Decoded examples in the order of the TFDS files: "x" (B, H, W, C), "label", "attributes"."""
     import tensorflow as tf
 
-    resize, shape = _RESIZE.get(name), data.IMAGE_SHAPES[name]
+    resize, shape = _RESIZE.get(name), splits.IMAGE_SHAPES[name]
 
     def fields(example: dict[str, Any]) -> dict[str, Any]:
         image = tf.numpy_function(resize, [example["image"]], tf.uint8) if resize else example["image"]
@@ -248,7 +248,7 @@ def _blocks(builder: Any, name: str, split: str) -> Iterator[dict[str, np.ndarra
         if "label" in example:
             row["label"] = tf.cast(example["label"], tf.int32)
         if "attributes" in example:
-            named = [example["attributes"][attribute] for attribute in data.CELEBA_ATTRIBUTES]
+            named = [example["attributes"][attribute] for attribute in splits.CELEBA_ATTRIBUTES]
             row["attributes"] = tf.cast(tf.stack(named), tf.uint8)
         return row
 
@@ -271,7 +271,7 @@ def _write_meta(folder: Path, arrays: dict[str, np.ndarray], builder: Any, split
         array.flush()
         size = (folder / f"{field}.npy").stat().st_size
         described[field] = {"shape": array.shape, "dtype": array.dtype.name, "bytes": size}
-    meta = {"format": data.FORMAT, "source": f"{builder.info.full_name} {split}", "arrays": described}
+    meta = {"format": splits.FORMAT, "source": f"{builder.info.full_name} {split}", "arrays": described}
     (folder / "meta.json").write_text(json.dumps(meta) + "\n")
 
 

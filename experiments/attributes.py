@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from ali_jax import data, images, inference
+from ali_jax import data, images, inference, splits
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from experiments import report, workdirs
@@ -43,7 +43,7 @@ def main(argv):
     del argv
     faces = flags.FLAGS.faces
     run = workdirs.load()
-    if run.config.model.num_attributes != len(data.CELEBA_ATTRIBUTES):
+    if run.config.model.num_attributes != len(splits.CELEBA_ATTRIBUTES):
         raise UserError(
             f"{run.workdir} holds a model that knows no attributes; train configs/celeba_conditional.py."
         )
@@ -69,8 +69,8 @@ def main(argv):
 
 def vector(names: tuple[str, ...]) -> np.ndarray:
     """Attributes by name -> uint8 (40,): 1 for each of them, 0 for all others."""
-    y = np.zeros(len(data.CELEBA_ATTRIBUTES), np.uint8)
-    y[[data.CELEBA_ATTRIBUTES.index(name) for name in names]] = 1
+    y = np.zeros(len(splits.CELEBA_ATTRIBUTES), np.uint8)
+    y[[splits.CELEBA_ATTRIBUTES.index(name) for name in names]] = 1
     return y
 
 
@@ -81,10 +81,10 @@ def sequence() -> np.ndarray:
 
 def turned_over(y: np.ndarray, name: str) -> np.ndarray:
     """Attributes (N, 40) with one of them the other way round; a new colour of hair replaces the old one."""
-    column = data.CELEBA_ATTRIBUTES.index(name)
+    column = splits.CELEBA_ATTRIBUTES.index(name)
     edited = np.array(y)
     if name in HAIR:
-        edited[:, [data.CELEBA_ATTRIBUTES.index(hair) for hair in HAIR]] = 0
+        edited[:, [splits.CELEBA_ATTRIBUTES.index(hair) for hair in HAIR]] = 0
     edited[:, column] = 1 - y[:, column]
     return edited
 

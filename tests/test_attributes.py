@@ -3,13 +3,13 @@ import pytest
 from conftest import load_config
 from PIL import Image
 
-from ali_jax import data, train
+from ali_jax import data, splits, train
 from ali_jax.errors import UserError
 from experiments import attributes
 
 
 def named(y):
-    return {name for name, on in zip(data.CELEBA_ATTRIBUTES, y, strict=True) if on}
+    return {name for name, on in zip(splits.CELEBA_ATTRIBUTES, y, strict=True) if on}
 
 
 def test_the_48_vectors_are_those_of_the_figure():

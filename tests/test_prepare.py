@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ali_jax import data, prepare
+from ali_jax import data, prepare, splits
 from ali_jax.errors import UserError
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="tensorflow-datasets is not installed")
@@ -21,11 +21,11 @@ REPOSITORY = Path(__file__).parent.parent
 SHARED = REPOSITORY.parent / "shared/data/prepare_tfds.py"
 
 
-def write_tfds(root: Path, name: str, splits: dict[str, list[dict]]) -> Path:
+def write_tfds(root: Path, name: str, contents: dict[str, list[dict]]) -> Path:
     """Has the official builder write these examples; returns the version folder."""
     builder = tfds.builder(name, data_dir=root)
     builder._split_generators = lambda *_args, **_kwargs: {
-        split: iter(enumerate(examples)) for split, examples in splits.items()
+        split: iter(enumerate(examples)) for split, examples in contents.items()
     }
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(compute_stats="skip", try_download_gcs=False)
@@ -84,7 +84,7 @@ def test_celeba_is_resized_and_cropped_as_the_official_conversion(tmp_path):
     features = builder.info.features
     image = pictures(1, 218, 178, 3)[0]
     image[100:120, 80:100] = 255  # something to misplace
-    named = {name: name in ("Bald", "Male", "Young") for name in data.CELEBA_ATTRIBUTES}
+    named = {name: name in ("Bald", "Male", "Young") for name in splits.CELEBA_ATTRIBUTES}
     example = {
         "image": image,
         "attributes": named,
@@ -104,7 +104,7 @@ def test_celeba_is_resized_and_cropped_as_the_official_conversion(tmp_path):
 def test_celeba_attributes_are_in_the_standard_order():
     from tensorflow_datasets.datasets.celeb_a import celeb_a_dataset_builder
 
-    assert list(data.CELEBA_ATTRIBUTES) == celeb_a_dataset_builder.ATTR_HEADINGS
+    assert list(splits.CELEBA_ATTRIBUTES) == celeb_a_dataset_builder.ATTR_HEADINGS
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 200), (500, 333), (40, 30), (65, 64)])
@@ -126,7 +126,7 @@ def test_interrupted_decoding_leaves_nothing_and_the_next_run_succeeds(mnist, tm
         patch.setattr(prepare, "_blocks", interrupted)
         with pytest.raises(KeyboardInterrupt):
             data.load("mnist", "train", str(tmp_path))
-    decoded = mnist / f"ali_jax/v{data.FORMAT}"
+    decoded = mnist / f"ali_jax/v{splits.FORMAT}"
     assert [path.name for path in decoded.iterdir()] == ["train.lock"]
 
     killed = decoded / ".train-0123"  # what a killed run leaves
@@ -139,7 +139,7 @@ def test_interrupted_decoding_leaves_nothing_and_the_next_run_succeeds(mnist, tm
 def test_loser_of_the_race_takes_what_the_winner_wrote(mnist, tmp_path, monkeypatch):
     """Without file locks both decode; the second to rename must not fail."""
     data.load("mnist", "train", str(tmp_path))
-    folder = data.decoded_folder(tmp_path, "mnist", "train")
+    folder = splits.decoded_folder(tmp_path, "mnist", "train")
     before = (folder / "meta.json").stat().st_mtime_ns
     prepare._decode_into(folder, prepare._builder(tmp_path, "mnist"), "mnist", "train")
     assert (folder / "meta.json").stat().st_mtime_ns == before
@@ -165,7 +165,7 @@ print(zlib.crc32(data.load("mnist", "train", str(root)).x.tobytes()))
     ours = data.load("mnist", "train", str(tmp_path))
     output, errors = other.communicate(timeout=60)
     assert output.strip() == str(zlib.crc32(ours.x.tobytes())), errors
-    assert sorted(path.name for path in (mnist / f"ali_jax/v{data.FORMAT}").iterdir()) == [
+    assert sorted(path.name for path in (mnist / f"ali_jax/v{splits.FORMAT}").iterdir()) == [
         "train",
         "train.lock",
     ]
@@ -190,7 +190,7 @@ data.load("mnist", "test", sys.argv[1])
 @pytest.mark.parametrize("harm", ["truncated", "missing"])
 def test_damaged_decoded_files_are_named(mnist, tmp_path, file, harm):
     data.load("mnist", "test", str(tmp_path))
-    path = data.decoded_folder(tmp_path, "mnist", "test") / file
+    path = splits.decoded_folder(tmp_path, "mnist", "test") / file
     if harm == "missing":
         path.unlink()
     else:
@@ -202,7 +202,7 @@ def test_damaged_decoded_files_are_named(mnist, tmp_path, file, harm):
 
 def test_meta_that_describes_another_array_is_refused(mnist, tmp_path):
     data.load("mnist", "test", str(tmp_path))
-    meta = data.decoded_folder(tmp_path, "mnist", "test") / "meta.json"
+    meta = splits.decoded_folder(tmp_path, "mnist", "test") / "meta.json"
     content = json.loads(meta.read_text())
     content["arrays"]["x"]["shape"] = [3, 14, 56, 1]
     meta.write_text(json.dumps(content))
@@ -212,7 +212,7 @@ def test_meta_that_describes_another_array_is_refused(mnist, tmp_path):
 
 def test_change_of_preprocessing_decodes_again(mnist, tmp_path, monkeypatch):
     old = data.load("mnist", "test", str(tmp_path))
-    monkeypatch.setattr(data, "FORMAT", data.FORMAT + 1)
+    monkeypatch.setattr(splits, "FORMAT", splits.FORMAT + 1)
     new = data.load("mnist", "test", str(tmp_path))
     assert Path(old.x.filename) != Path(new.x.filename)
     np.testing.assert_array_equal(old.x, new.x)
@@ -229,7 +229,7 @@ def test_truncated_tfrecord_is_told(mnist, tmp_path, kept):
     with pytest.raises(UserError, match=f"TFDS data in {mnist} are damaged") as error:
         data.load("mnist", "train", str(tmp_path))
     assert "\n" not in str(error.value)
-    assert not data.decoded_folder(tmp_path, "mnist", "train").exists()
+    assert not splits.decoded_folder(tmp_path, "mnist", "train").exists()
 
 
 def test_unknown_split_of_a_tfds_set(mnist, tmp_path):
