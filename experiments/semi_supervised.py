@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from ml_collections import ConfigDict, config_flags
 
 from ali_jax import config as config_lib
-from ali_jax import inference, semi_supervised, train
+from ali_jax import data, inference, semi_supervised, train
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.images import write_whole
@@ -60,14 +60,14 @@ def main(argv):
     workdir = Path(values.workdir)
     output = report.output(workdir, "semi_supervised")
     runs = {run: config_of(*run) for run in runs_of(values)}
-    results = {}
+    splits, results = train.load_splits(values.config), {}
     for run, config in runs.items():
         folder = workdir / "{}_{}_{}".format(*run)
-        state = train.train_and_evaluate(config, folder)
+        state = train.train_and_evaluate(config, folder, splits)
         if int(state.step) < config.num_steps:
             raise UserError(f"Stopped; the same command goes on from {folder}.")
-        results[run] = outcome(config, folder)
-        print(write(output, values.config, results))
+        results[run] = outcome(config, folder, splits)
+        print(write(output, values.config, splits, results))
 
 
 def runs_of(values) -> list[tuple[str, int, int]]:
@@ -95,7 +95,7 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
     return config
 
 
-def outcome(config: ConfigDict, workdir: Path) -> dict:
+def outcome(config: ConfigDict, workdir: Path, splits: tuple[data.Split, ...]) -> dict:
     """The errors of a run at its end, where its validation error was lowest, and along the way."""
     curve = read_errors(workdir)
     best = int(np.argmin(curve["validation_error"]))  # the first, where several are
@@ -107,7 +107,7 @@ def outcome(config: ConfigDict, workdir: Path) -> dict:
         "curve": curve,
     }
     if config.objective == "semi_supervised":
-        results["test_error_averaged_over_z"] = error_averaged_over_z(config, workdir)
+        results["test_error_averaged_over_z"] = error_averaged_over_z(workdir, splits[-1])
     return results
 
 
@@ -118,14 +118,13 @@ def read_errors(workdir: Path) -> dict[str, list]:
     return {name: [line[name] for line in lines] for name in ("step", "validation_error", "test_error")}
 
 
-def error_averaged_over_z(config: ConfigDict, workdir: Path) -> float:
+def error_averaged_over_z(workdir: Path, test: data.Split) -> float:
     """The test error of the class probabilities averaged over draws from q(z|x)."""
-    *_, test = train.load_splits(config)
     model = inference.load(workdir)
     return semi_supervised.classification_error(model, test, jax.random.key(0), DRAWS_OF_Z)
 
 
-def write(output: Path, config: ConfigDict, results: dict) -> Path:
+def write(output: Path, config: ConfigDict, splits: tuple[data.Split, ...], results: dict) -> Path:
     rows = {}
     for method, labels, _ in results:
         of_cell = [r for run, r in results.items() if run[:2] == (method, labels)]
@@ -135,12 +134,14 @@ def write(output: Path, config: ConfigDict, results: dict) -> Path:
     draw(results, output)
     write_whole(output / "table.md", table(rows).encode())
     names = {role: config[f"{role}_split"] for role in ("train", "validation", "test")}
-    splits = zip(names.items(), train.load_splits(config), strict=True)
-    data = {role: workdirs.describe(config, name, split) for (role, name), split in splits}
+    described = {
+        role: workdirs.describe(config, name, split)
+        for (role, name), split in zip(names.items(), splits, strict=True)
+    }
     return report.write(
         output,
         {
-            "data": data,
+            "data": described,
             "table": [{"method": m, "labels": n, **row} for (m, n), row in rows.items()],
             "runs": [{"method": m, "labels": n, "seed": s, **r} for (m, n, s), r in results.items()],
         },
