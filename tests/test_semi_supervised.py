@@ -134,6 +134,18 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, tiny_config, game
     assert_same(whole, train.train_and_evaluate(tiny_config, tmp_path / "parts"))
 
 
+@pytest.mark.parametrize("game", ["ali", "feature_matching"])
+def test_the_discriminator_starts_undecided(tiny_config, game):
+    """Whatever the number of logits, D is 1/2 but for what the small random kernels make of a pair."""
+    config_lib.make_semi_supervised(tiny_config, game, num_classes=10, labelled=8, unlabelled=8)
+    tiny_config.num_labels, tiny_config.model.init_std = 20, 1e-4
+    train_split, *_ = train.load_splits(tiny_config)
+    batch = {"x": train_split.x[:16], "label": np.full(16, semi_supervised.UNLABELLED)}
+    state = from_config.init(tiny_config)(jax.random.key(0), batch=batch)
+    _, metrics = from_config.step(tiny_config)(state, batch)
+    np.testing.assert_allclose([metrics["D_real"], metrics["D_generated"]], 0.5, atol=1e-4)
+
+
 def test_a_head_of_another_width_is_named(tmp_path, semi_config):
     semi_config.model.discriminator_joint = (("dense", 1, 1, 7, False, 0.2, "linear", "tied"),)
     with pytest.raises(UserError, match="has 7 features; for digits with labels it needs 10"):

@@ -1,5 +1,6 @@
 """Networks built from the rows of a config."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,16 +39,26 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         rows = tuple(_row(f"config.model.{field}", i, r) for i, r in enumerate(model[field], 1))
         return Stack(rows, init_std, model["leak"], DTYPES[dtype])
 
+    joint = stack("discriminator_joint")
     discriminator = Discriminator(
         x_stack=stack("discriminator_x"),
         z_stack=None if model["discriminator_z"] is None else stack("discriminator_z"),
-        joint_stack=stack("discriminator_joint"),
+        joint_stack=joint.clone(last_bias=undecided(joint.rows[-1].features)),
     )
     encoder = None if model["encoder"] is None else _encoder(stack("encoder"), model)
     if model["prior"] not in PRIORS:
         raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
     generator = Generator(stack("generator"), model["latent_dim"], tuple(model["x_shape"]), model["prior"])
     return Networks(generator, encoder, discriminator)
+
+
+def undecided(num_logits: int) -> float:
+    """Where each of K logits starts, so that their logsumexp starts at 0 and D at 1/2, as with one logit.
+
+    From 0 each, D would start at K / (K + 1) for all pairs; on CIFAR-10 E then drives sigma beyond 1e8 within
+    20 steps, and D does not recover.
+    """
+    return math.log(1 / num_logits)
 
 
 def _encoder(stack: Stack, model: Mapping[str, Any]) -> Encoder:

@@ -108,6 +108,7 @@ class Layer(nn.Module):
     init_std: float
     leak: float
     dtype: Any
+    initial_bias: float = 0.0
 
     @nn.compact
     def __call__(
@@ -149,7 +150,7 @@ class Layer(nn.Module):
         if self.row.bias == "none":
             return h
         shape = h.shape[1:] if self.row.bias == "untied" else h.shape[-1:]
-        return h + per_channel(self.param("bias", nn.initializers.zeros, shape), h)
+        return h + per_channel(self.param("bias", nn.initializers.constant(self.initial_bias), shape), h)
 
     def _kernel(self, *shape: int) -> jax.Array:
         # The same standard deviation whatever the fan-in, for every kind of kernel.

@@ -16,6 +16,7 @@ class Stack(nn.Module):
     init_std: float
     leak: float
     dtype: Any
+    last_bias: float = 0.0  # where the bias of the last layer starts
 
     @nn.compact
     def __call__(
@@ -23,7 +24,8 @@ class Stack(nn.Module):
     ) -> jax.Array:
         hidden = h = h.astype(self.dtype)
         for number, row in enumerate(self.rows, 1):
-            layer = Layer(row, self.init_std, self.leak, self.dtype, name=f"layer_{number}")
+            bias = self.last_bias if number == len(self.rows) else 0.0
+            layer = Layer(row, self.init_std, self.leak, self.dtype, bias, name=f"layer_{number}")
             hidden, h = h, layer.activate(layer(h, condition, noise, train))
         return append_channels(h, hidden) if with_last_hidden else h
 
