@@ -34,6 +34,7 @@ def default() -> ConfigDict:
 
     # The rate falls linearly to 0 over what is left of num_steps after this share of them; 1.0: never.
     config.decay_after = 1.0
+    config.weight_decay = 0.0  # this times each parameter is added to its gradient (L2), before Adam
     config.average_rate = 0.0  # of an average of the parameters over steps, used instead of them; 0: none
 
     config.objective = "joint_adversarial"  # see OBJECTIVES
@@ -64,6 +65,8 @@ def check(config: ConfigDict) -> None:
     for field in ("b1", "b2", "average_rate"):
         if not 0 <= config[field] < 1:
             raise UserError(f"config.{field} is {config[field]}; it must be in [0, 1).")
+    if not config.weight_decay >= 0:
+        raise UserError(f"config.weight_decay is {config.weight_decay}; it must be at least 0.")
     if not 0 <= config.decay_after <= 1:
         raise UserError(f"config.decay_after is {config.decay_after}; it must be in [0, 1].")
     _check_labels(config)

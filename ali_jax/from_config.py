@@ -48,6 +48,8 @@ def optimizers(config: ConfigDict) -> Networks:
         constant = round(config.decay_after * config.num_steps)
         rate = optax.linear_schedule(rate, 0.0, config.num_steps - constant, transition_begin=constant)
     adam = optax.adam(rate, b1=config.b1, b2=config.b2, eps=1e-8)
+    if config.weight_decay:
+        adam = optax.chain(optax.add_decayed_weights(config.weight_decay), adam)
     return Networks(adam, adam, adam)
 
 

@@ -16,6 +16,15 @@ def test_the_learning_rate_decays_to_zero_after_its_share_of_the_steps(tiny_conf
     np.testing.assert_allclose(sizes, [0.1] * 7 + [0.075, 0.05, 0.025, 0], atol=1e-6)
 
 
+def test_weight_decay_adds_the_parameter_to_its_gradient(tiny_config):
+    """Adam's first step is the rate in the direction of what it is given."""
+    tiny_config.learning_rate, tiny_config.weight_decay = 0.1, 0.5
+    adam = from_config.optimizers(tiny_config).encoder
+    params = jnp.array([4.0, -4.0, 4.0])
+    update, _ = adam.update(jnp.array([0.0, 0.0, -2.0]), adam.init(params), params)
+    np.testing.assert_allclose(update, [-0.1, 0.1, 0.0], atol=1e-6)
+
+
 def test_the_average_is_the_mean_of_few_steps_and_an_exponential_one_of_many(tiny_config):
     tiny_config.average_rate = 0.25
     x = jax.random.uniform(jax.random.key(0), (16, 8, 8, 1))
