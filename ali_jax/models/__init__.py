@@ -14,6 +14,7 @@ from ali_jax.roles import Networks
 __all__ = ["Discriminator", "Encoder", "Encoding", "Generator", "Networks", "Row", "Stack", "build"]
 
 POSTERIORS = ("gaussian", "noise", "deterministic")
+MAY_HAVE_NO_ROWS = ("discriminator_x", "discriminator_z")  # x or z then goes to D_joint as it is
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -37,6 +38,8 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
 
     def stack(field: str) -> Stack:
         rows = tuple(_row(f"config.model.{field}", i, r) for i, r in enumerate(model[field], 1))
+        if not rows and field not in MAY_HAVE_NO_ROWS:
+            raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
         return Stack(rows, init_std, model["leak"], DTYPES[dtype])
 
     joint = stack("discriminator_joint")
