@@ -12,7 +12,8 @@ from absl import flags
 from absl.testing import flagsaver
 
 from ali_jax import config as config_lib
-from ali_jax import train
+from ali_jax import data, train
+from experiments.mixture import search
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 flags.FLAGS.mark_as_parsed()  # Programs of experiments/ read their flags; tests set them with flagsaver.
@@ -88,3 +89,38 @@ def narrow(name: str):
         if field == "encoder" or field.startswith(("generator", "discriminator")):
             config.model[field] = tuple(map(thin, rows))
     return config
+
+
+def make_tiny_study():
+    """The 25-mode study with narrow networks and few steps."""
+    config = load_config("mixture")
+    config.batch_size, config.validation_split = 20, "test[:2000]"
+    config.num_steps, config.steps_per_dispatch = 10, 2
+    config.log_every = config.checkpoint_every = 6
+
+    def thin(row):
+        operation, kernel, stride, features, *rest = row
+        return (operation, kernel, stride, features if features <= 2 else features // 50, *rest)
+
+    for field, depth in (("encoder", 2), ("generator", 1), ("discriminator_joint", 1)):
+        rows = config.model[field]
+        config.model[field] = tuple(map(thin, (*rows[:depth], rows[-1])))
+    return config
+
+
+@pytest.fixture
+def tiny_study():
+    return make_tiny_study()
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory):
+    """(workdir of a search of two draws, its output, its results); not to be written to."""
+    workdir = tmp_path_factory.mktemp("search")
+    return workdir, workdir / "out", search.main(make_tiny_study(), 2, workdir, workdir / "out")
+
+
+def small_data(config):
+    """(batches, 200 test points)."""
+    split = data.load("mixture", "train")._replace(label=None)
+    return data.Batches(split, config.batch_size, config.seed), data.load("mixture", "test").x[:200]

@@ -1,0 +1,163 @@
+"""Search, timing and command line of the 25-mode study."""
+
+import functools
+import json
+
+import jax
+import numpy as np
+import optax
+import pytest
+from conftest import load_config, small_data
+
+from ali_jax.errors import UserError
+from ali_jax.roles import Networks
+from ali_jax.train_step import init_state, train_step
+from experiments.mixture import __main__, loop, search, speed
+
+
+def test_draws_are_in_their_ranges_and_a_longer_search_begins_with_the_shorter():
+    many, few = search.random_draws(500, seed=0), search.random_draws(3, seed=0)
+    for name, low, high in (("learning_rate", 1e-5, 1e-3), ("b1", 0.0, 0.9), ("init_std", 0.005, 0.1)):
+        values = np.asarray(getattr(many, name))
+        assert low <= values.min() < values.max() <= high
+        np.testing.assert_array_equal(values[:3], getattr(few, name))
+    # Log-uniform: half of the draws below the geometric mean of the bounds.
+    assert abs(np.mean(many.learning_rate < 1e-4) - 0.5) < 0.1
+
+
+@pytest.mark.parametrize("game", search.GAMES)
+def test_runs_at_once_are_the_runs_one_by_one(tiny_study, game):
+    """Plain `init_state` and `train_step` with the hyperparameters of one draw, outside of vmap and scan."""
+    batches, _ = small_data(tiny_study)
+    draws = search.random_draws(2, seed=3)
+    states = jax.jit(functools.partial(search.init_all, tiny_study, game, draws, batches[0]))()
+    states = jax.device_get(search.run_all(tiny_study, game, draws)(states, loop.stacked(batches, 0, 4)))
+    networks = search.build(tiny_study, game)
+
+    @jax.jit
+    def step(state, batch, learning_rate, b1):
+        adam = optax.adam(learning_rate, b1=b1, b2=0.999)
+        optimizers = Networks(adam, adam, adam)
+        return train_step(state, batch, networks=networks, optimizers=optimizers)[0]
+
+    @jax.jit
+    def init(key, init_std):
+        adam = optax.adam(1.0)
+        networks = search.build(tiny_study, game, init_std)
+        return init_state(key, networks, Networks(adam, adam, adam), batches[0])
+
+    for n, key in enumerate(jax.random.split(jax.random.key(tiny_study.seed), 2)):
+        state = init(key, draws.init_std[n])
+        for number in range(4):
+            state = step(state, batches[number], draws.learning_rate[n], draws.b1[n])
+        # The same sums in another order: float32 rounding, which Adam's division can enlarge to a share
+        # of a step (1e-3 at most) for gradients near zero.
+        for one, of_all in zip(jax.tree.leaves(state.params), jax.tree.leaves(states.params), strict=True):
+            np.testing.assert_allclose(of_all[n], one, rtol=1e-3, atol=2e-5)
+
+
+def test_the_gan_is_that_of_the_config():
+    assert search.build(load_config("mixture"), "gan") == search.build(load_config("mixture", "gan"), "gan")
+
+
+def leaves(states):
+    return jax.tree.leaves(states._replace(key=jax.random.key_data(states.key)))
+
+
+def test_a_stopped_search_goes_on_as_if_it_had_not_been(tiny_study, tmp_path):
+    draws, (batches, x), stop = search.random_draws(2, seed=0), small_data(tiny_study), []
+    procedure = (
+        search.run_all(tiny_study, "ali", draws),
+        jax.jit(functools.partial(search.init_all, tiny_study, "ali", draws, batches[0])),
+        search.evaluate_all(tiny_study, "ali", x),
+    )
+    whole, rows = loop.advance(*procedure, batches, tiny_study, tmp_path / "whole", stop)
+    assert [row["step"] for row in rows] == [6, 10]
+
+    class Interrupted:
+        """The batches, and a signal while number 7 is fetched."""
+
+        def __getitem__(self, step):
+            stop.extend([15] * (step == 7))
+            return batches[step]
+
+    parts = tmp_path / "parts"
+    stopped, _ = loop.advance(*procedure, Interrupted(), tiny_study, parts, stop)
+    assert stopped.step.tolist() == [8, 8]
+    assert [row["step"] for row in json.loads((parts / "curve.json").read_text())] == [6]
+    # Asked for no more steps, it measures where it stopped.
+    tiny_study.num_steps = 8
+    _, ended = loop.advance(*procedure, batches, tiny_study, parts, [])
+    assert [row["step"] for row in ended] == [6, 8]
+    tiny_study.num_steps = 10
+    # Rows from beyond the checkpoint, as of a run killed before it saved the next, are forgotten.
+    beyond = {**rows[-1], "modes_covered": [-1, -1]}
+    (parts / "curve.json").write_text(json.dumps([*ended[:1], beyond]))
+    resumed, again = loop.advance(*procedure, batches, tiny_study, parts, [])
+    for one, other in zip(leaves(whole), leaves(resumed), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in rows]
+
+
+def test_a_search_writes_numbers_and_a_figure(tiny_study, searched):
+    workdir, output, results = searched
+    assert (output / "coverage.png").exists()
+    assert len(results["draws"]) == 2 and results["ali"]["steps"] == results["gan"]["steps"] == 10
+    for game in search.GAMES:
+        runs = [run["modes_covered"] for run in results[game]["each_draw"]]
+        over = results[game]["over_draws"]["modes_covered"]
+        assert over["mean"] == np.mean(runs) and over["max"] == max(runs)
+        assert runs[results[game]["best_draw"]] == max(runs)
+    assert "reconstruction_error" in results["ali"]["over_draws"]
+    assert "reconstruction_error" not in results["gan"]["over_draws"]
+    json.dumps(results, allow_nan=False)
+    with pytest.raises(UserError, match="draws"):
+        search.main(tiny_study, 3, workdir, output)
+
+
+def test_diverged_draws_count_as_no_modes_and_are_counted(tiny_study):
+    nan = float("nan")
+    row = {
+        "step": 10,
+        "seconds": 1.0,
+        "modes_covered": [4, 0, 8],
+        "modes_covered_strictly": [1, 0, 1],
+        "high_quality_share": [0.5, 0.0, 0.25],
+        "diverged": [False, True, False],
+        "reconstruction_error": [1.0, nan, 3.0],
+        "distance_to_prior": [1.0, nan, 3.0],
+    }
+    found = search.summarize_game(search.with_draws(tiny_study, 3), [row], 100)
+    assert found["diverged"] == 1 and found["best_draw"] == 2
+    assert found["over_draws"]["modes_covered"] == {"mean": 4, "std": (32 / 3) ** 0.5, "min": 0, "max": 8}
+    assert found["over_draws"]["reconstruction_error"]["mean"] == 2.0
+    assert found["each_draw"][1]["reconstruction_error"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "draws", "words"),
+    [
+        ({}, 0, "--draws"),
+        ({"dataset": "digits"}, 2, "mixture"),
+        ({"num_steps": 0}, 2, "num_steps"),
+    ],
+)
+def test_what_cannot_be_searched_is_named(tiny_study, tmp_path, change, draws, words):
+    tiny_study.update(change)
+    with pytest.raises(UserError, match=words):
+        search.main(tiny_study, draws, tmp_path / "run", tmp_path / "out")
+    assert not (tmp_path / "run").exists()
+
+
+def test_games_are_timed_at_once_and_in_turn(tiny_study, monkeypatch):
+    monkeypatch.setattr(speed, "PAIRS", 1)
+    found = speed.time_game(tiny_study, "gan", 2, small_data(tiny_study)[0])
+    assert (
+        found["ratio_median"] == found["images_per_second_at_once"] / found["images_per_second_in_turn"] > 0
+    )
+
+
+@pytest.mark.parametrize("argv", [["mixture"], ["mixture", "train"], ["mixture", "search", "compare"]])
+def test_the_command_is_one_of_three(argv):
+    with pytest.raises(UserError, match="search, compare, speed"):
+        __main__.main(argv)
