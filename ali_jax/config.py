@@ -138,7 +138,7 @@ def read(workdir: Path) -> ConfigDict:
             f"{workdir} holds no config.json, so no training was started there; pass the --workdir of "
             "a run of ali_jax.main."
         ) from None
-    except (OSError, ValueError) as error:
+    except (AttributeError, OSError, TypeError, ValueError) as error:  # no file, no JSON, or no config
         raise UserError(f"{path} cannot be read ({error}); restore it or use another workdir.") from None
 
 
@@ -154,6 +154,9 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
         if isinstance(was, dict) and isinstance(is_now, dict):
             inner = next(k for k in sorted({*was, *is_now}) if was.get(k) != is_now.get(k))
             field, was, is_now = f"{field}.{inner}", was.get(inner), is_now.get(inner)
+        if isinstance(was, list) and isinstance(is_now, list) and len(was) == len(is_now):
+            row = next(i for i in range(len(was)) if was[i] != is_now[i])
+            field, was, is_now = f"{field}[{row}]", was[row], is_now[row]
         raise UserError(
             f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}"
             f"{' (its learning rate decays to 0 there)' if field == 'num_steps' else ''}; "
@@ -163,7 +166,7 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
 
 def _short(value) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def load(path: Path | str, *variant: str) -> ConfigDict:

@@ -156,10 +156,6 @@ class Batches:
         self._offset = process_index * self._local_size
         self._permutations: dict[int, np.ndarray] = {}
 
-    @property
-    def steps_per_epoch(self) -> float:
-        return self._size / self._batch_size
-
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
         """This process's rows of global batch `step`; keys: the fields that the split has."""
         if step < 0:

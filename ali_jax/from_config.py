@@ -9,6 +9,7 @@ import optax
 from ml_collections import ConfigDict
 
 from ali_jax import losses, models
+from ali_jax.errors import UserError
 from ali_jax.models import Row
 from ali_jax.roles import Networks
 from ali_jax.supervised import supervised_step
@@ -16,7 +17,17 @@ from ali_jax.train_step import TrainState, init_state, train_step
 
 
 def networks(config: ConfigDict) -> Networks:
+    """The modules of the config.
+
+    Raises:
+      UserError: naming the field of `config.model` that is wrong, or does not fit the objective.
+    """
     built = models.build(config.model, config.dtype)
+    if config.objective == "joint_adversarial" and num_logits(config) != 1:
+        raise UserError(
+            f"The last row of config.model.discriminator_joint has {num_logits(config)} features; for the "
+            "objective joint_adversarial it needs 1."
+        )
     if config.objective != "feature_matching":
         return built
     return built._replace(discriminator=built.discriminator.clone(with_features=True))
@@ -82,5 +93,16 @@ def batch_shapes(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def state_shapes(config: ConfigDict) -> TrainState:
-    """Shapes and dtypes of the training state, without computing it."""
-    return jax.eval_shape(init(config), jax.random.key(0), batch=batch_shapes(config))
+    """Shapes and dtypes of the training state, without computing it.
+
+    Raises:
+      UserError: the rows of `config.model` do not fit each other.
+    """
+    try:
+        return jax.eval_shape(init(config), jax.random.key(0), batch=batch_shapes(config))
+    except (AttributeError, TypeError, ValueError) as error:  # of the first operation that could not be
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(
+            f"The rows of config.model do not fit each other, its x_shape or its latent_dim ({reason}); "
+            "compare them with the config they come from."
+        ) from error

@@ -29,12 +29,17 @@ flags.DEFINE_integer("process_id", None, "This one's number, from 0.")
 
 def main(argv):
     """Trains what the flags say."""
-    if len(argv) > 1:
-        raise UserError(f"{argv[1]!r} is not a flag; write --config=... and --workdir=... .")
+    refuse_words(argv)
     values = flags.FLAGS
     sharding.start_processes(values.coordinator, values.num_processes, values.process_id)
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"]).split(":")[0]).stem
     train.train_and_evaluate(values.config, values.workdir or Path("runs", name))
+
+
+def refuse_words(argv):
+    """Raises UserError for what is left of the command line once its flags are read."""
+    if len(argv) > 1:
+        raise UserError(f"{argv[1]!r} is not a flag; write --workdir=... and the like.")
 
 
 def parse_flags(argv, default: Path = DEFAULT):
@@ -51,6 +56,8 @@ def parse_flags(argv, default: Path = DEFAULT):
             f"The config cannot be loaded ({last_line(error)}); pass --config=PATH of one in {CONFIGS}."
         ) from None
     except (AttributeError, flags.Error) as error:
+        if "get_config() takes 0 positional arguments" in str(error):
+            raise UserError("This config knows no variants; drop the colon and what follows it.") from None
         # A UserError of get_config comes wrapped, its traceback in the message.
         raise UserError(last_line(error).removeprefix("ali_jax.errors.UserError: ")) from None
 
@@ -67,8 +74,9 @@ def run(program, default: Path = DEFAULT):
     `default` is the config where the command line names none.
     """
     log_to_stderr()
-    # A second run of the same program starts in seconds.
-    jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
+    if jax.config.jax_compilation_cache_dir is None:  # $JAX_COMPILATION_CACHE_DIR is the user's
+        # A second run of the same program starts in seconds.
+        jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
     try:
         app.run(program, flags_parser=functools.partial(parse_flags, default=default))
     except UserError as error:

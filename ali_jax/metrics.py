@@ -1,6 +1,7 @@
 """What a run tells: a progress bar or log lines, metrics.jsonl, TensorBoard."""
 
 import collections
+import contextlib
 import json
 import logging
 import math
@@ -179,14 +180,17 @@ class MetricWriter:
     def _forget_after(self, step: int) -> None:
         if not self._file.exists():
             return
-        kept = []
-        for line in self._file.read_text().splitlines():
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-            except ValueError:  # Cut short when its run was killed.
-                continue
+        kept = [json.dumps(line) + "\n" for line in read_lines(self._file) if line["step"] <= step]
         write_whole(self._file, "".join(kept).encode())
+
+
+def read_lines(path: Path) -> list[dict[str, float]]:
+    """The lines of a metrics.jsonl; without those that were cut short when their run was killed."""
+    lines = []
+    for line in path.read_text().splitlines():
+        with contextlib.suppress(ValueError):
+            lines.append(json.loads(line))
+    return lines
 
 
 class Silent:

@@ -20,6 +20,8 @@ import numpy as np
 from ali_jax import splits
 from ali_jax.errors import UserError
 
+logger = logging.getLogger(__name__)
+
 _BLOCK = 256  # examples moved at a time: 3 MB of 64x64 images
 
 
@@ -88,6 +90,11 @@ def _is_prepared(root: Path, name: str) -> bool:
 def _download(root: Path, name: str) -> None:
     import tensorflow_datasets as tfds
 
+    if not root.is_dir() and root != splits.tfds_root(None):
+        raise UserError(
+            f"The folder {root} does not exist; set --config.data_dir to the one that has {name}, or make it "
+            "to have the data set downloaded there."
+        )
     root.mkdir(parents=True, exist_ok=True)
     if not os.access(root, os.W_OK):
         raise PermissionError("no write access")
@@ -158,10 +165,10 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logging.info("waiting for another process that is decoding %s", folder)
+            logger.info("waiting for another process that is decoding %s", folder)
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
-            logging.info("no file locks below %s: decoding without one", folder.parent)
+            logger.info("no file locks below %s: decoding without one", folder.parent)
         else:
             for stale in folder.parent.glob(f".{folder.name}-*"):
                 shutil.rmtree(stale, ignore_errors=True)

@@ -33,22 +33,22 @@ def start_processes(
     Raises:
       UserError: some of the three are given, but not all.
     """
-    environment = os.environ.get
-    coordinator = coordinator or environment("JAX_COORDINATOR_ADDRESS")
-    if coordinator is None:
-        if _in_cluster():
-            jax.distributed.initialize()
-        return
+    coordinator = coordinator or os.environ.get("JAX_COORDINATOR_ADDRESS")
     if num_processes is None and "JAX_NUM_PROCESSES" in os.environ:
         num_processes = int(os.environ["JAX_NUM_PROCESSES"])
     if process_id is None and "JAX_PROCESS_ID" in os.environ:
         process_id = int(os.environ["JAX_PROCESS_ID"])
-    if num_processes is None or process_id is None:
+    told = (coordinator, num_processes, process_id)
+    if None not in told:
+        jax.distributed.initialize(*told)
+    elif told != (None, None, None):
         raise UserError(
-            f"The coordinator is {coordinator}, but not how many processes there are and which one this is: "
-            "pass --num_processes and --process_id, or set JAX_NUM_PROCESSES and JAX_PROCESS_ID."
+            f"Of several processes, the coordinator is {coordinator}, their number {num_processes} and this "
+            f"one's {process_id}: pass all three of --coordinator, --num_processes and --process_id (or set "
+            "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID), or none."
         )
-    jax.distributed.initialize(coordinator, num_processes, process_id)
+    elif _in_cluster():
+        jax.distributed.initialize()
 
 
 def _in_cluster() -> bool:

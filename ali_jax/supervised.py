@@ -28,7 +28,7 @@ def supervised_step(
       networks: modules with `apply`.
       optimizers: D's is used.
       average_rate: as for `train_step`.
-      sharding: not needed, as no noise is drawn.
+      sharding: not needed, as no z is drawn.
     """
     del sharding
     x = unit_interval(batch["x"])

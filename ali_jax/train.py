@@ -45,6 +45,7 @@ def train_and_evaluate(
     workdir = Path(workdir)
     config_lib.check(config)
     networks, mesh = from_config.networks(config), sharding.make_mesh()
+    shapes = from_config.state_shapes(config)
     sharding.check_batch_size(config.batch_size, mesh)
     train_split, *held_out = (fit(s, config) for s in splits or load_splits(config))
     labelled = labelled_examples(config, train_split)
@@ -52,7 +53,7 @@ def train_and_evaluate(
     claim_workdir(workdir, config, labelled)
 
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
-        step, state = first_state(config, train_split, checkpoints, mesh)
+        step, state = first_state(config, shapes, train_split, checkpoints, mesh)
         if step >= config.num_steps:
             logger.info("%s is trained: %d steps of %d.", workdir, step, config.num_steps)
             return state
@@ -69,10 +70,11 @@ def train_and_evaluate(
             with open_writer(config, workdir, step) as writer:
                 return loop(config, mesh, batches, step, state, checkpoints, writer, look)
         except NotFinite as error:
+            last = checkpoints.latest_step()
+            kept = "no checkpoint is there yet" if last is None else f"the last good one is of step {last}"
             raise UserError(
-                f"{error}; the last good checkpoint in {checkpoints.directory} is of step "
-                f"{checkpoints.latest_step()}: train into another --workdir with a lower learning rate or "
-                "another seed."
+                f"{error} of {workdir} ({kept}); train into another --workdir with a lower learning rate "
+                "or another seed."
             ) from None
 
 
@@ -93,23 +95,25 @@ def loop(
     run_steps = compiled_steps(config, mesh)
     recorder = Recorder(writer, config.log_every, step)
     with stop_signals() as stop:
-        while step < config.num_steps and not stop:
+        ended = False
+        while not ended:
             count = min(config.steps_per_dispatch, config.num_steps - step)
             rows = [batches[s] for s in range(step, step + count)]
             state, metrics = run_steps(state, sharding.put_batches(rows, mesh))
             step += count
             recorder.add(step, metrics)
 
-            ended = step == config.num_steps
+            finished = step == config.num_steps
             if checkpoints.preempted(step // config.steps_per_dispatch):
                 stop.append(signal.SIGTERM)
-            if jax.process_index() == 0 and (ended or crossed(step, count, config.figures_every)):
+            if jax.process_index() == 0 and (finished or crossed(step, count, config.figures_every)):
                 writer.write_look(step, *look(state))
-            if ended or stop or crossed(step, count, config.checkpoint_every):
+            ended = finished or bool(stop)  # read once: a later signal ends the next step
+            if ended or crossed(step, count, config.checkpoint_every):
                 recorder.catch_up()
                 check_parameters(state, step)
                 checkpoints.save(step, state)
-    how = f"Stopped by {signal.Signals(stop[0]).name}" if stop else "Done"
+    how = "Done" if finished else f"Stopped by {signal.Signals(stop[0]).name}"
     logger.info("%s at step %d of %d.", how, step, config.num_steps)
     return state
 
@@ -144,6 +148,11 @@ def fit(split: data.Split, config: ConfigDict) -> data.Split:
     if split.attributes is None:
         raise UserError(
             f"config.model is conditional on attributes, and {config.dataset} has none; use celeb_a."
+        )
+    if split.attributes.shape[1] != config.model.num_attributes:
+        raise UserError(
+            f"config.model.num_attributes is {config.model.num_attributes}, but {config.dataset} has "
+            f"{split.attributes.shape[1]}; it must be that."
         )
     return split
 
@@ -198,10 +207,10 @@ def claim_workdir(workdir: Path, config: ConfigDict, labelled: np.ndarray | None
         ) from None
 
 
-def first_state(config: ConfigDict, split: data.Split, checkpoints: Checkpoints, mesh):
+def first_state(config: ConfigDict, shapes: TrainState, split: data.Split, checkpoints: Checkpoints, mesh):
     """(step, state) of the last checkpoint, or 0 and a fresh state; born on its devices."""
     everywhere = sharding.replicated(mesh)
-    restored = checkpoints.restore(from_config.state_shapes(config), everywhere)
+    restored = checkpoints.restore(shapes, everywhere)
     if restored is not None:
         logger.info("Going on from the checkpoint of step %d.", restored[0])
         return restored

@@ -40,7 +40,7 @@ EDITS = ("Male", "Young", "Smiling", "Eyeglasses", "Bangs", "Wearing_Hat", "Blac
 
 
 def main(argv):
-    del argv
+    program.refuse_words(argv)
     faces = flags.FLAGS.faces
     run = workdirs.load()
     if run.config.model.num_attributes != len(splits.CELEBA_ATTRIBUTES):

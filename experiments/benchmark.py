@@ -45,12 +45,14 @@ flags.DEFINE_integer("pairs", 3, "How often to run the two in turn.")
 
 
 def main(argv):
+    program.refuse_words(argv)
     config, values = flags.FLAGS.config, flags.FLAGS
     config_lib.check(config)
+    output = report.asked_output()
     results = compare(values) if values.opponent else measure(config, values)
     print(json.dumps(results), flush=True)
-    if values.output:
-        report.write(Path(values.output), results)
+    if output:
+        report.write(output, results)
 
 
 def measure(config, values) -> dict:
@@ -123,20 +125,20 @@ def time_step(config, split: data.Split, steps: int) -> dict:
 def time_loop(config, splits) -> dict:
     """Images per second of `train_and_evaluate` at the config's own intervals.
 
-    Four intervals of `log_every` steps: the first compiles, the second imports what writes metrics, the third
-    is the loop's plain rate, and in the fourth falls a checkpoint with figures. Its cost is counted as often
-    as the config asks for it.
+    Six intervals of metrics: the first compiles, the second imports what writes metrics, the third is the
+    loop's plain rate, and those about the end of the fourth hold a checkpoint and the first figures, their
+    compilation included. This cost is counted as often as the config asks for a checkpoint.
     """
     config, every = copy.deepcopy(config), config.checkpoint_every
-    steps = config.log_every
-    config.num_steps = 4 * steps
-    config.figures_every = config.checkpoint_every = 3 * steps
+    steps = config.log_every = max(config.log_every, config.steps_per_dispatch)
+    config.num_steps = 6 * steps
+    config.figures_every = config.checkpoint_every = 4 * steps
     with tempfile.TemporaryDirectory() as workdir:
         train.train_and_evaluate(config, workdir, splits)
         lines = (Path(workdir) / "metrics.jsonl").read_text().splitlines()
     rates = [json.loads(line).get("images_per_second") for line in lines]
-    plain, writing = (config.batch_size * steps / rate for rate in [r for r in rates if r][2:])
-    extra = max(0.0, writing - plain)
+    _, _, plain, *writing, _ = (config.batch_size * steps / rate for rate in rates if rate)
+    extra = max(0.0, sum(writing) - len(writing) * plain)
     each = plain / steps + extra / every
     return {
         "loop_images_per_second": config.batch_size / each,
@@ -193,12 +195,16 @@ def _for_us(argument: str) -> bool:
 def run(command: list[str]) -> dict:
     """The JSON object that a command prints last, with the peak memory of its process."""
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, stdout=output)
+        try:
+            process = subprocess.Popen(command, stdout=output)
+        except OSError as error:
+            raise UserError(f"{shlex.join(command)} cannot be started ({error.strerror}).") from None
         _, status, usage = os.wait4(process.pid, 0)
         output.seek(0)
         lines = output.read().strip().splitlines()
     if status or not lines:
-        raise UserError(f"{shlex.join(command)} ended with status {status} and {len(lines)} lines.")
+        code = os.waitstatus_to_exitcode(status)
+        raise UserError(f"{shlex.join(command)} ended with status {code} and {len(lines)} lines.")
     try:
         return json.loads(lines[-1]) | {"process_peak_memory_bytes": usage.ru_maxrss * KILOBYTES}
     except ValueError:

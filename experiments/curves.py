@@ -5,7 +5,6 @@
 Writes into <workdir>/results/curves, or into --output.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ali_jax import config as config_lib
 from ali_jax import data
 from ali_jax import main as program
 from ali_jax.errors import UserError
+from ali_jax.metrics import read_lines
 from experiments import report, workdirs
 
 PANELS = {
@@ -28,7 +28,7 @@ LATE = 0.1  # the share of the run, at its end, that results.json averages over
 
 
 def main(argv):
-    del argv
+    program.refuse_words(argv)
     workdir = report.workdir(flags.FLAGS.workdir)
     output = report.output(workdir, "curves")
     metrics = read_metrics(workdir)
@@ -41,21 +41,22 @@ def main(argv):
 def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
     """metrics.jsonl by column, "step" among them."""
     path = workdir / "metrics.jsonl"
-    if not path.exists() or not path.stat().st_size:
-        raise UserError(f"{path} holds no metrics yet; train for at least config.log_every steps.")
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = read_lines(path) if path.exists() else []
     lines = [line for line in lines if "loss_discriminator" in line]  # others hold errors of a classifier
+    if not lines:
+        raise UserError(f"{path} holds no metrics yet; train for at least config.log_every steps.")
     return {name: np.asarray([line[name] for line in lines]) for name in lines[0]}
 
 
 def draw(metrics: dict[str, np.ndarray]) -> Figure:
     figure = Figure(figsize=(12, 3.2), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
-        for name in names:
-            if name in metrics:
-                axes.plot(metrics["step"], metrics[name], label=name, linewidth=1)
+        shown = [name for name in names if name in metrics]
+        for name in shown:
+            axes.plot(metrics["step"], metrics[name], label=name, linewidth=1)
         axes.set(title=title, xlabel="step")
-        axes.legend()
+        if shown:
+            axes.legend()
     return figure
 
 

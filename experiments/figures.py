@@ -31,7 +31,7 @@ flags.DEFINE_bool("slerp", False, "Interpolate on an arc about the origin, not o
 
 
 def main(argv):
-    del argv
+    program.refuse_words(argv)
     values = flags.FLAGS
     cells, pairs = values.rows * values.columns, values.interpolations
     run = workdirs.load(needs_encoder=False)
@@ -74,9 +74,12 @@ def check(values, run: workdirs.Run, validation: data.Split) -> None:
         raise UserError("--rows, --columns and --interpolations must be at least 1, and --columns even.")
     if values.between < 2:
         raise UserError(f"--between is {values.between}; both reconstructions count, so make it at least 2.")
-    needed = max(values.rows * values.columns, 2 * values.interpolations)
-    if len(validation.x) < needed:
-        raise UserError(f"There are {len(validation.x)} validation images, not {needed}; lower --rows.")
+    needs = {"rows": values.rows * values.columns}
+    if run.config.model.encoder is not None:
+        needs["interpolations"] = 2 * values.interpolations
+    for flag, needed in needs.items():
+        if len(validation.x) < needed:
+            raise UserError(f"There are {len(validation.x)} validation images, not {needed}; lower --{flag}.")
 
 
 def draw_samples(model, attributes: np.ndarray | None, count: int, columns: int, key) -> np.ndarray:

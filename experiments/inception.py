@@ -28,8 +28,10 @@ def load(weights: str | None) -> Callable[[np.ndarray], np.ndarray]:
     """
     if weights is not None and not Path(weights).is_file():
         raise UserError(f"--inception_weights={weights} is not a file.")
-    import tensorflow as tf
-
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise UserError(f"InceptionV3 needs `pip install tensorflow` ({error}).") from error
     tf.config.set_visible_devices([], "GPU")
     build = tf.keras.applications.InceptionV3
     try:

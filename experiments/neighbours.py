@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ali_jax import checkpoint, images, inference
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import report, workdirs
+from experiments import labelled, report, workdirs
 
 flags.DEFINE_list(
     "checkpoints", None, "Steps of those to score, such as 1000,2000, or all; default: the newest."
@@ -33,10 +33,10 @@ MAX_ITERATIONS = 1000  # of the probe's solver
 
 
 def main(argv):
-    del argv
+    program.refuse_words(argv)
     run = workdirs.load()
     steps = chosen_steps(run)
-    splits = workdirs.labelled_splits(run.config)
+    splits = labelled.load(run.config)
     labels = [split.label for split in splits]
     output = report.output(run.workdir, "neighbours")
 
@@ -54,7 +54,7 @@ def main(argv):
     if len(steps) > 1:
         report.save_plot(output, "accuracy_by_step", draw_curve(by_step, rows["pixels"]))
     print_table(rows)
-    results = {"steps": steps[-1], "data": workdirs.describe_labelled(run.config, splits)}
+    results = {"steps": steps[-1], "data": labelled.describe(run.config, splits)}
     print(report.write(output, results | rows | {"mu_by_step": by_step}))
 
 
@@ -65,10 +65,11 @@ def chosen_steps(run: workdirs.Run) -> list[int]:
     kept = checkpoint.kept_steps(run.workdir)
     if flags.FLAGS.checkpoints == ["all"]:
         return kept
-    unknown = [step for step in flags.FLAGS.checkpoints if not step.isdigit() or int(step) not in kept]
+    asked = flags.FLAGS.checkpoints or ["none"]
+    unknown = [step for step in asked if not step.isdigit() or int(step) not in kept]
     if unknown:
         raise UserError(f"{run.workdir} holds no checkpoint of step {unknown[0]}; choose from {kept} or all.")
-    return sorted(int(step) for step in flags.FLAGS.checkpoints)
+    return sorted(int(step) for step in asked)
 
 
 def score(train_x: np.ndarray, test_x: np.ndarray, train_label: np.ndarray, test_label: np.ndarray) -> dict:

@@ -34,8 +34,16 @@ def workdir(name: str | None) -> Path:
 
 
 def output(workdir: Path, name: str) -> Path:
-    """The folder for results: --output, or <workdir>/results/<name>."""
-    directory = Path(flags.FLAGS.output or Path(workdir) / "results" / name)
+    """The folder for results, made: --output, or <workdir>/results/<name>."""
+    return asked_output() or _made(Path(workdir) / "results" / name)
+
+
+def asked_output() -> Path | None:
+    """The folder of --output, made; None where it was not given."""
+    return _made(Path(flags.FLAGS.output)) if flags.FLAGS.output else None
+
+
+def _made(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

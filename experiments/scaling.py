@@ -3,7 +3,7 @@
     python -m experiments.scaling
 
 Reads what experiments.tpu_compile wrote, prints the tables of docs/scaling.md, and writes the numbers to
---output/results.json, by default experiments/results/scaling.
+--output/results.json where that is given.
 """
 
 import json
@@ -85,13 +85,14 @@ def largest_slice(work: Work, batch: int) -> int:
 
 
 def main(argv):
-    del argv
+    program.refuse_words(argv)
+    output = report.asked_output()
     compiled = read(report.RESULTS / "tpu_compile")
     sustained = flags.FLAGS.sustained
     rows = on_paper(compiled, sustained)
     print(compiled_table(compiled), paper_table(rows), sep="\n\n")
-    output = flags.FLAGS.output or report.RESULTS / "scaling"
-    report.write(Path(output), {"kind": "arithmetic, no measurement", "sustained": sustained, "rows": rows})
+    if output:
+        report.write(output, {"kind": "arithmetic, no measurement", "sustained": sustained, "rows": rows})
 
 
 def read(folder: Path) -> dict[str, dict]:
@@ -130,8 +131,11 @@ def on_paper(compiled: dict[str, dict], sustained: float) -> list[dict]:
     return rows
 
 
+NOTHING = {"count": 0, "bytes": 0}  # what a program on one chip sends
+
+
 def work_of(result: dict, sustained: float) -> Work:
-    reductions = result["collectives"]["all-reduce"]
+    reductions = result["collectives"].get("all-reduce", NOTHING)
     return Work(
         flops=result["layer_flops_per_chip"] * result["chips"] / result["batch_size"],
         reduced=reductions["bytes"],
@@ -156,7 +160,7 @@ def compiled_table(compiled: dict[str, dict]) -> str:
     for name, result in sorted(compiled.items(), key=lambda item: (item[1]["config"], item[1]["chips"])):
         memory = [result["memory_bytes"][part] / 1e6 for part in ("arguments", "temporaries", "outputs")]
         others = dict(result["collectives"])
-        reductions = others.pop("all-reduce")
+        reductions = others.pop("all-reduce", NOTHING)
         cells = (
             f"[{name.replace('_v5e_', ', v5e ')}](../experiments/results/tpu_compile/{name}/results.json)",
             f"{result['chips']}",

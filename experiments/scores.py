@@ -15,6 +15,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from absl import flags
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from ali_jax import data, inference
@@ -26,11 +27,11 @@ flags.DEFINE_enum("features", "encoder", ["encoder", "pixels", "inception"], "Wh
 flags.DEFINE_string("inception_weights", None, "A file of Keras's InceptionV3 weights; default: download it.")
 flags.DEFINE_integer("examples", 10_000, "Images of each kind, at most; a split may have fewer.")
 
-SHOWN = 64  # samples in the figure
+MANIFOLDS = ("precision", "recall", "density", "coverage")
 
 
 def main(argv):
-    del argv
+    program.refuse_words(argv)
     kind = flags.FLAGS.features
     run = workdirs.load(needs_encoder=kind == "encoder")
     names = {"real": run.config.validation_split, "training_images": run.config.train_split}
@@ -40,19 +41,22 @@ def main(argv):
     name, extract = FEATURES[kind](run)
     output = report.output(run.workdir, f"scores_{kind}")
 
-    chosen = {role: choose(split, count) for role, split in splits.items()}
+    seed = flags.FLAGS.seed
+    chosen = {role: choose(split, count, seed) for role, split in splits.items()}
     real = extract(chosen["real"])
     sources = {  # made when their turn comes
-        "samples": lambda: sample(run.model, chosen["real"]),
+        "samples": lambda: sample(run.model, chosen["real"], seed),
         "training_images": lambda: chosen["training_images"],
-        "untrained_generator": lambda: sample(workdirs.untrained(run), chosen["real"]),
+        "untrained_generator": lambda: sample(workdirs.untrained(run), chosen["real"], seed),
     }
     rows = {}
     for source, make in tqdm(sources.items(), "scores", disable=None):
         rows[source] = score(real, extract(make()), name)
     print_table(rows)
+    report.save_plot(output, "manifolds", draw(rows, name))
     results = {
         "steps": run.model.step,
+        "seed": seed,
         "data": {role: workdirs.describe(run.config, names[role], split) for role, split in splits.items()},
         "examples_of_each": count,
         "features": name,
@@ -71,15 +75,15 @@ def check(run: workdirs.Run, split: data.Split, count: int) -> None:
         raise UserError(f"{count} images of each kind are too few to score; raise --examples.")
 
 
-def choose(split: data.Split, count: int) -> data.Split:
-    """`count` examples at random, the same ones each time."""
-    rows = np.random.default_rng(0).permutation(len(split.x))[:count]
+def choose(split: data.Split, count: int, seed: int) -> data.Split:
+    """`count` examples at random."""
+    rows = np.random.default_rng(seed).permutation(len(split.x))[:count]
     return data.take(split, np.sort(rows))
 
 
-def sample(model: inference.Model, like: data.Split) -> data.Split:
+def sample(model: inference.Model, like: data.Split, seed: int) -> data.Split:
     """As many samples as `like` has examples; a conditional model is given their attributes."""
-    x = inference.sample(model, jax.random.key(0), len(like.x), like.attributes)
+    x = inference.sample(model, jax.random.key(seed), len(like.x), like.attributes)
     return data.Split(x, None, like.attributes)
 
 
@@ -110,6 +114,19 @@ def score(real: np.ndarray, other: np.ndarray, name: str) -> dict:
         **distances.manifolds(real, other),
     }
     return {f"{kind}_{name}": value for kind, value in values.items()}
+
+
+def draw(rows: dict[str, dict], name: str) -> Figure:
+    """Bars of the scores that lie between 0 and about 1."""
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    places, width = np.arange(len(MANIFOLDS)), 0.8 / len(rows)
+    for number, (source, scores) in enumerate(rows.items()):
+        heights = [scores[f"{kind}_{name}"] for kind in MANIFOLDS]
+        axes.bar(places + (number - 1) * width, heights, width, label=source.replace("_", " "))
+    axes.set(xticks=places, xticklabels=MANIFOLDS, ylim=(0, 1.5), title=f"over {name}, against real images")
+    axes.legend()
+    return figure
 
 
 def print_table(rows: dict[str, dict]) -> None:

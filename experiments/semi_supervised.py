@@ -10,7 +10,6 @@ results.json, the curves of the error and table.md, in WORKDIR/results/semi_supe
 written anew whenever a run ends.
 """
 
-import json
 from pathlib import Path
 
 import jax
@@ -24,6 +23,7 @@ from ali_jax import data, inference, semi_supervised, train
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.images import write_whole
+from ali_jax.metrics import read_lines
 from experiments import report, workdirs
 
 METHODS = ("ali", "feature_matching", "supervised")
@@ -51,7 +51,7 @@ DRAWS_OF_Z = 10  # in the prediction that averages over q(z|x)
 
 
 def main(argv):
-    del argv
+    program.refuse_words(argv)
     values = flags.FLAGS
     if values.config.objective == "joint_adversarial":
         raise UserError("--config has no labels; pass one such as configs/mnist_semi_supervised.py.")
@@ -113,8 +113,7 @@ def outcome(config: ConfigDict, workdir: Path, splits: tuple[data.Split, ...]) -
 
 def read_errors(workdir: Path) -> dict[str, list]:
     """The lines of metrics.jsonl that hold errors, by column."""
-    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    lines = [line for line in lines if "test_error" in line]
+    lines = [line for line in read_lines(workdir / "metrics.jsonl") if "test_error" in line]
     return {name: [line[name] for line in lines] for name in ("step", "validation_error", "test_error")}
 
 

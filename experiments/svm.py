@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from ali_jax import data, inference
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import features, l2svm, report, workdirs
+from experiments import features, l2svm, labelled, report, workdirs
 
 SETS = ("code", "pooled", "pixels", "untrained_code", "untrained_pooled")
 
@@ -28,14 +28,13 @@ flags.DEFINE_list("sets", list(SETS), "Feature sets to compare.")
 
 
 def main(argv):
-    del argv
-    unknown = {*flags.FLAGS.sets} - {*SETS}
-    if unknown:
-        raise UserError(f"There is no feature set {unknown.pop()!r}; choose from {', '.join(SETS)}.")
+    program.refuse_words(argv)
+    check(flags.FLAGS.sets)
     run = workdirs.load()
-    train_split, test = workdirs.labelled_splits(run.config)
+    train_split, test = labelled.load(run.config)
     output = report.output(run.workdir, "svm")
-    results = {"steps": run.model.step} | sizes(run, train_split, test)
+    seed = flags.FLAGS.seed
+    results = {"steps": run.model.step, "seed": seed} | sizes(run, train_split, test, seed)
     print(
         f"{results['validation_examples']:,} examples choose C, {results['examples_per_draw']:,} in a draw."
     )
@@ -44,12 +43,19 @@ def main(argv):
     for name in flags.FLAGS.sets:
         extract = extractor(name, run)
         with joblib.parallel_config(n_jobs=-1):
-            row = evaluate(extract, train_split, test, name)
+            row = evaluate(extract, train_split, test, seed, name)
         rows[f"{name}{row['dimension']}"] = row
         print(describe(name, row), flush=True)
         report.save_plot(output, "choice_of_C", draw_choice(rows))
         path = report.write(output, results | {"features": rows})
     print(path)
+
+
+def check(names: list[str]) -> None:
+    """Raises UserError where --sets does not name feature sets."""
+    unknown = [name for name in names or ["none"] if name not in SETS]
+    if unknown:
+        raise UserError(f"There is no feature set {unknown[0]!r}; choose --sets from {', '.join(SETS)}.")
 
 
 def extractor(name: str, run: workdirs.Run) -> Callable[[data.Split], np.ndarray]:
@@ -62,26 +68,30 @@ def extractor(name: str, run: workdirs.Run) -> Callable[[data.Split], np.ndarray
     return lambda split: extract(split.x, split.attributes)
 
 
-def evaluate(extract, train_split: data.Split, test: data.Split, title: str) -> dict:
+def evaluate(extract, train_split: data.Split, test: data.Split, seed: int, title: str) -> dict:
     """`l2svm.evaluate` of features of these splits."""
     learn = l2svm.Examples(extract(train_split), np.asarray(train_split.label))
     judge = l2svm.Examples(extract(test), np.asarray(test.label))
     pool_size = len(learn.label) - l2svm.validation_size(len(learn.label))
-    draws = l2svm.make_draws(learn.label[:pool_size], seed=0)
+    draws = l2svm.make_draws(learn.label[:pool_size], seed)
     return l2svm.evaluate(
         learn.take(slice(pool_size)), learn.take(slice(pool_size, None)), judge, draws, title
     )
 
 
-def sizes(run: workdirs.Run, train_split: data.Split, test: data.Split) -> dict:
+def sizes(run: workdirs.Run, train_split: data.Split, test: data.Split, seed: int) -> dict:
     """The data and how the protocol scales to them."""
     held_out = l2svm.validation_size(len(train_split.x))
+    if not held_out:
+        raise UserError(
+            f"{len(train_split.x)} training examples are too few to hold some out and choose C by them."
+        )
     label = train_split.label[: len(train_split.x) - held_out]
     return {
-        "data": workdirs.describe_labelled(run.config, (train_split, test)),
+        "data": labelled.describe(run.config, (train_split, test)),
         "pool_examples": len(label),
         "validation_examples": held_out,
-        "examples_per_draw": len(l2svm.make_draws(label, seed=0).search),
+        "examples_per_draw": len(l2svm.make_draws(label, seed).search),
         "validation_draws": l2svm.VALIDATION_DRAWS,
         "test_draws": l2svm.TEST_DRAWS,
     }

@@ -4,15 +4,14 @@
     python -m experiments.tpu_compile --config=configs/svhn.py --topology=v5e:2x4 --batch_size=1024
 
 Compiles ahead of time with libtpu, on a machine without a TPU (minutes; nothing is resumed), what
-`ali_jax.train` runs, and counts in the result. Prints the counts, and writes them to --output/results.json,
-by default below experiments/results/tpu_compile. Nothing is timed but the compilation.
+`ali_jax.train` runs, and counts in the result. Prints the counts, and writes them to --output/results.json
+where that is given. Nothing is timed but the compilation.
 """
 
 import importlib.metadata
 import json
 import os
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -27,16 +26,14 @@ from ali_jax import main as program
 from ali_jax.errors import UserError
 from experiments import collectives, flops, report
 
-RESULTS = report.RESULTS / "tpu_compile"
-
 flags.DEFINE_string("topology", "v5e:2x4", "Generation and shape of the slice.")
 flags.DEFINE_integer("batch_size", 1024, "Global batch size, in place of the config's (100 for the paper's).")
 
 
 def main(argv):
-    del argv
+    program.refuse_words(argv)
     values = flags.FLAGS
-    config = values.config
+    config, output = values.config, report.asked_output()
     # Only a compiler is wanted: without this JAX looks for TPUs, and later finds its own old results.
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_compilation_cache", False)
@@ -48,8 +45,8 @@ def main(argv):
     results = measure(config, mesh) | {"topology": values.topology}
     path = os.path.relpath(config_flags.get_config_filename(flags.FLAGS["config"]))
     print(json.dumps(results, indent=2), flush=True)
-    output = values.output or RESULTS / f"{Path(path).stem}_{values.topology.replace(':', '_')}"
-    report.write(Path(output), {"config": path} | results)
+    if output:
+        report.write(output, {"config": path} | results)
 
 
 def slice_mesh(topology: str) -> Mesh:

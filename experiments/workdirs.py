@@ -12,10 +12,7 @@ from ali_jax import data, inference, train
 from ali_jax.errors import UserError
 from experiments import report
 
-flags.DEFINE_integer("seed", 0, "Of the noise and the choice of images in figures.")
-# Of the programs that compare labels.
-flags.DEFINE_string("train_split", "train", "Labelled examples to learn from.")
-flags.DEFINE_string("test_split", "test", "Labelled examples to score on.")
+flags.DEFINE_integer("seed", 0, "Of the noise, and of which images are drawn.", lower_bound=0)
 
 
 class Run(NamedTuple):
@@ -54,25 +51,6 @@ def untrained(run: Run) -> inference.Model:
 def examples(config: ConfigDict, split: str) -> data.Split:
     """A split of the run's data set, as its networks want it."""
     return train.fit(data.load(config.dataset, split, config.data_dir), config)
-
-
-def labelled_splits(config: ConfigDict) -> tuple[data.Split, data.Split]:
-    """The examples of --train_split and of --test_split; a UserError where they have no labels."""
-    names = (flags.FLAGS.train_split, flags.FLAGS.test_split)
-    train_split, test = (examples(config, name) for name in names)
-    if train_split.label is None or test.label is None:
-        raise UserError(
-            f"{config.dataset} has no labels to compare; pass the --workdir of a run on a labelled data set."
-        )
-    return train_split, test
-
-
-def describe_labelled(config: ConfigDict, splits: tuple[data.Split, data.Split]) -> dict[str, str]:
-    """`describe` of both splits of `labelled_splits`."""
-    names = {"train": flags.FLAGS.train_split, "test": flags.FLAGS.test_split}
-    return {
-        role: describe(config, name, split) for (role, name), split in zip(names.items(), splits, strict=True)
-    }
 
 
 def describe(config: ConfigDict, name: str, split: data.Split) -> str:

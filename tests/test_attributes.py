@@ -1,11 +1,13 @@
+import jax
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 from conftest import load_config
 from PIL import Image
 
-from ali_jax import data, splits, train
+from ali_jax import data, images, inference, splits, train
 from ali_jax.errors import UserError
-from experiments import attributes
+from experiments import attributes, workdirs
 
 
 def named(y):
@@ -59,6 +61,12 @@ def test_a_sequence_and_edited_faces_are_drawn(conditional_workdir, run_program,
     results, output = run_program(attributes, workdir=str(workdir), faces=3)
     assert results["steps"] == 2 and len(results["sequence_columns"]) == 12
     assert Image.open(output / "sequence.png").size == (12 * 33 - 1, 4 * 33 - 1)
+    with flagsaver.flagsaver(workdir=str(workdir)):
+        model = workdirs.load().model
+    z = np.asarray(model.networks.generator.sample_prior(jax.random.key(0), 1))
+    one_by_one = [inference.decode(model, z, y[None])[0] for y in attributes.sequence()]
+    grid = images.grid(np.stack(one_by_one), 12)
+    np.testing.assert_allclose(np.asarray(Image.open(output / "sequence.png")).astype(int), grid, atol=1)
     editing = np.asarray(Image.open(output / "editing.png"))
     assert editing.shape == (3 * 33 - 1, 10 * 33 - 1, 3)
     first = split.x[np.random.default_rng(0).permutation(50)[0]]

@@ -46,6 +46,15 @@ def test_a_difference_is_named_with_both_values(tmp_path):
         config_lib.check_same_run(config, tmp_path)
 
 
+def test_the_row_that_differs_is_named(tmp_path):
+    config = load_config("svhn")
+    (tmp_path / "config.json").write_text(config_lib.to_json(config))
+    *rows, last = config.model.generator
+    config.model.generator = (*rows, (*last[:5], 0.5, *last[6:]))
+    with pytest.raises(UserError, match=r"config\.model\.generator\[6\] = .*0\.0.*, not .*0\.5"):
+        config_lib.check_same_run(config, tmp_path)
+
+
 def test_a_longer_run_on_another_disk_is_the_same_run(tmp_path):
     config = load_config("svhn")
     (tmp_path / "config.json").write_text(config_lib.to_json(config))
@@ -62,8 +71,9 @@ def test_a_workdir_older_than_a_field_has_its_default(tmp_path):
     config_lib.check_same_run(config, tmp_path)
 
 
-def test_a_damaged_config_json_is_named(tmp_path):
-    (tmp_path / "config.json").write_text('{"seed": ')
+@pytest.mark.parametrize("text", ['{"seed": ', "[]", '{"batch_size": "ten"}'])
+def test_a_damaged_config_json_is_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=r"config\.json cannot be read"):
         config_lib.read(tmp_path)
 

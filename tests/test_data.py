@@ -64,9 +64,8 @@ def test_order_is_the_one_that_earlier_runs_resume_with():
     assert Batches(numbered(10), 10, seed=0)[0]["label"].tolist() == [0, 8, 9, 3, 7, 5, 1, 2, 6, 4]
 
 
-def test_whole_data_set_as_one_batch_and_steps_per_epoch():
+def test_whole_data_set_as_one_batch():
     assert sorted(Batches(numbered(7), 7, seed=0)[3]["label"]) == list(range(7))
-    assert Batches(numbered(7), 2, seed=0).steps_per_epoch == 3.5
 
 
 @pytest.mark.parametrize(

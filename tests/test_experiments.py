@@ -2,14 +2,17 @@
 
 import json
 import sys
+import time
+import types
 
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 from conftest import load_config
 
-from ali_jax import data, train
+from ali_jax import data, figures, train
 from ali_jax.errors import UserError
-from experiments import benchmark, curves, flops, neighbours, report, workdirs
+from experiments import benchmark, curves, flops, labelled, neighbours, report, scaling
 
 
 def test_multiply_adds_are_those_of_the_table():
@@ -41,6 +44,26 @@ def test_step_and_loop_are_timed(tiny_config, tmp_path):
     assert step["images_per_second"] == 16 / step["step_seconds"] > 0
     loop = benchmark.time_loop(tiny_config, (digits, digits))
     assert loop["loop_images_per_second"] > 0
+
+
+def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config, monkeypatch):
+    """A second for figures at every checkpoint, of which there is one each 5 intervals of 2 steps."""
+    digits = data.load("digits", "train")
+    of_training = figures.of_training
+
+    def slow(*arguments):
+        time.sleep(1)
+        return of_training(*arguments)
+
+    monkeypatch.setattr(figures, "of_training", slow)
+    tiny_config.checkpoint_every = 10
+    found = benchmark.time_loop(tiny_config, (digits, digits))
+    extra = found["loop_checkpoint_and_figures_seconds"]
+    assert extra > 0.9
+    assert 16 / found["loop_images_per_second"] > extra / 10
+
+
+def test_what_else_is_measured():
     assert benchmark.matmul_rate("float32") > 0 and benchmark.peak_memory() > 2**20
 
 
@@ -50,10 +73,32 @@ def test_an_opponent_is_run_and_its_last_line_read():
     assert found["images_per_second"] == 7.5 and found["process_peak_memory_bytes"] > 2**20
 
 
-@pytest.mark.parametrize("script", ["print('fast')", "raise SystemExit(3)", "pass"])
-def test_an_opponent_that_tells_nothing_is_named(script):
-    with pytest.raises(UserError, match="python"):
+@pytest.mark.parametrize(
+    ("script", "words"), [("print('fast')", "JSON"), ("raise SystemExit(3)", "status 3"), ("pass", "0 lines")]
+)
+def test_an_opponent_that_tells_nothing_is_named(script, words):
+    with pytest.raises(UserError, match=words):
         benchmark.run([sys.executable, "-c", script])
+    with pytest.raises(UserError, match="cannot be started"):
+        benchmark.run(["no-such-program", script])
+
+
+def test_every_pair_gives_a_ratio(monkeypatch):
+    """Ours are asked for what we were asked for, without the opponent; speeds are made up."""
+    asked = ["benchmark", "--config=configs/svhn.py", "--opponent=them --fast", "--pairs=3", "--steps=5"]
+    ours = iter([20.0, 30.0, 10.0])
+
+    def run(command):
+        if command == ["them", "--fast"]:
+            return {"images_per_second": 10.0}
+        assert command[2:] == ["experiments.benchmark", "--config=configs/svhn.py", "--steps=5"]
+        return {"images_per_second": next(ours)}
+
+    monkeypatch.setattr(sys, "argv", asked)
+    monkeypatch.setattr(benchmark, "run", run)
+    found = benchmark.compare(types.SimpleNamespace(opponent="them --fast", pairs=3))
+    assert [pair["ratio"] for pair in found["pairs"]] == [2.0, 3.0, 1.0]
+    assert (found["ratio_median"], found["ratio_min"], found["ratio_max"]) == (2.0, 1.0, 3.0)
 
 
 def test_random_images_have_the_shape_of_the_config():
@@ -98,6 +143,9 @@ def test_a_workdir_without_a_run_is_named(tmp_path):
         report.workdir(tmp_path)
     with pytest.raises(UserError, match="no metrics yet"):
         curves.read_metrics(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 5, "test_error": 90.0}\n{"step": 10, "loss_discr')
+    with pytest.raises(UserError, match="no metrics yet"):
+        curves.read_metrics(tmp_path)
 
 
 def test_a_workdir_without_checkpoint_or_encoder_is_named(tiny_config, tmp_path, run_program):
@@ -113,4 +161,14 @@ def test_data_without_labels_are_named(tiny_config, monkeypatch):
     digits = data.load("digits", "test")
     monkeypatch.setattr(data, "load", lambda *args: digits._replace(label=None))
     with pytest.raises(UserError, match="no labels"):
-        workdirs.labelled_splits(tiny_config)
+        labelled.load(tiny_config)
+    monkeypatch.setattr(data, "load", lambda *args: digits._replace(label=np.zeros_like(digits.label)))
+    with pytest.raises(UserError, match="of one class"):
+        labelled.load(tiny_config)
+
+
+def test_words_that_are_no_flags_and_folders_that_cannot_be_made_are_named(tiny_workdir):
+    with pytest.raises(UserError, match="'pixels' is not a flag"):
+        neighbours.main(["neighbours", "pixels"])
+    with flagsaver.flagsaver(output="/dev/null/out"), pytest.raises(UserError, match="/dev/null/out"):
+        scaling.main([])

@@ -46,6 +46,23 @@ def test_figures_have_the_published_sizes(run_program, tiny_workdir):
     }
 
 
+def test_mean_and_slerp_change_what_they_say(run_program, tiny_workdir):
+    drawn = {}
+    for flag in ("plain", "mean", "slerp"):
+        _, output = run_program(
+            figures, workdir=str(tiny_workdir), **({flag: True} if flag != "plain" else {})
+        )
+        drawn[flag] = {p.stem: p.read_bytes() for p in output.glob("*.png")}
+    differ = {
+        flag: {name for name in drawn["plain"] if drawn[flag][name] != drawn["plain"][name]} for flag in drawn
+    }
+    assert differ == {
+        "plain": set(),
+        "mean": {"reconstructions", "interpolations"},
+        "slerp": {"interpolations"},
+    }
+
+
 def test_odd_columns_are_originals(run, validation):
     chosen = data.take(validation, np.arange(4))
     found = cells(figures.draw_reconstructions(run.model, chosen, 4, None), 2, 4)
@@ -99,7 +116,15 @@ def test_a_plain_gan_only_samples(run_program, tiny_config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"columns": 7}, {"rows": 0}, {"between": 1}, {"rows": 100}, {"interpolations": 0}]
+    "wrong",
+    [
+        {"columns": 7},
+        {"rows": 0},
+        {"between": 1},
+        {"rows": 100},
+        {"interpolations": 0},
+        {"interpolations": 200},
+    ],
 )
 def test_figures_that_cannot_be_drawn_are_refused(wrong, run_program, tiny_workdir):
     with pytest.raises(UserError, match=next(iter(wrong))):

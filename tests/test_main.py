@@ -74,8 +74,9 @@ def wait_for_lines(process, path, count):
     ("flags", "words"),
     [
         (["--config=configs/nowhere.py"], "configs/nowhere.py"),
-        (["--config=configs/svhn.py", "--config.data_dir=/nowhere"], "svhn_cropped"),
+        (["--config=configs/svhn.py", "--config.data_dir=/nowhere/at/all"], "/nowhere/at/all does not exist"),
         (["--config=configs/cifar10.py:other"], "other"),
+        (["--config=configs/svhn.py:paper"], "knows no variants"),
         (["--config.batch_size=0"], "batch_size"),
         (["--config.batch_sise=10"], "batch_sise"),
         (["--config.batch_size=ten"], "ten"),

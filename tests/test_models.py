@@ -199,6 +199,7 @@ def test_mnist_bigan_judges_x_and_z_side_by_side():
         ("posterior", "laplace", "posterior"),
         ("prior", "cauchy", "prior"),
         ("latent_dim", 5, "last row of config.model.encoder"),
+        ("encoder", None, "both or neither"),
         ("encoder", (), "config.model.encoder has no rows"),
         ("generator", (), "config.model.generator has no rows"),
         ("discriminator_joint", (), "config.model.discriminator_joint has no rows"),
@@ -214,6 +215,12 @@ def test_mnist_bigan_judges_x_and_z_side_by_side():
 def test_a_wrong_model_is_named(model, field, value, words):
     model[field] = value
     with pytest.raises(UserError, match=words):
+        models.build(model)
+
+
+def test_a_model_without_a_field_is_named(model):
+    del model["leak"]
+    with pytest.raises(UserError, match=r"config\.model has no leak"):
         models.build(model)
 
 

@@ -68,3 +68,5 @@ def test_checkpoints_are_chosen_by_step(tiny_workdir):
 def test_a_checkpoint_that_is_not_there_is_named(run_program, tiny_workdir):
     with pytest.raises(UserError, match="no checkpoint of step 5"):
         run_program(neighbours, workdir=str(tiny_workdir), checkpoints=["4", "5"])
+    with pytest.raises(UserError, match="no checkpoint of step none"):
+        run_program(neighbours, workdir=str(tiny_workdir), checkpoints=[])

@@ -105,7 +105,8 @@ def test_manifold_scores_of_sets_far_apart_and_of_collapsed_samples():
 
 @pytest.mark.parametrize(("kind", "name"), [("encoder", "encoder_mu"), ("pixels", "pixels")])
 def test_every_score_names_its_features(kind, name, run_program, tiny_workdir):
-    results, _ = run_program(scores, workdir=str(tiny_workdir), features=kind, examples=200)
+    results, output = run_program(scores, workdir=str(tiny_workdir), features=kind, examples=200)
+    assert {p.name for p in output.iterdir()} == {"manifolds.png", "manifolds.pdf", "results.json"}
     assert results["examples_of_each"] == 200 and results["steps"] == 12 and results["features"] == name
     for source in ("samples", "training_images", "untrained_generator"):
         assert len(results[source]) == 6 and all(key.endswith(f"_{name}") for key in results[source])

@@ -43,16 +43,16 @@ def run(script: str, argument) -> str:
 # svhn has batch normalisation in D, cifar10 has none.
 @pytest.mark.parametrize("name", ["svhn", "cifar10"])
 def test_eight_devices_train_what_one_trains(name):
-    """20 steps. Sums over the batch are rounded in another order: 1e-6 of a loss near 2, at first.
+    """20 steps; sums over the batch are rounded in another order: 1e-6 of a number near 1.
 
-    Adam moves a parameter by up to the learning rate, 1e-4, in the direction of its gradient's sign, however
-    small the gradient: where rounding turns the sign of a gradient near zero, parameters part by 2e-4 a step.
-    Other noise, masks or data would change the losses by their own spread, some 1e-2.
+    Other noise, masks or data would change the losses by their own spread, some 1e-2. Gradients are compared
+    by Adam's averages of them: a parameter moves by the learning rate in the direction of its gradient's sign
+    however small that is, and says little.
     """
     found = findings(name)
-    assert found["largest_loss_difference"] < 2e-3
-    assert found["largest_statistic_difference"] < 2e-3
-    assert found["largest_parameter_difference"] < 2e-4 * 20
+    assert found["largest_loss_difference"] < 1e-4
+    assert found["largest_statistic_difference"] < 1e-4
+    assert found["largest_moment_difference"] < 1e-2
 
 
 @pytest.mark.parametrize("name", ["svhn", "cifar10"])
@@ -122,11 +122,12 @@ def test_put_batches_keeps_values_and_order():
     np.testing.assert_array_equal(placed[:, 0, 0], range(4))
 
 
-def test_half_a_description_of_several_processes_is_refused(monkeypatch):
-    for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"):
+@pytest.mark.parametrize("told", [("localhost:1234", 2, None), (None, 2, 1), (None, None, 0)])
+def test_half_a_description_of_several_processes_is_refused(monkeypatch, told):
+    for name in ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="num_processes"):
-        sharding.start_processes("localhost:1234", num_processes=2)
+        sharding.start_processes(*told)
 
 
 def test_alone_without_a_cluster_nothing_is_started():

@@ -7,7 +7,7 @@ from absl.testing import flagsaver
 from conftest import load_config
 from sklearn.svm import LinearSVC
 
-from ali_jax import from_config, inference
+from ali_jax import data, from_config, inference
 from ali_jax.errors import UserError
 from experiments import features, l2svm, svm, workdirs
 
@@ -152,3 +152,20 @@ def test_an_untrained_encoder_is_one_before_its_first_step(tiny_workdir):
 def test_an_unknown_set_is_named(run_program, tiny_workdir):
     with pytest.raises(UserError, match="'codes'"):
         run_program(svm, workdir=str(tiny_workdir), sets=["codes"])
+    with pytest.raises(UserError, match="choose --sets from"):
+        run_program(svm, workdir=str(tiny_workdir), sets=[])
+    with pytest.raises(UserError, match="too few to hold some out"):
+        run_program(svm, workdir=str(tiny_workdir), train_split="train[:5]")
+
+
+def test_the_last_training_examples_choose_C_and_the_others_teach(monkeypatch):
+    """Features are the examples' own numbers, so that every row tells where it came from."""
+    handed = []
+    monkeypatch.setattr(l2svm, "evaluate", lambda *arguments: handed.append(arguments))
+    train_split, test = (data.Split(np.arange(n)[:, None] + n, np.arange(n) % 2, None) for n in (1_000, 50))
+    svm.evaluate(lambda split: split.x, train_split, test, 0, "")
+    (pool, choose, judge, draws, _), held_out = handed[0], l2svm.validation_size(1_000)
+    assert pool.x[:, 0].tolist() == list(range(1_000, 2_000 - held_out))
+    assert choose.x[:, 0].tolist() == list(range(2_000 - held_out, 2_000))
+    assert judge.x[:, 0].tolist() == list(range(50, 100))
+    assert max(map(np.max, jax.tree.leaves(draws))) < len(pool.x)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from ali_jax import checkpoint, config, data, train
+from ali_jax import config, data, train
 from ali_jax.errors import UserError
 
 
@@ -85,25 +85,37 @@ def test_signals_save_and_stop(tmp_path, tiny_config, number):
     assert signal.getsignal(number) is handler
 
 
-def test_parameters_that_are_not_finite_never_reach_a_checkpoint(tmp_path, tiny_config):
-    train.train_and_evaluate(tiny_config, tmp_path)
-    before = sorted(p.name for p in (tmp_path / "checkpoints").iterdir())
-    with checkpoint.Checkpoints(tmp_path, 3) as checkpoints:
-        _, state = train.first_state(
-            tiny_config, data.load("digits", "train"), checkpoints, train.sharding.make_mesh()
-        )
-        poisoned = jax.tree.map(lambda p: p * np.nan, state.params.generator)
-        state = state._replace(params=state.params._replace(generator=poisoned))
-        with pytest.raises(train.NotFinite, match="step 12"):
-            train.check_parameters(state, 12)
-    assert before == sorted(p.name for p in (tmp_path / "checkpoints").iterdir())
+def test_parameters_that_are_not_finite_never_reach_a_checkpoint(tmp_path, tiny_config, monkeypatch):
+    """Losses are of the state before the update: they are still finite when the update is not."""
+    compiled_steps = train.compiled_steps
+
+    def poisoned_at_step_8(config, mesh):
+        steps = compiled_steps(config, mesh)
+
+        def run(state, batches):
+            state, metrics = steps(state, batches)
+            if state.step == 8:
+                generator = jax.tree.map(lambda p: p * np.nan, state.params.generator)
+                state = state._replace(params=state.params._replace(generator=generator))
+            return state, metrics
+
+        return run
+
+    monkeypatch.setattr(train, "compiled_steps", poisoned_at_step_8)
+    with pytest.raises(UserError, match=r"not finite after step 8.*last good one is of step 4"):
+        train.train_and_evaluate(tiny_config, tmp_path)
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["4"]
 
 
-def test_divergence_ends_in_one_sentence_with_the_last_good_checkpoint(tmp_path, tiny_config):
+@pytest.mark.parametrize(
+    ("checkpoint_every", "words"),
+    [(1, r"the last good one is of step \d+"), (100, "no checkpoint is there")],
+)
+def test_divergence_ends_in_one_sentence(tmp_path, tiny_config, checkpoint_every, words):
     tiny_config.learning_rate = 1e30
     tiny_config.num_steps = 100
-    tiny_config.checkpoint_every = 1
-    with pytest.raises(UserError, match=r"not finite (at|after) step \d+; the last good checkpoint"):
+    tiny_config.checkpoint_every = checkpoint_every
+    with pytest.raises(UserError, match=rf"not finite (at|after) step \d+ of .* \({words}"):
         train.train_and_evaluate(tiny_config, tmp_path)
 
 
@@ -127,6 +139,30 @@ def test_bad_values_end_in_one_sentence_and_leave_no_workdir(tmp_path, tiny_conf
     with pytest.raises(UserError, match=words):
         train.train_and_evaluate(tiny_config, workdir)
     assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "row"),
+    [
+        ("generator", ("dense", 1, 1, 63, False, 0.0, "sigmoid", "untied")),  # not 8 x 8
+        ("generator", ("noise", 1, 1, 64, False, 0.0, "linear")),
+        ("discriminator_x", ("convolution", 3, 2, 4, False, 0.0, "relu")),  # does not cover 8 exactly
+        ("discriminator_z", ("dense", 1, 1, 13, False, 0.0, "maxout2", "tied")),
+        ("discriminator_joint", ("dense", 1, 1, 10, False, 0.0, "linear", "tied")),
+    ],
+)
+def test_rows_that_do_not_fit_are_named_and_leave_no_workdir(tmp_path, tiny_config, field, row):
+    tiny_config.model[field] = (row,)
+    with pytest.raises(UserError, match=r"config\.model"):
+        train.train_and_evaluate(tiny_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_attributes_of_another_number_are_refused(tiny_config):
+    tiny_config.model.num_attributes = 10
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    with pytest.raises(UserError, match="num_attributes is 10, but digits has 40"):
+        train.fit(data.Split(images, None, np.zeros((2, 40), np.uint8)), tiny_config)
 
 
 def test_a_workdir_that_cannot_be_written_is_named(tmp_path, tiny_config):

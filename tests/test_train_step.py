@@ -69,14 +69,18 @@ def test_each_role_gets_nothing_from_the_other_loss(game, silent):
     assert moved == Networks(players_of_ge, players_of_ge, not players_of_ge)
 
 
-def test_jit_changes_nothing(game):
-    state, batch, arguments = game
+def test_jit_changes_nothing(tiny_config):
+    """With this epsilon Adam's steps are of the gradient's size; by default every gradient gives the same."""
+    tiny_config.model.init_std = 0.3
+    adam = optax.adam(1.0, b1=0.5, eps=1.0)
+    arguments = {"networks": from_config.networks(tiny_config), "optimizers": Networks(adam, adam, adam)}
+    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
+    state = init_state(jax.random.key(0), batch=batch, **arguments)
     plain, metrics = train_step(state, batch, **arguments)
     jitted, metrics_jitted = jax.jit(functools.partial(train_step, **arguments))(state, batch)
     leaves_equal(metrics, metrics_jitted, rtol=1e-4, atol=1e-5)
     leaves_equal(plain.batch_stats, jitted.batch_stats, rtol=1e-4, atol=1e-5)
-    # Adam's first step is of size 1e-3 whatever the gradient; a tiny gradient may change sign.
-    leaves_equal(plain.params, jitted.params, atol=2.1e-3)
+    leaves_equal(plain.params, jitted.params, rtol=1e-4, atol=1e-5)
     assert int(jitted.step) == 1 and np.isfinite(jax.tree.leaves(metrics)).all()
 
 
@@ -100,7 +104,8 @@ def test_vmap_over_seeds_and_hyperparameters(game, tiny_config):
 
     def run(seed, learning_rate, b1, init_std):
         networks = models.build(tiny_config.model, init_std=init_std)
-        adam = optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate, b1=b1)
+        # With this epsilon, steps are of the gradient's size.
+        adam = optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate, b1=b1, eps=1.0)
         arguments = {"networks": networks, "optimizers": Networks(adam, adam, adam)}
         state = init_state(jax.random.key(seed), batch=batch, **arguments)
         for _ in range(2):
@@ -109,7 +114,7 @@ def test_vmap_over_seeds_and_hyperparameters(game, tiny_config):
 
     values = (
         jnp.array([0, 1]),
-        jnp.array([1e-3, 1e-4]),
+        jnp.array([0.1, 0.01]),
         jnp.array([0.5, 0.1]),
         jnp.array([0.1, 0.3]),
     )
@@ -117,7 +122,7 @@ def test_vmap_over_seeds_and_hyperparameters(game, tiny_config):
     for i in range(2):
         alone, metrics_alone = jax.jit(run)(*(v[i] for v in values))
         leaves_equal(jax.tree.map(lambda a, i=i: a[i], metrics), metrics_alone, rtol=2e-3, atol=1e-4)
-        leaves_equal(jax.tree.map(lambda a, i=i: a[i], together), alone, atol=4.1e-3)
+        leaves_equal(jax.tree.map(lambda a, i=i: a[i], together), alone, rtol=1e-3, atol=1e-4)
     assert not np.allclose(metrics["loss_discriminator"][0], metrics["loss_discriminator"][1])
 
 

@@ -13,6 +13,10 @@ from ali_jax.roles import Networks
 
 __all__ = ["Discriminator", "Encoder", "Encoding", "Generator", "Networks", "Row", "Stack", "build"]
 
+FIELDS = (
+    *("x_shape", "latent_dim", "prior", "leak", "init_std", "posterior"),
+    *("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint"),
+)
 POSTERIORS = ("gaussian", "noise", "deterministic")
 MAY_HAVE_NO_ROWS = ("discriminator_x", "discriminator_z")  # x or z then goes to D_joint as it is
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -34,6 +38,9 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     """
     if dtype not in DTYPES:
         raise UserError(f"config.dtype is {dtype!r}; it must be one of {', '.join(DTYPES)}.")
+    missing = [field for field in FIELDS if field not in model]
+    if missing:
+        raise UserError(f"config.model has no {missing[0]}; compare it with a config in configs/.")
     init_std = model["init_std"] if init_std is None else init_std
 
     def stack(field: str) -> Stack:
@@ -42,6 +49,11 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
             raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
         return Stack(rows, init_std, model["leak"], DTYPES[dtype])
 
+    if (model["encoder"] is None) != (model["discriminator_z"] is None):
+        raise UserError(
+            "One of config.model.encoder and config.model.discriminator_z is None: without an encoder D has "
+            "no z to look at, and an encoder learns from a D that does; give both or neither."
+        )
     joint = stack("discriminator_joint")
     discriminator = Discriminator(
         x_stack=stack("discriminator_x"),
