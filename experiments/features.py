@@ -14,12 +14,12 @@ GRID = 4
 
 def code(layers: dict[str, jax.Array]) -> jax.Array:
     """The last three hidden layers and mu, flattened: 5,376 features of the SVHN encoder."""
-    return _join([*_hidden(layers)[-3:], layers["mu"]])
+    return _join([*hidden(layers)[-3:], layers["mu"]])
 
 
 def pooled(layers: dict[str, jax.Array]) -> jax.Array:
     """Every hidden layer max-pooled to 4x4, and mu: 8,960 features of the SVHN encoder."""
-    return _join([*map(pool, _hidden(layers)), layers["mu"]])
+    return _join([*map(pool, hidden(layers)), layers["mu"]])
 
 
 def pool(h: jax.Array) -> jax.Array:
@@ -35,8 +35,8 @@ def pool(h: jax.Array) -> jax.Array:
     return nn.max_pool(h, window, strides)
 
 
-def _hidden(layers: dict[str, jax.Array]) -> list[jax.Array]:
-    """All layers but the head, in order."""
+def hidden(layers: dict[str, jax.Array]) -> list[jax.Array]:
+    """All layers but the head, in order; empty where there is none."""
     numbers = sorted(int(name.removeprefix("layer_")) for name in layers if name != "mu")
     return [layers[f"layer_{number}"] for number in numbers[:-1]]
 

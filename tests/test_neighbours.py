@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-from ali_jax import inference
+from ali_jax import data, inference
 from ali_jax.errors import UserError
 from experiments import neighbours, workdirs
 
@@ -45,15 +45,26 @@ def test_the_newest_checkpoint_is_scored(run_program, tiny_workdir):
     results, output = run_program(neighbours, workdir=str(tiny_workdir))
     assert results["steps"] == 12 and list(results["mu_by_step"]) == ["12"]
     assert results["data"]["test"] == "digits, split test, 297 examples"
-    assert results["mu"]["dimension"] == 3 and results["pixels"]["dimension"] == 64
+    dimensions = {name: results[name]["dimension"] for name in ("mu", "hidden", "pixels")}
+    assert dimensions == {"mu": 3, "hidden": 12, "pixels": 64}
     # scikit-learn's digits are easy: the nearest image is nearly always of the same digit.
     assert results["pixels"]["nearest_neighbour_accuracy_percent"] > 95
     assert {p.name for p in output.iterdir()} == {"neighbours.png", "neighbours.pdf", "results.json"}
 
 
+def test_the_hidden_layer_is_what_the_head_sees_and_mu_the_code(tiny_workdir):
+    """The head of the tiny encoder is dense, with a bias: mu is its product with the hidden layer."""
+    model, split = inference.load(tiny_workdir), data.load("digits", "test")
+    found = neighbours.extract(model, split)
+    head = model.params.encoder["stack"]["layer_2"]
+    both = found["hidden"] @ np.asarray(head["kernel"]) + np.asarray(head["bias"])
+    np.testing.assert_allclose(found["mu"], both[:, :3], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found["mu"], inference.encode(model, split.x))
+
+
 def test_a_curve_over_checkpoints(run_program, tiny_workdir):
     results, output = run_program(neighbours, workdir=str(tiny_workdir), checkpoints=["all"])
-    assert list(results["mu_by_step"]) == ["4", "8", "12"]
+    assert list(results["mu_by_step"]) == list(results["hidden_by_step"]) == ["4", "8", "12"]
     assert results["mu"] == results["mu_by_step"]["12"]
     assert (output / "accuracy_by_step.pdf").exists()
 
