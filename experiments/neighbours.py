@@ -5,7 +5,7 @@
 
 The protocol of the BiGAN paper on MNIST (Donahue et al., ICLR 2017, Section 4.1): each test example gets the
 class of its nearest training example (Euclidean, exact). Features are "mu", the code, and "hidden", the layer
-of E before it, after its nonlinearity: that paper's code scores both. The linear probe is ours: scikit-learn's
+of E before it, after its nonlinearity; that paper's code scores both. The linear probe is ours: sklearn's
 LogisticRegression at its defaults, features unscaled. With --checkpoints, one point of a curve for each.
 Writes into <workdir>/results/neighbours, or into --output; not resumable.
 """

@@ -185,11 +185,11 @@ def test_priors_have_their_moments():
     np.testing.assert_allclose([jnp.mean(normal), jnp.var(normal)], [0, 1], atol=0.02)
 
 
-def test_mnist_bigan_judges_x_and_z_side_by_side():
-    """BiGAN's D is one network of (x, z): its first layer has a weight for each pixel and each code."""
+def test_mnist_bigan_hands_z_to_the_second_layer_of_D():
+    """As BiGAN's code does: a weight for each hidden unit of D(x) and each code."""
     config = load_config("mnist_bigan")
     params = from_config.state_shapes(config).params
-    assert params.discriminator["joint_stack"]["layer_1"]["kernel"].shape == (784 + 50, 1024)
+    assert params.discriminator["joint_stack"]["layer_1"]["kernel"].shape == (1024 + 50, 1024)
     assert params.encoder["stack"]["layer_3"]["kernel"].shape == (1024, 50)
 
 
