@@ -92,8 +92,8 @@ def _download(root: Path, name: str) -> None:
 
     if not root.is_dir() and root != splits.tfds_root(None):
         raise UserError(
-            f"The folder {root} does not exist; set --config.data_dir to the one that has {name}, or make it "
-            "to have the data set downloaded there."
+            f"{root} is no folder; set --config.data_dir to the one that has {name}, or make it to have the "
+            "data set downloaded there."
         )
     root.mkdir(parents=True, exist_ok=True)
     if not os.access(root, os.W_OK):

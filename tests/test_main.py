@@ -74,7 +74,7 @@ def wait_for_lines(process, path, count):
     ("flags", "words"),
     [
         (["--config=configs/nowhere.py"], "configs/nowhere.py"),
-        (["--config=configs/svhn.py", "--config.data_dir=/nowhere/at/all"], "/nowhere/at/all does not exist"),
+        (["--config=configs/svhn.py", "--config.data_dir=/nowhere/at/all"], "/nowhere/at/all is no folder"),
         (["--config=configs/cifar10.py:other"], "other"),
         (["--config=configs/svhn.py:paper"], "knows no variants"),
         (["--config.batch_size=0"], "batch_size"),
