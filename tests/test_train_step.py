@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 from conftest import load_config
+from jax.flatten_util import ravel_pytree
 
 from ali_jax import data, from_config, losses, models
 from ali_jax.roles import Networks
@@ -101,16 +102,19 @@ def test_scan_equals_step_by_step(game):
 def test_vmap_over_seeds_and_hyperparameters(game, tiny_config):
     """Runs with traced learning rate, b1 and initial scale side by side equal the runs one by one."""
     _, batch, _ = game
+    # Without a maxout: of two pieces that are nearly equal, rounding decides which gets the gradient.
+    tiny_config.model.discriminator_z = (("dense", 1, 1, 12, False, 0.2, "linear", "tied"),)
 
     def run(seed, learning_rate, b1, init_std):
         networks = models.build(tiny_config.model, init_std=init_std)
         # With this epsilon, steps are of the gradient's size.
         adam = optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate, b1=b1, eps=1.0)
         arguments = {"networks": networks, "optimizers": Networks(adam, adam, adam)}
-        state = init_state(jax.random.key(seed), batch=batch, **arguments)
+        state = first = init_state(jax.random.key(seed), batch=batch, **arguments)
         for _ in range(2):
             state, metrics = train_step(state, batch, **arguments)
-        return state.params, metrics
+        moved = jax.tree.map(jnp.subtract, state.params, first.params)
+        return ravel_pytree(moved)[0], metrics
 
     values = (
         jnp.array([0, 1]),
@@ -122,7 +126,7 @@ def test_vmap_over_seeds_and_hyperparameters(game, tiny_config):
     for i in range(2):
         alone, metrics_alone = jax.jit(run)(*(v[i] for v in values))
         leaves_equal(jax.tree.map(lambda a, i=i: a[i], metrics), metrics_alone, rtol=2e-3, atol=1e-4)
-        leaves_equal(jax.tree.map(lambda a, i=i: a[i], together), alone, rtol=1e-3, atol=1e-4)
+        assert jnp.linalg.norm(together[i] - alone) < 1e-3 * jnp.linalg.norm(alone)
     assert not np.allclose(metrics["loss_discriminator"][0], metrics["loss_discriminator"][1])
 
 
