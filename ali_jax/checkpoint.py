@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import orbax.checkpoint as ocp
 
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +84,11 @@ class Checkpoints:
                 self._set_aside([bad for bad, _ in unreadable])
             return candidate, shapes._replace(**found)
         if unreadable:
-            first = str(unreadable[0][1]).strip().split("\n")[0][:200]
+            newest, error = unreadable[0]
             raise UserError(
-                f"No checkpoint in {self.directory} can be read (step {unreadable[0][0]}: {first}); "
+                f"No checkpoint in {self.directory} can be read (step {newest}: {first_line(error)}); "
                 "restore one from a copy, or train into another --workdir."
-            ) from unreadable[0][1]
+            ) from error
         return None
 
     def _set_aside(self, steps: list[int]) -> None:

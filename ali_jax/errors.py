@@ -1,4 +1,4 @@
-"""The one exception that is addressed to the user."""
+"""The one exception that is addressed to the user, and how it quotes others."""
 
 
 class UserError(ValueError):
@@ -8,3 +8,9 @@ class UserError(ValueError):
     it and exits with status 1. Anything else that is raised is a defect of the program and keeps
     its traceback.
     """
+
+
+def first_line(reason: object) -> str:
+    """The first line of another error's message, short enough to be quoted within a sentence."""
+    line = (str(reason).strip() or type(reason).__name__).splitlines()[0].rstrip(".:")
+    return line if len(line) <= 160 else line[:157] + "..."

@@ -9,7 +9,7 @@ import optax
 from ml_collections import ConfigDict
 
 from ali_jax import losses, models
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, first_line
 from ali_jax.models import Row
 from ali_jax.roles import Networks
 from ali_jax.supervised import supervised_step
@@ -101,8 +101,7 @@ def state_shapes(config: ConfigDict) -> TrainState:
     try:
         return jax.eval_shape(init(config), jax.random.key(0), batch=batch_shapes(config))
     except (AttributeError, TypeError, ValueError) as error:  # of the first operation that could not be
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
-            f"The rows of config.model do not fit each other, its x_shape or its latent_dim ({reason}); "
-            "compare them with the config they come from."
+            "The rows of config.model do not fit each other, its x_shape or its latent_dim "
+            f"({first_line(error)}); compare them with the config they come from."
         ) from error

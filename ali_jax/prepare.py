@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ali_jax import splits
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -133,20 +133,14 @@ def _missing(root: Path, name: str, reason: object) -> UserError:
             f"~/tensorflow_datasets/{name} to {root / name}"
         )
     return UserError(
-        f"The data set {name} is not in {root} and could not be prepared there ({_first_line(reason)}); "
+        f"The data set {name} is not in {root} and could not be prepared there ({first_line(reason)}); "
         f"{remedy}, or set --config.data_dir to the folder that has it."
     )
 
 
 def _damaged(folder: Path, reason: object) -> UserError:
-    fault = f"The TFDS data in {folder} are damaged ({_first_line(reason)})"
+    fault = f"The TFDS data in {folder} are damaged ({first_line(reason)})"
     return UserError(f"{fault}; delete that folder and run again, or copy it again from where it came.")
-
-
-def _first_line(reason: object) -> str:
-    """The first line of an error's message, short enough to be quoted within a sentence."""
-    line = (str(reason).strip() or type(reason).__name__).splitlines()[0].rstrip(".:")
-    return line if len(line) <= 160 else line[:157] + "..."
 
 
 # --- Decoding ------------------------------------------------------------------------------------

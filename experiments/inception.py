@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ali_jax import images
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, first_line
 
 CHUNK = 100
 NAME = "keras_inception_v3"
@@ -37,7 +37,7 @@ def load(weights: str | None) -> Callable[[np.ndarray], np.ndarray]:
     try:
         network = build(include_top=False, pooling="avg", weights=weights or "imagenet")
     except Exception as error:  # Keras raises what the network or HDF5 raised.
-        fault = f"{'read' if weights else 'downloaded'} ({_first_line(error)})"
+        fault = f"{'read' if weights else 'downloaded'} ({first_line(error)})"
         raise UserError(
             f"The weights of InceptionV3 cannot be {fault}; "
             "pass --inception_weights=FILE with inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 of "
@@ -60,7 +60,3 @@ def _prepare(tf, x: np.ndarray) -> np.ndarray:
     """uint8 images as the network was trained: RGB, 299 x 299, floats in [-1, 1]."""
     x = np.broadcast_to(x, (*x.shape[:3], 3))
     return tf.image.resize(x, (299, 299), antialias=True).numpy() / 127.5 - 1
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -46,7 +46,8 @@ def main(argv):
     pixels = [workdirs.pixels(split.x) for split in splits]
     rows, curves = {"pixels": score(*pixels, *labels)}, {}
     for step in tqdm(steps, desc="checkpoints", disable=None):
-        train_x, test_x = (extract(inference.load(run.workdir, step), split) for split in splits)
+        model = inference.load(run.workdir, step)
+        train_x, test_x = (extract(model, split) for split in splits)
         for name in train_x:
             rows[name] = score(train_x[name], test_x[name], *labels)
             curves.setdefault(name, {})[step] = rows[name]
@@ -79,8 +80,8 @@ def chosen_steps(run: workdirs.Run) -> list[int]:
 def extract(model: inference.Model, split: data.Split) -> dict[str, np.ndarray]:
     """ "mu" (N, n) and, where E has a hidden layer, "hidden" (N, D) after its nonlinearity."""
     layers = inference.features(model, split.x, split.attributes, head_and_layer_before)
-    stack = model.networks.encoder.stack
     if "hidden" in layers:
+        stack = model.networks.encoder.stack
         activate = NONLINEARITIES[stack.rows[-2].nonlinearity]
         layers["hidden"] = np.asarray(activate(layers["hidden"], stack.leak)).reshape(len(split.x), -1)
     return layers

@@ -76,18 +76,19 @@ def run_program(tmp_path):
     return run
 
 
+def thin(rows, times: int):
+    """Rows with as many times fewer feature maps, but for those that are colours, coordinates or logits."""
+    return tuple((*row[:3], row[3] if row[3] <= 3 else row[3] // times, *row[4:]) for row in rows)
+
+
 def narrow(name: str):
     """configs/<name>.py with an eighth of the feature maps: the paper's layers, small enough to test."""
     config = load_config(name)
 
-    def thin(row):
-        operation, kernel, stride, features, *rest = row
-        return (operation, kernel, stride, features if features <= 3 else features // 8, *rest)
-
     config.model.latent_dim //= 8
     for field, rows in config.model.items():
         if field == "encoder" or field.startswith(("generator", "discriminator")):
-            config.model[field] = tuple(map(thin, rows))
+            config.model[field] = thin(rows, 8)
     return config
 
 
@@ -97,14 +98,9 @@ def make_tiny_study():
     config.batch_size, config.validation_split = 20, "test[:2000]"
     config.num_steps, config.steps_per_dispatch = 10, 2
     config.log_every = config.checkpoint_every = 6
-
-    def thin(row):
-        operation, kernel, stride, features, *rest = row
-        return (operation, kernel, stride, features if features <= 2 else features // 50, *rest)
-
     for field, depth in (("encoder", 2), ("generator", 1), ("discriminator_joint", 1)):
         rows = config.model[field]
-        config.model[field] = tuple(map(thin, (*rows[:depth], rows[-1])))
+        config.model[field] = thin((*rows[:depth], rows[-1]), 50)
     return config
 
 

@@ -19,6 +19,7 @@ def main(argv):
         raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.mixture, and then the flags.")
     values = flags.FLAGS
     workdir = Path(values.workdir or "runs/mixture_search")
+    # The workdir is made by a command that found nothing wrong, so its own folder not here.
     output = report.asked_output() or workdir / "results" / argv[1]
     results = COMMANDS[argv[1]](values.config, values.draws, workdir, output)
     print(report.write(output, results))
