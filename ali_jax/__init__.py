@@ -2,7 +2,7 @@
 
 Importing this package imports nothing else; take what you need:
 
-    from ali_jax import data, inference, losses, models
+    from ali_jax import data, inference, models, terms
     from ali_jax.train_step import init_state, train_step
 """
 

@@ -11,7 +11,7 @@ and ones.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from ali_jax import build
 from ali_jax import config as config_lib
-from ali_jax import from_config
-from ali_jax.checkpoint import Checkpoints
+from ali_jax.data import Split
 from ali_jax.errors import UserError
-from ali_jax.roles import Networks
+from ali_jax.roles import Roles
+from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.train_step import TrainState, unit_interval
 
 CHUNK = 500  # examples through a network at a time
@@ -33,9 +34,9 @@ CHUNK = 500  # examples through a network at a time
 class Model(NamedTuple):
     """Networks with their trained values."""
 
-    networks: Networks
-    params: Networks
-    batch_stats: Networks
+    networks: Roles
+    params: Roles
+    batch_stats: Roles
     step: int | None = None  # of the checkpoint they come from
 
     def variables(self, role: str) -> dict:
@@ -53,14 +54,14 @@ def load(workdir: str | Path, step: int | None = None) -> Model:
     config = config_lib.read(Path(workdir))
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     with Checkpoints(Path(workdir), read_only=True) as checkpoints:
-        restored = checkpoints.restore(from_config.state_shapes(config), device, step)
+        restored = checkpoints.restore(build.state_shapes(config), device, step)
     if restored is None:
         raise UserError(f"{workdir} holds no checkpoint yet; train longer, or load another workdir.")
     found, state = restored
-    return of_state(from_config.networks(config), state)._replace(step=found)
+    return of_state(build.networks(config), state)._replace(step=found)
 
 
-def of_state(networks: Networks, state: TrainState) -> Model:
+def of_state(networks: Roles, state: TrainState) -> Model:
     """The model that a training state stands for: its average over steps where it keeps one."""
     return Model(networks, *(state.average or (state.params, state.batch_stats)))
 
@@ -187,6 +188,17 @@ def class_probabilities(
         return _class_probabilities(model, x, attributes, None)
     draws = [_class_probabilities(model, x, attributes, k) for k in jax.random.split(key, samples)]
     return np.mean(draws, axis=0)
+
+
+def classification_error(model: Model, split: Split, key: jax.Array | None = None, samples: int = 1) -> float:
+    """Share of the examples whose most probable class is wrong; see `class_probabilities`."""
+    probabilities = class_probabilities(model, split.x, key=key, samples=samples)
+    return float(np.mean(np.argmax(probabilities, axis=-1) != split.label))
+
+
+def errors(model: Model, splits: Mapping[str, Split]) -> dict[str, float]:
+    """{"validation": split} -> {"validation_error": share}, through the mean code."""
+    return {f"{name}_error": classification_error(model, split) for name, split in splits.items()}
 
 
 def _class_probabilities(model, x, attributes, key):

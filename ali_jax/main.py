@@ -10,8 +10,9 @@ import jax
 from absl import app, flags
 from ml_collections import config_flags
 
-from ali_jax import sharding, train
+from ali_jax import train
 from ali_jax.errors import UserError
+from ali_jax.run import devices
 
 ROOT = Path(__file__).parent
 # Beside the package in a checkout, inside it where it was installed.
@@ -31,7 +32,7 @@ def main(argv):
     """Trains what the flags say."""
     refuse_words(argv)
     values = flags.FLAGS
-    sharding.start_processes(values.coordinator, values.num_processes, values.process_id)
+    devices.start_processes(values.coordinator, values.num_processes, values.process_id)
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"]).split(":")[0]).stem
     train.train_and_evaluate(values.config, values.workdir or Path("runs", name))
 

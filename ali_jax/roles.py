@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 
-class Networks(NamedTuple):
+class Roles(NamedTuple):
     """One value per role: modules, parameters, statistics, optimizers, optimizer states, gradients.
 
     A plain GAN has no encoder: its `encoder` is None, an empty pytree.

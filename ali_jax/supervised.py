@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ali_jax.roles import Networks
+from ali_jax.roles import Roles
 from ali_jax.train_step import Batch, Metrics, TrainState, advance, unit_interval
 
 
@@ -12,8 +12,8 @@ def supervised_step(
     state: TrainState,
     batch: Batch,
     *,
-    networks: Networks,
-    optimizers: Networks,
+    networks: Roles,
+    optimizers: Roles,
     average_rate: float = 1e-4,
     sharding: jax.sharding.NamedSharding | None = None,
 ) -> tuple[TrainState, Metrics]:

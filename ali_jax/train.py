@@ -13,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from ali_jax import build, data, inference
 from ali_jax import config as config_lib
-from ali_jax import data, figures, from_config, inference, semi_supervised, sharding
-from ali_jax.checkpoint import Checkpoints
+from ali_jax.data import labels
 from ali_jax.errors import UserError
-from ali_jax.images import write_whole
-from ali_jax.metrics import MetricWriter, NotFinite, Recorder, Silent
+from ali_jax.run import devices, pictures
+from ali_jax.run.checkpoints import Checkpoints
+from ali_jax.run.images import write_whole
+from ali_jax.run.metrics import MetricWriter, NotFinite, Recorder, Silent
 from ali_jax.train_step import TrainState
 
 logger = logging.getLogger(__name__)
@@ -44,9 +46,9 @@ def train_and_evaluate(
     """
     workdir = Path(workdir)
     config_lib.check(config)
-    networks, mesh = from_config.networks(config), sharding.make_mesh()
-    shapes = from_config.state_shapes(config)
-    sharding.check_batch_size(config.batch_size, mesh)
+    networks, mesh = build.networks(config), devices.make_mesh()
+    shapes = build.state_shapes(config)
+    devices.check_batch_size(config.batch_size, mesh)
     train_split, *held_out = (fit(s, config) for s in splits or load_splits(config))
     labelled = labelled_examples(config, train_split)
     batches = open_batches(config, train_split, labelled)
@@ -59,12 +61,12 @@ def train_and_evaluate(
             return state
 
         def look(state: TrainState) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-            here = sharding.local_copy(state._replace(key=None, opt_state=None))
+            here = devices.local_copy(state._replace(key=None, opt_state=None))
             model = inference.of_state(networks, here)
             graded = dict(zip(("validation", "test"), held_out, strict=False)) if config.num_labels else {}
             # The generator of a classifier is never trained.
-            pictures = {} if config.objective == "supervised" else figures.of_training(model, held_out[0])
-            return semi_supervised.errors(model, graded), pictures
+            drawn = {} if config.objective == "supervised" else pictures.of_training(model, held_out[0])
+            return inference.errors(model, graded), drawn
 
         try:
             with open_writer(config, workdir, step) as writer:
@@ -81,7 +83,7 @@ def train_and_evaluate(
 def loop(
     config: ConfigDict,
     mesh: jax.sharding.Mesh,
-    batches: data.Batches | semi_supervised.MixedBatches,
+    batches: data.Batches | labels.MixedBatches,
     step: int,
     state: TrainState,
     checkpoints: Checkpoints,
@@ -99,7 +101,7 @@ def loop(
         while not ended:
             count = min(config.steps_per_dispatch, config.num_steps - step)
             rows = [batches[s] for s in range(step, step + count)]
-            state, metrics = run_steps(state, sharding.put_batches(rows, mesh))
+            state, metrics = run_steps(state, devices.put_batches(rows, mesh))
             step += count
             recorder.add(step, metrics)
 
@@ -161,13 +163,13 @@ def labelled_examples(config: ConfigDict, split: data.Split) -> np.ndarray | Non
     """Which training examples keep their labels; None in a game without labels."""
     if not config.num_labels:
         return None
-    logits, classes = from_config.num_logits(config), int(np.max(split.label)) + 1
+    logits, classes = build.num_logits(config), int(np.max(split.label)) + 1
     if logits != classes:
         raise UserError(
             f"The last row of config.model.discriminator_joint has {logits} features; for {config.dataset} "
             f"with labels it needs {classes}, one for each class."
         )
-    return semi_supervised.labelled_rows(split.label, config.num_labels, config.label_seed)
+    return labels.labelled_rows(split.label, config.num_labels, config.label_seed)
 
 
 def open_batches(config: ConfigDict, split: data.Split, labelled: np.ndarray | None):
@@ -177,9 +179,9 @@ def open_batches(config: ConfigDict, split: data.Split, labelled: np.ndarray | N
         return data.Batches(split, config.batch_size, *process)
     sizes = (config.batch_size, config.labelled_batch_size)
     if config.objective == "supervised":
-        known = semi_supervised.labelled_split(split, labelled, config.batch_size)
+        known = labels.labelled_split(split, labelled, config.batch_size)
         return data.Batches(known, config.batch_size, *process)
-    return semi_supervised.MixedBatches(split, labelled, *sizes, *process)
+    return labels.MixedBatches(split, labelled, *sizes, *process)
 
 
 def claim_workdir(workdir: Path, config: ConfigDict, labelled: np.ndarray | None = None) -> None:
@@ -209,7 +211,7 @@ def claim_workdir(workdir: Path, config: ConfigDict, labelled: np.ndarray | None
 
 def first_state(config: ConfigDict, shapes: TrainState, split: data.Split, checkpoints: Checkpoints, mesh):
     """(step, state) of the last checkpoint, or 0 and a fresh state; born on its devices."""
-    everywhere = sharding.replicated(mesh)
+    everywhere = devices.replicated(mesh)
     restored = checkpoints.restore(shapes, everywhere)
     if restored is not None:
         logger.info("Going on from the checkpoint of step %d.", restored[0])
@@ -219,14 +221,14 @@ def first_state(config: ConfigDict, shapes: TrainState, split: data.Split, check
 
 def fresh_state(config: ConfigDict, split: data.Split, sharding: jax.sharding.Sharding | None = None):
     """The state before the first step, as the config's seed and the training examples determine it."""
-    init = jax.jit(from_config.init(config), out_shardings=sharding)
+    init = jax.jit(build.init(config), out_shardings=sharding)
     examples = data.Batches(split, min(EXAMPLES_FOR_BIAS, len(split.x)), config.seed)[0]
     return init(jax.random.key(config.seed), batch=examples)
 
 
 def compiled_steps(config: ConfigDict, mesh):
     """(state, batches) -> (state, metrics): a `train_step` for each batch along the first axis."""
-    step = functools.partial(from_config.step(config), sharding=sharding.split_batch(mesh))
+    step = functools.partial(build.step(config), sharding=devices.split_batch(mesh))
 
     def run(state, batches):
         if len(batches["x"]) > 1:
@@ -235,7 +237,7 @@ def compiled_steps(config: ConfigDict, mesh):
         state, metrics = step(state, jax.tree.map(lambda a: a[0], batches))
         return state, jax.tree.map(lambda m: m[None], metrics)
 
-    return jax.jit(run, out_shardings=sharding.replicated(mesh), donate_argnums=0)
+    return jax.jit(run, out_shardings=devices.replicated(mesh), donate_argnums=0)
 
 
 def crossed(step: int, count: int, every: int) -> bool:

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ali_jax import losses as losses_lib
-from ali_jax.roles import Networks
+from ali_jax import terms as losses_lib
+from ali_jax.roles import Roles
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -30,10 +30,10 @@ class TrainState(NamedTuple):
 
     step: jax.Array  # int32 scalar: updates done so far
     key: jax.Array  # never advanced: each step folds its own number into it
-    params: Networks
-    batch_stats: Networks  # running statistics of batch normalisation
-    opt_state: Networks
-    average: tuple[Networks, Networks] | None = None  # of params and batch_stats over steps, where kept
+    params: Roles
+    batch_stats: Roles  # running statistics of batch normalisation
+    opt_state: Roles
+    average: tuple[Roles, Roles] | None = None  # of params and batch_stats over steps, where kept
 
 
 class Play(NamedTuple):
@@ -41,12 +41,12 @@ class Play(NamedTuple):
 
     logits_q: jax.Array  # (M, K) of the encoder's pairs (x, z_hat)
     logits_p: jax.Array  # (M, K) of the generator's pairs (x_tilde, z)
-    batch_stats: Networks
+    batch_stats: Roles
     metrics: Metrics
 
 
 def init_state(
-    key: jax.Array, networks: Networks, optimizers: Networks, batch: Batch, keep_average: bool = False
+    key: jax.Array, networks: Roles, optimizers: Roles, batch: Batch, keep_average: bool = False
 ) -> TrainState:
     """A fresh state.
 
@@ -71,15 +71,15 @@ def init_state(
         encoder = networks.encoder.init(key_e, one_x, noise, one_c)
     discriminator = networks.discriminator.init(key_d, one_x, one_z, one_c)
 
-    variables = Networks(generator, encoder, discriminator)
-    params = Networks(*(v.get("params", {}) for v in variables))
-    batch_stats = Networks(*(v.get("batch_stats", {}) for v in variables))
+    variables = Roles(generator, encoder, discriminator)
+    params = Roles(*(v.get("params", {}) for v in variables))
+    batch_stats = Roles(*(v.get("batch_stats", {}) for v in variables))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=key_train,
         params=params,
         batch_stats=batch_stats,
-        opt_state=Networks(*(o.init(p) for o, p in zip(optimizers, params, strict=True))),
+        opt_state=Roles(*(o.init(p) for o, p in zip(optimizers, params, strict=True))),
         # Copies: a state whose buffers are donated may hold none of them twice.
         average=jax.tree.map(jnp.copy, (params, batch_stats)) if keep_average else None,
     )
@@ -89,8 +89,8 @@ def train_step(
     state: TrainState,
     batch: Batch,
     *,
-    networks: Networks,
-    optimizers: Networks,
+    networks: Roles,
+    optimizers: Roles,
     objective: Callable = losses_lib.joint_adversarial,
     average_rate: float = 1e-4,
     sharding: jax.sharding.NamedSharding | None = None,
@@ -111,7 +111,7 @@ def train_step(
       The next state, and scalar float32 metrics of the step.
     """
 
-    def game(params: Networks):
+    def game(params: Roles):
         outcome = play(networks, params, state, batch, sharding)
         loss_d, loss_ge, metrics = objective(outcome.logits_q, outcome.logits_p, batch)
         return (loss_d, loss_ge), (outcome.batch_stats, metrics | outcome.metrics)
@@ -121,7 +121,7 @@ def train_step(
     (loss_d, loss_ge), pullback, (batch_stats, metrics) = jax.vjp(game, state.params, has_aux=True)
     one, zero = jnp.ones_like(loss_d), jnp.zeros_like(loss_d)
     (from_d,), (from_ge,) = pullback((one, zero)), pullback((zero, one))
-    grads = Networks(from_ge.generator, from_ge.encoder, from_d.discriminator)
+    grads = Roles(from_ge.generator, from_ge.encoder, from_d.discriminator)
 
     params, opt_state = apply_updates(optimizers, grads, state)
     metrics = {"loss_discriminator": loss_d, "loss_generator_encoder": loss_ge} | metrics
@@ -129,7 +129,7 @@ def train_step(
 
 
 def advance(
-    state: TrainState, params: Networks, batch_stats: Networks, opt_state: Networks, average_rate: float
+    state: TrainState, params: Roles, batch_stats: Roles, opt_state: Roles, average_rate: float
 ) -> TrainState:
     """The state after a step that gave these, its average, where it keeps one, brought up to date.
 
@@ -143,7 +143,7 @@ def advance(
     return TrainState(state.step + 1, state.key, params, batch_stats, opt_state, average)
 
 
-def apply_updates(optimizers: Networks, grads: Networks, state: TrainState):
+def apply_updates(optimizers: Roles, grads: Roles, state: TrainState):
     """Each role's optimizer on its own gradient -> (params, opt_state)."""
     params, opt_states = [], []
     for optimizer, grad, opt_state, param in zip(
@@ -152,12 +152,12 @@ def apply_updates(optimizers: Networks, grads: Networks, state: TrainState):
         updates, opt_state = optimizer.update(grad, opt_state, param)
         params.append(optax.apply_updates(param, updates))
         opt_states.append(opt_state)
-    return Networks(*params), Networks(*opt_states)
+    return Roles(*params), Roles(*opt_states)
 
 
 def play(
-    networks: Networks,
-    params: Networks,
+    networks: Roles,
+    params: Roles,
     state: TrainState,
     batch: Batch,
     sharding: jax.sharding.NamedSharding | None = None,
@@ -192,7 +192,7 @@ def play(
     logits, stats_d = run("discriminator", *pairs, twice, dropout=key_dropout)
     logits = logits.reshape(len(x), 2, -1)
     metrics = metrics_e | summarize("x_tilde", x_tilde)
-    return Play(logits[:, 0], logits[:, 1], Networks(stats_g, stats_e, stats_d), metrics)
+    return Play(logits[:, 0], logits[:, 1], Roles(stats_g, stats_e, stats_d), metrics)
 
 
 def interleave(real: jax.Array, generated: jax.Array) -> jax.Array:

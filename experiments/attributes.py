@@ -12,10 +12,12 @@ import jax
 import numpy as np
 from absl import flags
 
-from ali_jax import data, images, inference, splits
+from ali_jax import data, inference
 from ali_jax import main as program
+from ali_jax.data import splits
 from ali_jax.errors import UserError
-from experiments import report, workdirs
+from ali_jax.run import images
+from experiments.common import report, workdirs
 
 flags.DEFINE_integer("faces", 8, "Validation images to edit.")
 

@@ -28,11 +28,12 @@ from absl import flags
 from ml_collections import config_flags
 from tqdm import tqdm
 
+from ali_jax import build, data, train
 from ali_jax import config as config_lib
-from ali_jax import data, from_config, sharding, train
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import flops, report
+from ali_jax.run import devices
+from experiments.common import flops, report
 
 WARM_UP = 3  # steps
 KILOBYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
@@ -88,21 +89,21 @@ def random_splits(config) -> tuple[data.Split, data.Split]:
     random = np.random.default_rng(0)
     shape = (max(5000, config.batch_size), *config.model.x_shape)
     attributes = random.integers(0, 2, (shape[0], config.model.num_attributes), dtype=np.uint8)
-    label = np.arange(shape[0], dtype=np.int32) % from_config.num_logits(config)
+    label = np.arange(shape[0], dtype=np.int32) % build.num_logits(config)
     split = data.Split(random.integers(0, 256, shape, dtype=np.uint8), label, attributes)
     return split, split
 
 
 def time_step(config, split: data.Split, steps: int) -> dict:
     """Compile seconds and the median seconds of a step whose batch is on the device already."""
-    mesh = sharding.make_mesh()
+    mesh = devices.make_mesh()
     split = train.fit(split, config)
     batches = train.open_batches(config, split, train.labelled_examples(config, split))
-    init = from_config.init(config)
+    init = build.init(config)
     state = jax.jit(init)(jax.random.key(config.seed), batch=batches[0])
     run = train.compiled_steps(config, mesh)
     count = config.steps_per_dispatch
-    placed = sharding.put_batches([batches[s] for s in range(count)], mesh)
+    placed = devices.put_batches([batches[s] for s in range(count)], mesh)
 
     start = time.perf_counter()
     compiled = run.lower(state, placed).compile()

@@ -16,8 +16,8 @@ from ali_jax import config as config_lib
 from ali_jax import data
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from ali_jax.metrics import read_lines
-from experiments import report, workdirs
+from ali_jax.run.metrics import read_lines
+from experiments.common import report, workdirs
 
 PANELS = {
     "losses": ("loss_discriminator", "loss_generator_encoder"),

@@ -17,10 +17,11 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from ali_jax import data, images, inference
+from ali_jax import data, inference
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import report, workdirs
+from ali_jax.run import images
+from experiments.common import report, workdirs
 
 flags.DEFINE_integer("rows", 8, "Of samples and of reconstructions.")
 flags.DEFINE_integer("columns", 8, "Of samples and of reconstructions; even.")

@@ -21,11 +21,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 from tqdm import tqdm
 
-from ali_jax import checkpoint, data, images, inference
+from ali_jax import data, inference
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.models.layers import NONLINEARITIES
-from experiments import features, labelled, report, workdirs
+from ali_jax.run import checkpoints, images
+from experiments.common import features, labelled, report, workdirs
 
 flags.DEFINE_list(
     "checkpoints", None, "Steps of those to score, such as 1000,2000, or all; default: the newest."
@@ -67,7 +68,7 @@ def chosen_steps(run: workdirs.Run) -> list[int]:
     """The steps that --checkpoints asks for; the loaded one where it asks for none."""
     if flags.FLAGS.checkpoints is None:
         return [run.model.step]
-    kept = checkpoint.kept_steps(run.workdir)
+    kept = checkpoints.kept_steps(run.workdir)
     if flags.FLAGS.checkpoints == ["all"]:
         return kept
     asked = flags.FLAGS.checkpoints or ["none"]

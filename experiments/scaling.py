@@ -15,7 +15,7 @@ from absl import flags
 
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import report
+from experiments.common import report
 
 # Published, per chip (cloud.google.com/tpu/docs/v5e); the links: 1,600 Gbit/s, 400 GB/s both ways together.
 PEAK = 197e12  # FLOP/s, bfloat16 products

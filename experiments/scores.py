@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ali_jax import data, inference
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import distances, inception, report, workdirs
+from experiments.common import distances, inception, report, workdirs
 
 flags.DEFINE_enum("features", "encoder", ["encoder", "pixels", "inception"], "What images are compared by.")
 flags.DEFINE_string("inception_weights", None, "A file of Keras's InceptionV3 weights; default: download it.")

@@ -19,12 +19,12 @@ from matplotlib.figure import Figure
 from ml_collections import ConfigDict, config_flags
 
 from ali_jax import config as config_lib
-from ali_jax import data, inference, semi_supervised, train
+from ali_jax import data, inference, train
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from ali_jax.images import write_whole
-from ali_jax.metrics import read_lines
-from experiments import report, workdirs
+from ali_jax.run.images import write_whole
+from ali_jax.run.metrics import read_lines
+from experiments.common import report, workdirs
 
 METHODS = ("ali", "feature_matching", "supervised")
 
@@ -120,7 +120,7 @@ def read_errors(workdir: Path) -> dict[str, list]:
 def error_averaged_over_z(workdir: Path, test: data.Split) -> float:
     """The test error of the class probabilities averaged over draws from q(z|x)."""
     model = inference.load(workdir)
-    return semi_supervised.classification_error(model, test, jax.random.key(0), DRAWS_OF_Z)
+    return inference.classification_error(model, test, jax.random.key(0), DRAWS_OF_Z)
 
 
 def write(output: Path, config: ConfigDict, splits: tuple[data.Split, ...], results: dict) -> Path:

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from ali_jax import data, inference
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import features, l2svm, labelled, report, workdirs
+from experiments.common import features, l2svm, labelled, report, workdirs
 
 SETS = ("code", "pooled", "pixels", "untrained_code", "untrained_pooled")
 

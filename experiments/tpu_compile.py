@@ -20,11 +20,12 @@ from jax.experimental import topologies
 from jax.sharding import Mesh
 from ml_collections import config_flags
 
+from ali_jax import build, train
 from ali_jax import config as config_lib
-from ali_jax import from_config, sharding, train
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import collectives, flops, report
+from ali_jax.run import devices
+from experiments.common import collectives, flops, report
 
 flags.DEFINE_string("topology", "v5e:2x4", "Generation and shape of the slice.")
 flags.DEFINE_integer("batch_size", 1024, "Global batch size, in place of the config's (100 for the paper's).")
@@ -41,7 +42,7 @@ def main(argv):
     config.batch_size = values.batch_size
     config_lib.check(config)
     mesh = slice_mesh(values.topology)
-    sharding.check_batch_size(config.batch_size, mesh)
+    devices.check_batch_size(config.batch_size, mesh)
     results = measure(config, mesh) | {"topology": values.topology}
     path = os.path.relpath(config_flags.get_config_filename(flags.FLAGS["config"]))
     print(json.dumps(results, indent=2), flush=True)
@@ -75,7 +76,7 @@ def measure(config, mesh: Mesh) -> dict:
     start = time.perf_counter()
     compiled = trace(config, mesh).lower().compile()
     seconds = time.perf_counter() - start
-    params = from_config.state_shapes(config).params
+    params = build.state_shapes(config).params
     memory = compiled.memory_analysis()
     parts = {"arguments": "argument", "temporaries": "temp", "outputs": "output", "donated": "alias"}
     return {
@@ -101,12 +102,12 @@ def trace(config, mesh: Mesh) -> jax.stages.Traced:
 
     batch = {
         key: jax.ShapeDtypeStruct((1, config.batch_size, *shape.shape[1:]), shape.dtype)
-        for key, shape in from_config.batch_shapes(config).items()
+        for key, shape in build.batch_shapes(config).items()
     }
     if len(config.model.x_shape) == 3:
         batch["x"] = batch["x"].update(dtype=np.uint8)  # images travel so; see `data`
-    state = placed(from_config.state_shapes(config), sharding.replicated(mesh))
-    return train.compiled_steps(config, mesh).trace(state, placed(batch, sharding.split_batches(mesh)))
+    state = placed(build.state_shapes(config), devices.replicated(mesh))
+    return train.compiled_steps(config, mesh).trace(state, placed(batch, devices.split_batches(mesh)))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ import jax
 import numpy as np
 from conftest import narrow
 
-from ali_jax import data, from_config, sharding, train
+from ali_jax import build, data, train
+from ali_jax.run import devices
 from ali_jax.train_step import init_state
-from experiments import collectives
+from experiments.common import collectives
 
 STEPS = 20
 
@@ -53,14 +54,14 @@ def run(config, batches, mesh):
     step = train.compiled_steps(config, mesh)
     losses = []
     for number in range(STEPS):
-        state, metrics = step(state, sharding.put_batches([batches[number]], mesh))
+        state, metrics = step(state, devices.put_batches([batches[number]], mesh))
         losses.append([metrics["loss_discriminator"], metrics["loss_generator_encoder"]])
     return jax.device_get((state._replace(key=None), losses))
 
 
 def fresh_state(config, batches, mesh):
-    init = functools.partial(init_state, **from_config.players(config))
-    replicated = sharding.replicated(mesh)
+    init = functools.partial(init_state, **build.players(config))
+    replicated = devices.replicated(mesh)
     return jax.jit(init, out_shardings=replicated)(jax.random.key(0), batch=batches[0])
 
 
@@ -80,7 +81,7 @@ def optimized_step(config, batches, mesh) -> str:
     """The text of the compiled step."""
     state = fresh_state(config, batches, mesh)
     step = train.compiled_steps(config, mesh)
-    return step.lower(state, sharding.put_batches([batches[0]], mesh)).compile().as_text()
+    return step.lower(state, devices.put_batches([batches[0]], mesh)).compile().as_text()
 
 
 if __name__ == "__main__":

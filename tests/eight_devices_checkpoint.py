@@ -14,15 +14,16 @@ import jax
 import numpy as np
 from conftest import make_tiny_config
 
-from ali_jax import data, from_config, inference, sharding, train
+from ali_jax import build, data, inference, train
+from ali_jax.run import devices
 
 
 def main(workdir):
     config = make_tiny_config()
     state = train.train_and_evaluate(config, workdir)
     assert len(state.params.generator["stack"]["layer_1"]["kernel"].devices()) == 8
-    trained = sharding.local_copy((state.params, state.batch_stats))
-    model = inference.Model(from_config.networks(config), *trained)
+    trained = devices.local_copy((state.params, state.batch_stats))
+    model = inference.Model(build.networks(config), *trained)
     codes = inference.encode(model, data.load("digits", "test").x[:5])
     samples = inference.sample(model, jax.random.key(0), 5)
     np.savez(workdir / "said.npz", codes=codes, samples=samples)

@@ -5,9 +5,12 @@ from absl.testing import flagsaver
 from conftest import load_config
 from PIL import Image
 
-from ali_jax import data, images, inference, splits, train
+from ali_jax import data, inference, train
+from ali_jax.data import splits
 from ali_jax.errors import UserError
-from experiments import attributes, workdirs
+from ali_jax.run import images
+from experiments import attributes
+from experiments.common import workdirs
 
 
 def named(y):

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from conftest import CONFIGS, load_config
 
+from ali_jax import build
 from ali_jax import config as config_lib
-from ali_jax import from_config
 from ali_jax.errors import UserError
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
@@ -34,7 +34,7 @@ def test_a_config_survives_its_json(name, tmp_path):
     (tmp_path / "config.json").write_text(config_lib.to_json(config))
     again = config_lib.read(tmp_path)
     assert config_lib.to_json(again) == config_lib.to_json(config)
-    assert from_config.networks(again) == from_config.networks(config)
+    assert build.networks(again) == build.networks(config)
     config_lib.check_same_run(config, tmp_path)
 
 

@@ -10,9 +10,11 @@ import pytest
 from absl.testing import flagsaver
 from conftest import load_config
 
-from ali_jax import data, figures, train
+from ali_jax import data, train
 from ali_jax.errors import UserError
-from experiments import benchmark, curves, flops, labelled, neighbours, report, scaling
+from ali_jax.run import pictures
+from experiments import benchmark, curves, neighbours, scaling
+from experiments.common import flops, labelled, report
 
 
 def test_multiply_adds_are_those_of_the_table():
@@ -49,13 +51,13 @@ def test_step_and_loop_are_timed(tiny_config, tmp_path):
 def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config, monkeypatch):
     """A second for figures at every checkpoint, of which there is one each 5 intervals of 2 steps."""
     digits = data.load("digits", "train")
-    of_training = figures.of_training
+    of_training = pictures.of_training
 
     def slow(*arguments):
         time.sleep(1)
         return of_training(*arguments)
 
-    monkeypatch.setattr(figures, "of_training", slow)
+    monkeypatch.setattr(pictures, "of_training", slow)
     tiny_config.checkpoint_every = 10
     found = benchmark.time_loop(tiny_config, (digits, digits))
     extra = found["loop_checkpoint_and_figures_seconds"]

@@ -7,9 +7,11 @@ from absl.testing import flagsaver
 from conftest import load_config
 from PIL import Image
 
-from ali_jax import data, images, inference, train
+from ali_jax import data, inference, train
 from ali_jax.errors import UserError
-from experiments import figures, workdirs
+from ali_jax.run import images
+from experiments import figures
+from experiments.common import workdirs
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from ali_jax import images
+from ali_jax.run import images
 
 
 def test_grid_places_images_row_by_row_and_fills_with_white():

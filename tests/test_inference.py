@@ -4,8 +4,9 @@ import pytest
 from conftest import load_config
 from test_checkpoint import truncate
 
-from ali_jax import checkpoint, data, from_config, inference, train
+from ali_jax import build, data, inference, train
 from ali_jax.errors import UserError
+from ali_jax.run import checkpoints
 from ali_jax.train_step import init_state
 
 
@@ -17,14 +18,14 @@ def images():
 @pytest.fixture
 def model(tiny_config, images):
     tiny_config.model.init_std = 0.3
-    players = from_config.players(tiny_config)
+    players = build.players(tiny_config)
     state = init_state(jax.random.key(0), batch={"x": images}, **players)
     return inference.Model(players["networks"], state.params, state.batch_stats)
 
 
 def test_load_gives_the_model_that_was_trained(tmp_path, tiny_config, images):
     state = train.train_and_evaluate(tiny_config, tmp_path)
-    trained = inference.Model(from_config.networks(tiny_config), state.params, state.batch_stats)
+    trained = inference.Model(build.networks(tiny_config), state.params, state.batch_stats)
     loaded = inference.load(tmp_path)
     np.testing.assert_array_equal(inference.encode(loaded, images), inference.encode(trained, images))
     earlier = inference.load(tmp_path, step=4)
@@ -115,7 +116,7 @@ def test_a_conditional_model_listens_to_its_attributes():
     config.model.discriminator_x = config.model.discriminator_z = ()
     config.model.discriminator_joint = (embed, ("dense", 1, 1, 1, False, 0.0, "linear", "tied"))
     config.model.init_std = 0.5
-    players = from_config.players(config)
+    players = build.players(config)
     x, y = np.zeros((2, 1, 1, 3), np.uint8), np.eye(2, 40, dtype=np.uint8)
     state = init_state(jax.random.key(0), batch={"x": x, "attributes": y}, **players)
     model = inference.Model(players["networks"], state.params, state.batch_stats)
@@ -130,7 +131,7 @@ def test_a_conditional_model_listens_to_its_attributes():
 
 
 def test_a_plain_gan_cannot_encode():
-    networks = from_config.networks(load_config("mixture", "gan"))
+    networks = build.networks(load_config("mixture", "gan"))
     with pytest.raises(UserError, match="no encoder"):
         inference.encode(inference.Model(networks, None, None), np.zeros((1, 2)))
 
@@ -150,7 +151,7 @@ def test_features_are_reduced_on_the_way(model, images, monkeypatch):
 def test_a_loaded_model_knows_its_step(tiny_workdir):
     assert inference.load(tiny_workdir).step == 12
     assert inference.load(tiny_workdir, step=4).step == 4
-    assert checkpoint.kept_steps(tiny_workdir) == [4, 8, 12]
+    assert checkpoints.kept_steps(tiny_workdir) == [4, 8, 12]
 
 
 def test_both_paths_begin_and_end_at_the_codes():

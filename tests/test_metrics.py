@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ali_jax import metrics
+from ali_jax.run import metrics
 
 
 class Log:

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from ali_jax import data, train
 from ali_jax.errors import UserError
 from ali_jax.inference import Model
-from ali_jax.roles import Networks
+from ali_jax.roles import Roles
 from ali_jax.train_step import init_state
 from experiments.mixture import compare, figure, measures, procedures, search
 
@@ -30,17 +30,17 @@ def begun():
         return jax.jit(lambda: init_state(jax.random.key(key), networks, optimizers, batch))()
 
     sgd = optax.sgd(1.0)
-    state = first(7, networks, Networks(sgd, sgd, sgd))
+    state = first(7, networks, Roles(sgd, sgd, sgd))
     gan = Model(networks, state.params, jax.tree.map(lambda leaf: leaf + 0.5, state.batch_stats))
     made = procedures.procedures(config, gan)
     states = {name: p.start(first(0, p.networks, p.optimizers)) for name, p in made.items()}
     return made, states, batch, gan
 
 
-def moved(before, after) -> Networks:
+def moved(before, after) -> Roles:
     """Whether any parameter of a role changed."""
     differ = jax.tree.map(lambda a, b: not np.array_equal(a, b), before, after)
-    return Networks(*(any(jax.tree.leaves(role)) for role in differ))
+    return Roles(*(any(jax.tree.leaves(role)) for role in differ))
 
 
 def same(a, b) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from conftest import load_config, small_data
 
 from ali_jax.errors import UserError
-from ali_jax.roles import Networks
+from ali_jax.roles import Roles
 from ali_jax.train_step import init_state, train_step
 from experiments.mixture import __main__, loop, search, speed
 
@@ -37,14 +37,14 @@ def test_runs_at_once_are_the_runs_one_by_one(tiny_study, game):
     @jax.jit
     def step(state, batch, learning_rate, b1):
         adam = optax.adam(learning_rate, b1=b1, b2=0.999)
-        optimizers = Networks(adam, adam, adam)
+        optimizers = Roles(adam, adam, adam)
         return train_step(state, batch, networks=networks, optimizers=optimizers)[0]
 
     @jax.jit
     def init(key, init_std):
         adam = optax.adam(1.0)
         networks = search.build(tiny_study, game, init_std)
-        return init_state(key, networks, Networks(adam, adam, adam), batches[0])
+        return init_state(key, networks, Roles(adam, adam, adam), batches[0])
 
     for n, key in enumerate(jax.random.split(jax.random.key(tiny_study.seed), 2)):
         state = init(key, draws.init_std[n])

@@ -4,7 +4,8 @@ from absl.testing import flagsaver
 
 from ali_jax import data, inference
 from ali_jax.errors import UserError
-from experiments import neighbours, workdirs
+from experiments import neighbours
+from experiments.common import workdirs
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ali_jax import data, prepare, splits
+from ali_jax import data
+from ali_jax.data import prepare, splits
 from ali_jax.errors import UserError
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="tensorflow-datasets is not installed")

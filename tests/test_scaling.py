@@ -3,7 +3,8 @@ import json
 import pytest
 
 from ali_jax.errors import UserError
-from experiments import report, scaling
+from experiments import scaling
+from experiments.common import report
 
 # A GFLOP an example, 20 MB to reduce in 10 all-reduces, 20 MB of parameters, 59.1 TFLOP/s.
 WORK = scaling.Work(flops=1e9, reduced=20e6, reductions=10, parameters=20e6, rate=0.3 * 197e12)

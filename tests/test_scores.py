@@ -4,7 +4,8 @@ from conftest import load_config
 
 from ali_jax import train
 from ali_jax.errors import UserError
-from experiments import distances, inception, scores
+from experiments import scores
+from experiments.common import distances, inception
 
 
 def gaussian(seed, count=400, mean=(0, 0, 0), scale=(1, 1, 1)):

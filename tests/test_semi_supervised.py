@@ -6,10 +6,11 @@ import pytest
 from conftest import load_config
 from test_train import assert_same
 
+from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
-from ali_jax import data, from_config, inference, semi_supervised, train
+from ali_jax.data import labels
+from ali_jax.data.labels import UNLABELLED, MixedBatches, interleave_blocks, labelled_rows
 from ali_jax.errors import UserError
-from ali_jax.semi_supervised import UNLABELLED, MixedBatches, interleave_blocks, labelled_rows
 
 LABEL = np.random.default_rng(0).integers(0, 5, 200).astype(np.int32)
 
@@ -96,7 +97,7 @@ def test_no_other_label_and_no_held_out_example_reaches_the_parameters(tmp_path,
     train_split, *held_out = train.load_splits(semi_config)
     rows = labelled_rows(train_split.label, semi_config.num_labels, semi_config.label_seed)
     # The draw itself must look at labels, to be balanced; from there on none but the drawn ones may count.
-    monkeypatch.setattr(semi_supervised, "labelled_rows", lambda *arguments: rows)
+    monkeypatch.setattr(labels, "labelled_rows", lambda *arguments: rows)
     outside = np.setdiff1d(np.arange(len(train_split.label)), rows)
     permuted = train_split.label.copy()
     permuted[outside] = permuted[np.random.default_rng(0).permutation(outside)]
@@ -119,8 +120,8 @@ def test_a_run_measures_its_errors_and_names_its_labelled_examples(tmp_path, sem
     # The errors are of the averaged parameters, which are what `load` gives.
     model = inference.load(tmp_path)
     np.testing.assert_array_equal(*(jax.tree.leaves(t)[0] for t in (model.params, state.average[0])))
-    assert errors[-1]["test_error"] == semi_supervised.classification_error(model, test)
-    assert errors[-1]["validation_error"] == semi_supervised.classification_error(model, validation)
+    assert errors[-1]["test_error"] == inference.classification_error(model, test)
+    assert errors[-1]["validation_error"] == inference.classification_error(model, validation)
 
 
 @pytest.mark.parametrize("game", ["ali", "feature_matching", "supervised"])
@@ -140,9 +141,9 @@ def test_the_discriminator_starts_undecided(tiny_config, game):
     config_lib.make_semi_supervised(tiny_config, game, num_classes=10, labelled=8, unlabelled=8)
     tiny_config.num_labels, tiny_config.model.init_std = 20, 1e-4
     train_split, *_ = train.load_splits(tiny_config)
-    batch = {"x": train_split.x[:16], "label": np.full(16, semi_supervised.UNLABELLED)}
-    state = from_config.init(tiny_config)(jax.random.key(0), batch=batch)
-    _, metrics = from_config.step(tiny_config)(state, batch)
+    batch = {"x": train_split.x[:16], "label": np.full(16, labels.UNLABELLED)}
+    state = build.init(tiny_config)(jax.random.key(0), batch=batch)
+    _, metrics = build.step(tiny_config)(state, batch)
     np.testing.assert_allclose([metrics["D_real"], metrics["D_generated"]], 0.5, atol=1e-4)
 
 
@@ -219,8 +220,8 @@ def judge(model, x, z):
 def test_class_probabilities_average_over_draws_of_z(semi_config):
     semi_config.model.init_std = 1.0
     x = train.load_splits(semi_config)[2].x[:20]
-    state = from_config.init(semi_config)(jax.random.key(0), batch={"x": x})
-    model = inference.of_state(from_config.networks(semi_config), state)
+    state = build.init(semi_config)(jax.random.key(0), batch={"x": x})
+    model = inference.of_state(build.networks(semi_config), state)
     key = jax.random.key(1)
     averaged = inference.class_probabilities(model, x, key=key, samples=3)
     codes = [inference.encode(model, x, key=k) for k in jax.random.split(key, 3)]
@@ -235,7 +236,7 @@ def test_class_probabilities_average_over_draws_of_z(semi_config):
 def test_semi_supervised_configs_have_a_logit_for_each_class(name):
     config = load_config(f"{name}_semi_supervised")
     config_lib.check(config)
-    head = from_config.state_shapes(config).params.discriminator["joint_stack"]
+    head = build.state_shapes(config).params.discriminator["joint_stack"]
     assert list(head.values())[-1]["bias"].shape == (10,)
 
 
@@ -243,7 +244,7 @@ def test_semi_supervised_configs_have_a_logit_for_each_class(name):
 @pytest.mark.parametrize(("name", "extra"), [("svhn", 9_225), ("cifar10", 4_617)])
 def test_the_discriminator_grows_by_its_head_alone(name, extra):
     sizes = [
-        sum(leaf.size for leaf in jax.tree.leaves(from_config.state_shapes(config).params.discriminator))
+        sum(leaf.size for leaf in jax.tree.leaves(build.state_shapes(config).params.discriminator))
         for config in (load_config(name), load_config(f"{name}_semi_supervised"))
     ]
     assert sizes[1] - sizes[0] == extra

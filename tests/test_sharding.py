@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from ali_jax import config as config_lib
-from ali_jax import data, inference, sharding, train
+from ali_jax import data, inference, train
 from ali_jax.errors import UserError
+from ali_jax.run import devices
 
 HERE = Path(__file__).parent
 
@@ -107,17 +108,17 @@ def mesh_of(size: int):
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused():
-    sharding.check_batch_size(100, mesh_of(4))
+    devices.check_batch_size(100, mesh_of(4))
     with pytest.raises(UserError, match="multiple of 8, such as 96"):
-        sharding.check_batch_size(100, mesh_of(8))
+        devices.check_batch_size(100, mesh_of(8))
     with pytest.raises(UserError, match="such as 8"):
-        sharding.check_batch_size(4, mesh_of(8))
+        devices.check_batch_size(4, mesh_of(8))
 
 
 def test_put_batches_keeps_values_and_order():
     mesh = mesh_of(1)
     rows = [{"x": np.full((2, 3), step, np.uint8)} for step in range(4)]
-    placed = sharding.put_batches(rows, mesh)["x"]
+    placed = devices.put_batches(rows, mesh)["x"]
     assert placed.shape == (4, 2, 3)
     np.testing.assert_array_equal(placed[:, 0, 0], range(4))
 
@@ -127,9 +128,9 @@ def test_half_a_description_of_several_processes_is_refused(monkeypatch, told):
     for name in ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="num_processes"):
-        sharding.start_processes(*told)
+        devices.start_processes(*told)
 
 
 def test_alone_without_a_cluster_nothing_is_started():
-    sharding.start_processes()
+    devices.start_processes()
     assert jax.process_count() == 1

@@ -1,6 +1,6 @@
 import pytest
 
-from ali_jax import splits
+from ali_jax.data import splits
 from ali_jax.errors import UserError
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import optax
 import pytest
 
+from ali_jax import build
 from ali_jax import config as config_lib
-from ali_jax import from_config
 from ali_jax.supervised import supervised_step
 
 
@@ -14,8 +14,8 @@ def players_and_state(tiny_config):
     config_lib.make_semi_supervised(tiny_config, "supervised", num_classes=10, labelled=8, unlabelled=0)
     batch = {"x": jax.random.uniform(jax.random.key(0), (8, 8, 8, 1)), "label": jnp.arange(8)}
     return (
-        from_config.players(tiny_config),
-        from_config.init(tiny_config)(jax.random.key(1), batch=batch),
+        build.players(tiny_config),
+        build.init(tiny_config)(jax.random.key(1), batch=batch),
         batch,
     )
 

@@ -7,16 +7,17 @@ from absl.testing import flagsaver
 from conftest import load_config
 from sklearn.svm import LinearSVC
 
-from ali_jax import data, from_config, inference
+from ali_jax import build, data, inference
 from ali_jax.errors import UserError
-from experiments import features, l2svm, svm, workdirs
+from experiments import svm
+from experiments.common import features, l2svm, workdirs
 
 
 def feature_count(name, reduce):
     """Of one image, without computing it."""
     config = load_config(name)
-    encoder = from_config.networks(config).encoder
-    state = from_config.state_shapes(config)
+    encoder = build.networks(config).encoder
+    state = build.state_shapes(config)
     variables = {"params": state.params.encoder, "batch_stats": state.batch_stats.encoder}
     run = functools.partial(inference._features, encoder, reduce)
     return jax.eval_shape(run, variables, np.zeros((1, *config.model.x_shape), np.uint8), None).shape

@@ -8,7 +8,8 @@ import pytest
 from conftest import narrow
 
 from ali_jax.errors import UserError
-from experiments import collectives, tpu_compile
+from experiments import tpu_compile
+from experiments.common import collectives
 
 
 def test_collectives_are_counted_by_kind_with_their_bytes():

@@ -9,8 +9,8 @@ import pytest
 from conftest import load_config
 from jax.flatten_util import ravel_pytree
 
-from ali_jax import data, from_config, losses, models
-from ali_jax.roles import Networks
+from ali_jax import build, data, models, terms
+from ali_jax.roles import Roles
 from ali_jax.train_step import init_state, interleave, play, train_step, unit_interval
 
 
@@ -26,7 +26,7 @@ def same(a, b) -> bool:
 def game(tiny_config):
     """(state, batch, keyword arguments of train_step), parameters far enough from zero to matter."""
     tiny_config.model.init_std = 0.3
-    players = from_config.players(tiny_config)
+    players = build.players(tiny_config)
     x = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
     return init_state(jax.random.key(0), batch={"x": x}, **players), {"x": x}, players
 
@@ -35,8 +35,8 @@ def test_gradients_equal_two_separate_grads(game):
     """SGD of rate 1 shows the gradients; the reference differentiates each loss by itself."""
     state, batch, arguments = game
     sgd = optax.sgd(1.0)
-    networks, optimizers = arguments["networks"], Networks(sgd, sgd, sgd)
-    opt_state = Networks(*(sgd.init(p) for p in state.params))
+    networks, optimizers = arguments["networks"], Roles(sgd, sgd, sgd)
+    opt_state = Roles(*(sgd.init(p) for p in state.params))
     after, metrics = train_step(
         state._replace(opt_state=opt_state), batch, networks=networks, optimizers=optimizers
     )
@@ -45,9 +45,9 @@ def test_gradients_equal_two_separate_grads(game):
         outcome = play(networks, params, state, batch)
         return player(outcome.logits_q[:, 0], outcome.logits_p[:, 0])
 
-    loss_d, of_d = jax.value_and_grad(functools.partial(loss, losses.discriminator_loss))(state.params)
-    loss_ge, of_ge = jax.value_and_grad(functools.partial(loss, losses.generator_encoder_loss))(state.params)
-    expected = Networks(of_ge.generator, of_ge.encoder, of_d.discriminator)
+    loss_d, of_d = jax.value_and_grad(functools.partial(loss, terms.discriminator_loss))(state.params)
+    loss_ge, of_ge = jax.value_and_grad(functools.partial(loss, terms.generator_encoder_loss))(state.params)
+    expected = Roles(of_ge.generator, of_ge.encoder, of_d.discriminator)
     stepped = jax.tree.map(jnp.subtract, state.params, after.params)
     leaves_equal(stepped, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(metrics["loss_discriminator"], loss_d, rtol=1e-6)
@@ -60,21 +60,21 @@ def test_each_role_gets_nothing_from_the_other_loss(game, silent):
     state, batch, arguments = game
 
     def objective(logits_q, logits_p, batch):
-        *both, metrics = losses.joint_adversarial(logits_q, logits_p, batch)
+        *both, metrics = terms.joint_adversarial(logits_q, logits_p, batch)
         both[silent] = 0.0 * both[silent]
         return *both, metrics
 
     after, _ = train_step(state, batch, objective=objective, **arguments)
-    moved = Networks(*(not same(a, b) for a, b in zip(state.params, after.params, strict=True)))
+    moved = Roles(*(not same(a, b) for a, b in zip(state.params, after.params, strict=True)))
     players_of_ge = silent == 0
-    assert moved == Networks(players_of_ge, players_of_ge, not players_of_ge)
+    assert moved == Roles(players_of_ge, players_of_ge, not players_of_ge)
 
 
 def test_jit_changes_nothing(tiny_config):
     """With this epsilon Adam's steps are of the gradient's size; by default every gradient gives the same."""
     tiny_config.model.init_std = 0.3
     adam = optax.adam(1.0, b1=0.5, eps=1.0)
-    arguments = {"networks": from_config.networks(tiny_config), "optimizers": Networks(adam, adam, adam)}
+    arguments = {"networks": build.networks(tiny_config), "optimizers": Roles(adam, adam, adam)}
     batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
     state = init_state(jax.random.key(0), batch=batch, **arguments)
     plain, metrics = train_step(state, batch, **arguments)
@@ -109,7 +109,7 @@ def test_vmap_over_seeds_and_hyperparameters(game, tiny_config):
         networks = models.build(tiny_config.model, init_std=init_std)
         # With this epsilon, steps are of the gradient's size.
         adam = optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate, b1=b1, eps=1.0)
-        arguments = {"networks": networks, "optimizers": Networks(adam, adam, adam)}
+        arguments = {"networks": networks, "optimizers": Roles(adam, adam, adam)}
         state = first = init_state(jax.random.key(seed), batch=batch, **arguments)
         for _ in range(2):
             state, metrics = train_step(state, batch, **arguments)
@@ -172,10 +172,10 @@ def test_interleave_puts_pairs_in_turn():
 
 def test_generator_starts_at_the_mean_image(tiny_config):
     tiny_config.model.init_std = 0.0
-    networks = from_config.networks(tiny_config)
+    networks = build.networks(tiny_config)
     x = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
     x[:, 0, 0] = 0  # a pixel whose log-odds are not finite unless clipped
-    state = init_state(jax.random.key(0), networks, from_config.optimizers(tiny_config), {"x": x})
+    state = init_state(jax.random.key(0), networks, build.optimizers(tiny_config), {"x": x})
     variables = {
         "params": state.params.generator,
         "batch_stats": state.batch_stats.generator,
@@ -186,7 +186,7 @@ def test_generator_starts_at_the_mean_image(tiny_config):
 
 def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
     config = load_config("mixture", "gan")
-    players = from_config.players(config)
+    players = build.players(config)
     batch = {"x": np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)}
     state = init_state(jax.random.key(0), batch=batch, **players)
     after, metrics = train_step(state, batch, **players)
@@ -207,7 +207,7 @@ def test_bfloat16_stays_close_to_float32():
     courses = {}
     for dtype in ("float32", "bfloat16"):
         config.dtype = dtype
-        arguments = from_config.players(config)
+        arguments = build.players(config)
         state = init_state(jax.random.key(0), batch={"x": stacked["x"][0]}, **arguments)
         step = functools.partial(train_step, **arguments)
         state, courses[dtype] = jax.jit(functools.partial(jax.lax.scan, step))(state, stacked)
@@ -250,7 +250,7 @@ def test_linear_gaussian_ali_recovers_the_posterior():
     )
     networks = networks._replace(discriminator=SeesFirstCoordinate(networks.discriminator))
     adam = optax.adam(1e-3, b1=0.5)
-    optimizers = Networks(adam, adam, adam)
+    optimizers = Roles(adam, adam, adam)
     data = 1.25 * jax.random.normal(jax.random.key(1), (20_000, 1))
 
     def step(carry, _):

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from ali_jax.errors import UserError
 from ali_jax.models.layers import NONLINEARITIES, OPERATIONS, Row
 from ali_jax.models.networks import PRIORS, Discriminator, Encoder, Encoding, Generator, Stack
-from ali_jax.roles import Networks
+from ali_jax.roles import Roles
 
-__all__ = ["Discriminator", "Encoder", "Encoding", "Generator", "Networks", "Row", "Stack", "build"]
+__all__ = ["Discriminator", "Encoder", "Encoding", "Generator", "Roles", "Row", "Stack", "build"]
 
 FIELDS = (
     *("x_shape", "latent_dim", "prior", "leak", "init_std", "posterior"),
@@ -22,7 +22,7 @@ MAY_HAVE_NO_ROWS = ("discriminator_x", "discriminator_z")  # x or z then goes to
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
-def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None) -> Networks:
+def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None) -> Roles:
     """The three modules of a config's `model`.
 
     Args:
@@ -64,7 +64,7 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     if model["prior"] not in PRIORS:
         raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
     generator = Generator(stack("generator"), model["latent_dim"], tuple(model["x_shape"]), model["prior"])
-    return Networks(generator, encoder, discriminator)
+    return Roles(generator, encoder, discriminator)
 
 
 def undecided(num_logits: int) -> float:

@@ -6,7 +6,7 @@ from absl import flags
 
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments import report
+from experiments.common import report
 from experiments.mixture import compare, search, speed
 
 COMMANDS = {"search": search.main, "compare": compare.main, "speed": speed.main}

@@ -13,9 +13,9 @@ from ml_collections import ConfigDict
 
 from ali_jax import config as config_lib
 from ali_jax import train
-from ali_jax.checkpoint import Checkpoints
 from ali_jax.errors import UserError
 from ali_jax.inference import Model
+from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.train_step import init_state
 from experiments.mixture import figure, loop, measures, search
 from experiments.mixture.procedures import B1, LEARNING_RATE, Procedure, procedures

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ali_jax import data, images
-from experiments import report
+from ali_jax import data
+from ali_jax.run import images
+from experiments.common import report
 from experiments.mixture.measures import Points
 
 TITLES = {"modes_covered": "modes covered (the paper's count)", "modes_covered_strictly": "strictly (ours)"}

@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from ali_jax import data, train
-from ali_jax.checkpoint import Checkpoints
-from ali_jax.images import write_whole
+from ali_jax.run.checkpoints import Checkpoints
+from ali_jax.run.images import write_whole
 
 Rows = list[dict[str, Any]]  # "step", "seconds" since the last row, and what `evaluate` found
 

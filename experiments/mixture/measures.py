@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ali_jax import data
-from ali_jax.roles import Networks
+from ali_jax.roles import Roles
 
 NEAR = 3 * data.MIXTURE_STD  # how far from a mean a sample still is of high quality
 ENOUGH = 20  # samples of high quality by which a mode is covered strictly: of 10,000, 400 belong to it
@@ -26,7 +26,7 @@ class Points(NamedTuple):
     reconstructions: jax.Array | None
 
 
-def observe(networks: Networks, params: Networks, batch_stats: Networks, x, key: jax.Array) -> Points:
+def observe(networks: Roles, params: Roles, batch_stats: Roles, x, key: jax.Array) -> Points:
     """Samples, codes and reconstructions of x (N, 2), as many samples; codes are draws from q(z|x)."""
     key_z, key_noise = jax.random.split(key)
 
@@ -43,7 +43,7 @@ def observe(networks: Networks, params: Networks, batch_stats: Networks, x, key:
     return Points(prior, samples, codes, run("generator", codes))
 
 
-def of_model(networks: Networks, params: Networks, batch_stats: Networks, x):
+def of_model(networks: Roles, params: Roles, batch_stats: Roles, x):
     """(`observe`, `measure`) of a model, with the same noise each time."""
     points = observe(networks, params, batch_stats, x, jax.random.key(0))
     return points, measure(points, x)

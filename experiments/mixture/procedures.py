@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import data, models
 from ali_jax.inference import Model
-from ali_jax.roles import Networks
+from ali_jax.roles import Roles
 from ali_jax.train_step import TrainState, apply_updates, train_step
 from experiments.mixture import search
 
@@ -31,8 +31,8 @@ class Frozen(models.Generator):
 
 
 class Procedure(NamedTuple):
-    networks: Networks
-    optimizers: Networks
+    networks: Roles
+    optimizers: Roles
     step: Callable  # (state, batch, networks=..., optimizers=...) -> (state, metrics)
     start: Callable  # state as from `init_state` -> state to train from
 
@@ -49,13 +49,11 @@ def procedures(config: ConfigDict, gan: Model) -> dict[str, Procedure]:
         return functools.partial(descent_step, loss=functools.partial(loss, **options))
 
     def of_vae(std: float | None) -> Procedure:
-        return Procedure(vae, Networks(adam, adam, still), descent(negative_elbo, std=std), lambda s: s)
+        return Procedure(vae, Roles(adam, adam, still), descent(negative_elbo, std=std), lambda s: s)
 
     return {
-        "inverse_mapping": Procedure(
-            frozen, Networks(still, adam, still), descent(inverse_mapping), take_over
-        ),
-        "post_hoc": Procedure(frozen, Networks(still, adam, adam), train_step, take_over),
+        "inverse_mapping": Procedure(frozen, Roles(still, adam, still), descent(inverse_mapping), take_over),
+        "post_hoc": Procedure(frozen, Roles(still, adam, adam), train_step, take_over),
         "vae": of_vae(DECODER_STD),
         "vae_learned_std": of_vae(None),
     }
@@ -79,7 +77,7 @@ def with_generator(model: Model, state: TrainState) -> TrainState:
 # --- Losses: (networks, params, batch_stats, x, key) -> (scalar, batch_stats) ----------------------
 
 
-def inverse_mapping(networks: Networks, params: Networks, batch_stats: Networks, x, key: jax.Array):
+def inverse_mapping(networks: Roles, params: Roles, batch_stats: Roles, x, key: jax.Array):
     """E ||z - E(G(z))||^2 over z from the prior; of x only the number of points counts."""
     key_z, key_noise = jax.random.split(key)
     z = networks.generator.sample_prior(key_z, len(x))
@@ -90,7 +88,7 @@ def inverse_mapping(networks: Networks, params: Networks, batch_stats: Networks,
     return loss, batch_stats._replace(generator=stats_g, encoder=stats_e)
 
 
-def negative_elbo(networks: Networks, params: Networks, batch_stats: Networks, x, key: jax.Array, *, std):
+def negative_elbo(networks: Roles, params: Roles, batch_stats: Roles, x, key: jax.Array, *, std):
     """E_q[-log N(x; G(z), std^2 I)] + KL(q(z|x) || N(0, I)) of a Gaussian encoder, in nats a point.
 
     std None: the one of greatest likelihood for the batch, which has a closed form.
@@ -110,7 +108,7 @@ def divergence_from_prior(mu: jax.Array, sigma: jax.Array) -> jax.Array:
     return 0.5 * jnp.sum(jnp.square(mu) + jnp.square(sigma) - 1 - 2 * jnp.log(sigma), axis=1)
 
 
-def run(networks: Networks, role: str, params: Networks, batch_stats: Networks, *inputs):
+def run(networks: Roles, role: str, params: Roles, batch_stats: Roles, *inputs):
     """(output, batch statistics) of one network in training."""
     variables = {"params": getattr(params, role), "batch_stats": getattr(batch_stats, role)}
     module = getattr(networks, role)
@@ -118,10 +116,10 @@ def run(networks: Networks, role: str, params: Networks, batch_stats: Networks, 
     return output, mutated["batch_stats"]
 
 
-def descent_step(state: TrainState, batch, *, loss: Callable, networks: Networks, optimizers: Networks):
+def descent_step(state: TrainState, batch, *, loss: Callable, networks: Roles, optimizers: Roles):
     """One update of all roles on the gradient of one loss: what is no game."""
 
-    def of_params(params: Networks):
+    def of_params(params: Roles):
         key = jax.random.fold_in(state.key, state.step)
         return loss(networks, params, state.batch_stats, batch["x"], key)
 

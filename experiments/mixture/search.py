@@ -14,9 +14,9 @@ from ml_collections import ConfigDict
 from ali_jax import config as config_lib
 from ali_jax import data, models, train
 from ali_jax.errors import UserError
-from ali_jax.roles import Networks
+from ali_jax.roles import Roles
 from ali_jax.train_step import TrainState, init_state, train_step
-from experiments import report
+from experiments.common import report
 from experiments.mixture import figure, loop, measures
 
 # What a game changes in config.model. The generators are the same, and D too, but for its input.
@@ -93,16 +93,16 @@ def hyperparameters(draws: Draw, n: int) -> dict[str, float]:
     return {name: float(values[n]) for name, values in draws._asdict().items()}
 
 
-def build(config: ConfigDict, game: str, init_std=None) -> Networks:
+def build(config: ConfigDict, game: str, init_std=None) -> Roles:
     return models.build({**config.model, **GAMES[game]}, config.dtype, init_std)
 
 
-def players(config: ConfigDict, game: str, draw: Draw) -> dict[str, Networks]:
+def players(config: ConfigDict, game: str, draw: Draw) -> dict[str, Roles]:
     """The keyword arguments that `init_state` and `train_step` share, of one draw, traced or not."""
     adam = optax.adam(draw.learning_rate, b1=draw.b1, b2=config.b2)
     return {
         "networks": build(config, game, draw.init_std),
-        "optimizers": Networks(adam, adam, adam),
+        "optimizers": Roles(adam, adam, adam),
     }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ali_jax import splits
+from ali_jax.data import splits
 from ali_jax.errors import UserError, first_line
 
 logger = logging.getLogger(__name__)

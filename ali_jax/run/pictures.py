@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 
-from ali_jax import data, images, inference
+from ali_jax import data, inference
+from ali_jax.run import images
 
 COLUMNS = 8  # as the paper's figures: 8 x 8 images
 POINTS = 5000

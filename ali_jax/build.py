@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from ali_jax import losses, models
+from ali_jax import models, terms
 from ali_jax.errors import UserError, first_line
 from ali_jax.models import Row
-from ali_jax.roles import Networks
+from ali_jax.roles import Roles
 from ali_jax.supervised import supervised_step
 from ali_jax.train_step import TrainState, init_state, train_step
 
 
-def networks(config: ConfigDict) -> Networks:
+def networks(config: ConfigDict) -> Roles:
     """The modules of the config.
 
     Raises:
@@ -37,10 +37,10 @@ def objective(config: ConfigDict) -> Callable:
     """What the players of the config play for; see `losses`."""
     weight = {"unsupervised_weight": config.unsupervised_weight}
     if config.objective == "semi_supervised":
-        return functools.partial(losses.semi_supervised, **weight)
+        return functools.partial(terms.semi_supervised, **weight)
     if config.objective == "feature_matching":
-        return functools.partial(losses.feature_matching, num_classes=num_logits(config), **weight)
-    return losses.joint_adversarial
+        return functools.partial(terms.feature_matching, num_classes=num_logits(config), **weight)
+    return terms.joint_adversarial
 
 
 def num_logits(config: ConfigDict) -> int:
@@ -48,7 +48,7 @@ def num_logits(config: ConfigDict) -> int:
     return Row(*config.model.discriminator_joint[-1]).features
 
 
-def optimizers(config: ConfigDict) -> Networks:
+def optimizers(config: ConfigDict) -> Roles:
     """Adam with the same hyperparameters for each role, moments apart (the paper's Algorithm 1 and table).
 
     The official library adds epsilon to the uncorrected root of the second moment, optax to the corrected
@@ -61,10 +61,10 @@ def optimizers(config: ConfigDict) -> Networks:
     adam = optax.adam(rate, b1=config.b1, b2=config.b2, eps=1e-8)
     if config.weight_decay:
         adam = optax.chain(optax.add_decayed_weights(config.weight_decay), adam)
-    return Networks(adam, adam, adam)
+    return Roles(adam, adam, adam)
 
 
-def players(config: ConfigDict) -> dict[str, Networks]:
+def players(config: ConfigDict) -> dict[str, Roles]:
     """The keyword arguments that `init_state` and `train_step` share."""
     return {"networks": networks(config), "optimizers": optimizers(config)}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ali_jax import images
 from ali_jax.errors import UserError, first_line
+from ali_jax.run import images
 
 CHUNK = 100
 NAME = "keras_inception_v3"

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from ali_jax import config as config_lib
 from ali_jax import data, inference, train
 from ali_jax.errors import UserError
-from experiments import report
+from experiments.common import report
 
 flags.DEFINE_integer("seed", 0, "Of the noise, and of which images are drawn.", lower_bound=0)
 

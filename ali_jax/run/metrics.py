@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ali_jax.images import save_png, write_whole
+from ali_jax.run.images import save_png, write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ali_jax import splits
+from ali_jax.data import splits
+from ali_jax.data.splits import Split
 from ali_jax.errors import UserError
-from ali_jax.splits import Split
 
 
 def load(name: str, split: str, data_dir: str | None = None) -> Split:
@@ -108,7 +108,7 @@ def _tfds(name: str, split: str, data_dir: str | None) -> Split:
     root = splits.tfds_root(data_dir)
     folder = splits.decoded_folder(root, name, split)
     if folder is None or not folder.exists():
-        from ali_jax import prepare  # needs TensorFlow, which reading decoded files does not
+        from ali_jax.data import prepare  # needs TensorFlow, which reading decoded files does not
 
         folder = prepare.decode(root, name, split)
     return splits.read(folder)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import from_config
+from ali_jax import build
 
 
 def of_step(config: ConfigDict) -> float:
@@ -27,8 +27,8 @@ def of_step(config: ConfigDict) -> float:
 
 def forward_macs(config: ConfigDict) -> dict[str, float]:
     """Multiply-adds of one example through each network."""
-    networks, state = from_config.networks(config), from_config.state_shapes(config)
-    batch = from_config.batch_shapes(config)
+    networks, state = build.networks(config), build.state_shapes(config)
+    batch = build.batch_shapes(config)
     z = jax.ShapeDtypeStruct((1, config.model.latent_dim), jnp.float32)
     y = batch.get("attributes")
     inputs = {"generator": (z, y), "discriminator": (batch["x"], z, y), "encoder": None}

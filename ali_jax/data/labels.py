@@ -1,12 +1,10 @@
-"""Training with few labels: which ones are known, batches that carry them, and the error of a classifier."""
+"""Training with few labels: which ones are known, and batches that carry them."""
 
 import math
-from collections.abc import Mapping
 
-import jax
 import numpy as np
 
-from ali_jax import data, inference
+from ali_jax import data
 from ali_jax.errors import UserError
 
 UNLABELLED = -1  # in place of the label of an example whose label training may not see
@@ -98,16 +96,3 @@ def interleave_blocks(first: np.ndarray, second: np.ndarray, blocks: int) -> np.
     """(A, ...) and (B, ...) -> (A + B, ...), each cut into `blocks` and the blocks taken in turn."""
     parts = [array.reshape(blocks, -1, *array.shape[1:]) for array in (first, second)]
     return np.concatenate(parts, axis=1).reshape(-1, *first.shape[1:])
-
-
-def classification_error(
-    model: inference.Model, split: data.Split, key: jax.Array | None = None, samples: int = 1
-) -> float:
-    """Share of the examples whose most probable class is wrong; see `inference.class_probabilities`."""
-    probabilities = inference.class_probabilities(model, split.x, key=key, samples=samples)
-    return float(np.mean(np.argmax(probabilities, axis=-1) != split.label))
-
-
-def errors(model: inference.Model, splits: Mapping[str, data.Split]) -> dict[str, float]:
-    """{"validation": split} -> {"validation_error": share}, through the mean code."""
-    return {f"{name}_error": classification_error(model, split) for name, split in splits.items()}

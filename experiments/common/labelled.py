@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import data
 from ali_jax.errors import UserError
-from experiments import workdirs
+from experiments.common import workdirs
 
 flags.DEFINE_string("train_split", "train", "Labelled examples to learn from.")
 flags.DEFINE_string("test_split", "test", "Labelled examples to score on.")
