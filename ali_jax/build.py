@@ -1,46 +1,58 @@
-"""From a config to what it describes: networks, optimizers, and the shapes of the state."""
+"""From a config to the game it describes: networks, optimizers, terms, and the shapes of its state."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from ali_jax import models, terms
+from ali_jax import models
 from ali_jax.errors import UserError, first_line
 from ali_jax.models import Row
 from ali_jax.roles import Roles
-from ali_jax.supervised import supervised_step
+from ali_jax.terms import Needs, Term, bind, needs_of
 from ali_jax.train_step import TrainState, init_state, train_step
 
 
-def networks(config: ConfigDict) -> Roles:
-    """The modules of the config.
+class Game(NamedTuple):
+    """All that a config says of the game, built once for a start of training."""
+
+    networks: Roles
+    optimizers: Roles
+    terms: Mapping[str, Term]
+    needs: Needs  # of all terms together
+    init: Callable[..., TrainState]  # (key, batch=...) -> state
+    step: Callable  # (state, batch) -> (state, metrics)
+    example: Mapping[str, jax.ShapeDtypeStruct]  # a batch of one
+    shapes: TrainState  # shapes and dtypes of the state
+
+
+def game(config: ConfigDict) -> Game:
+    """The game of a config.
 
     Raises:
-      UserError: naming the field of `config.model` that is wrong, or does not fit the objective.
+      UserError: naming the field that is wrong, or those that do not fit each other.
     """
-    built = models.build(config.model, config.dtype)
-    if config.objective == "joint_adversarial" and num_logits(config) != 1:
-        raise UserError(
-            f"The last row of config.model.discriminator_joint has {num_logits(config)} features; for the "
-            "objective joint_adversarial it needs 1."
-        )
-    if config.objective != "feature_matching":
-        return built
-    return built._replace(discriminator=built.discriminator.clone(with_features=True))
-
-
-def objective(config: ConfigDict) -> Callable:
-    """What the players of the config play for; see `losses`."""
-    weight = {"unsupervised_weight": config.unsupervised_weight}
-    if config.objective == "semi_supervised":
-        return functools.partial(terms.semi_supervised, **weight)
-    if config.objective == "feature_matching":
-        return functools.partial(terms.feature_matching, num_classes=num_logits(config), **weight)
-    return terms.joint_adversarial
+    terms = bind(config.terms.to_dict())
+    needs = needs_of(terms)
+    networks = models.build(config.model, config.dtype)
+    _check(config, needs)
+    players = {"networks": networks, "optimizers": optimizers(config)}
+    init = functools.partial(init_state, keep_average=config.average_rate > 0, **players)
+    step = functools.partial(train_step, terms=terms, average_rate=config.average_rate, **players)
+    example = batch_of_one(config, needs)
+    return Game(
+        **players,
+        terms=terms,
+        needs=needs,
+        init=init,
+        step=step,
+        example=example,
+        shapes=_shapes(init, example),
+    )
 
 
 def num_logits(config: ConfigDict) -> int:
@@ -56,52 +68,81 @@ def optimizers(config: ConfigDict) -> Roles:
     """
     rate = config.learning_rate
     if config.decay_after < 1:
-        constant = round(config.decay_after * config.num_steps)
+        # At least the last step is on the slope: optax takes a slope of no steps for a constant rate.
+        constant = min(round(config.decay_after * config.num_steps), config.num_steps - 1)
         rate = optax.linear_schedule(rate, 0.0, config.num_steps - constant, transition_begin=constant)
     adam = optax.adam(rate, b1=config.b1, b2=config.b2, eps=1e-8)
     if config.weight_decay:
-        adam = optax.chain(optax.add_decayed_weights(config.weight_decay), adam)
+        adam = optax.chain(optax.add_decayed_weights(config.weight_decay, mask=kernels), adam)
     return Roles(adam, adam, adam)
 
 
-def players(config: ConfigDict) -> dict[str, Roles]:
-    """The keyword arguments that `init_state` and `train_step` share."""
-    return {"networks": networks(config), "optimizers": optimizers(config)}
+def kernels(params: Any) -> Any:
+    """Which parameters weight decay shrinks: kernels, not biases, nor what batch normalisation learns."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
 
 
-def init(config: ConfigDict) -> Callable:
-    """`init_state` of the config: (key, batch=...) -> state."""
-    return functools.partial(init_state, keep_average=config.average_rate > 0, **players(config))
-
-
-def step(config: ConfigDict) -> Callable:
-    """`train_step` of the config, or its supervised baseline: (state, batch) -> (state, metrics)."""
-    roles, average_rate = players(config), config.average_rate
-    if config.objective == "supervised":
-        return functools.partial(supervised_step, average_rate=average_rate, **roles)
-    return functools.partial(train_step, objective=objective(config), average_rate=average_rate, **roles)
-
-
-def batch_shapes(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
-    """What one example of a batch looks like, as a batch of one."""
+def batch_of_one(config: ConfigDict, needs: Needs) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and dtypes of a batch of one example."""
     shapes = {"x": jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)}
     if config.model.num_attributes:
         shapes["attributes"] = jax.ShapeDtypeStruct((1, config.model.num_attributes), jnp.uint8)
-    if config.num_labels:
+    if needs.labels:
         shapes["label"] = jax.ShapeDtypeStruct((1,), jnp.int32)
     return shapes
 
 
-def state_shapes(config: ConfigDict) -> TrainState:
-    """Shapes and dtypes of the training state, without computing it.
-
-    Raises:
-      UserError: the rows of `config.model` do not fit each other.
-    """
+def _shapes(init: Callable, example: Mapping[str, jax.ShapeDtypeStruct]) -> TrainState:
     try:
-        return jax.eval_shape(init(config), jax.random.key(0), batch=batch_shapes(config))
+        return jax.eval_shape(init, jax.random.key(0), batch=example)
     except (AttributeError, TypeError, ValueError) as error:  # of the first operation that could not be
         raise UserError(
             "The rows of config.model do not fit each other, its x_shape or its latent_dim "
             f"({first_line(error)}); compare them with the config they come from."
         ) from error
+
+
+def _check(config: ConfigDict, needs: Needs) -> None:
+    """Raises UserError where the terms do not fit the networks, the labels or the batch."""
+    model, names = config.model, ", ".join(config.terms)
+    _check_encoder(model.encoder is not None, names, needs)
+    for head in needs.heads:
+        if model.get(f"discriminator_{head}_head") is None:
+            raise UserError(
+                f"config.terms ({names}) asks for a score of {head} alone, which D does not give; add "
+                f"config.model.discriminator_{head}_head, rows that end in one feature."
+            )
+    if not needs.labels:
+        if config.num_labels:
+            raise UserError(
+                f"config.num_labels is {config.num_labels}, but no term of config.terms ({names}) learns "
+                "from labels; add the term labels, or pass a config that has it."
+            )
+        if num_logits(config) != 1:
+            raise UserError(
+                f"The last row of config.model.discriminator_joint has {num_logits(config)} features; "
+                f"without a term that learns from labels (config.terms has {names}) it needs 1."
+            )
+        return
+    if config.num_labels < 1:
+        raise UserError(f"config.num_labels is {config.num_labels}; config.terms ({names}) needs labels.")
+    # A classifier sees labelled examples alone, a game both kinds.
+    least, most = (1, config.batch_size - 1) if needs.generated else (config.batch_size,) * 2
+    if not least <= config.labelled_batch_size <= most:
+        raise UserError(
+            f"config.labelled_batch_size is {config.labelled_batch_size}; with config.batch_size "
+            f"{config.batch_size} and the terms {names} it must be from {least} to {most}."
+        )
+
+
+def _check_encoder(there: bool, names: str, needs: Needs) -> None:
+    if there and (needs.encoder is False or not needs.generated):
+        raise UserError(
+            f"config.terms ({names}) is a game without an encoder, with D of x alone; set "
+            "config.model.encoder and discriminator_z to None, as the baselines of "
+            "configs/mnist_semi_supervised.py do."
+        )
+    if needs.encoder and not there:
+        raise UserError(
+            f"config.terms ({names}) needs an encoder, and config.model.encoder is None; give its rows."
+        )

@@ -1,12 +1,12 @@
 """What every config holds, with its default, and the checks that need no data."""
 
 import importlib.util
-import json
 from pathlib import Path
 
 from ml_collections import ConfigDict, config_dict
 
 from ali_jax.errors import UserError
+from ali_jax.models.rows import Row
 
 
 def default() -> ConfigDict:
@@ -37,8 +37,7 @@ def default() -> ConfigDict:
     config.weight_decay = 0.0  # this times each parameter is added to its gradient (L2), before Adam
     config.average_rate = 0.0  # of an average of the parameters over steps, used instead of them; 0: none
 
-    config.objective = "joint_adversarial"  # see OBJECTIVES
-    config.unsupervised_weight = 1.0  # of the game in D's loss, beside the labels'
+    config.terms = {"adversarial": {}}  # what the players play for: term -> its settings; see `terms`
     config.num_labels = 0  # training examples whose label is known, as many of each class
     config.label_seed = 0  # which ones
     config.labelled_batch_size = 0  # of the batch_size examples, those with a label
@@ -69,104 +68,8 @@ def check(config: ConfigDict) -> None:
         raise UserError(f"config.weight_decay is {config.weight_decay}; it must be at least 0.")
     if not 0 <= config.decay_after <= 1:
         raise UserError(f"config.decay_after is {config.decay_after}; it must be in [0, 1].")
-    _check_labels(config)
-
-
-def _check_labels(config: ConfigDict) -> None:
-    if config.objective not in OBJECTIVES:
-        raise UserError(f"config.objective is {config.objective!r}; choose one of {', '.join(OBJECTIVES)}.")
-    if config.objective == "joint_adversarial":
-        if config.num_labels:
-            raise UserError(
-                f"config.num_labels is {config.num_labels}, but the objective joint_adversarial uses no "
-                "labels; pass a config of the semi-supervised game."
-            )
-        return
-    if config.num_labels < 1:
-        raise UserError(f"config.num_labels is {config.num_labels}; {config.objective} needs labels.")
-    model = config.model
-    if config.objective != "semi_supervised" and (model.encoder, model.discriminator_z) != (None, None):
-        raise UserError(
-            f"config.objective {config.objective} is a baseline without an encoder, with D of x alone; pass "
-            f"its variant of a config, such as configs/mnist_semi_supervised.py:{config.objective}."
-        )
-    for field in ("label_seed", "unsupervised_weight"):
-        if not config[field] >= 0:
-            raise UserError(f"config.{field} is {config[field]}; it must be at least 0.")
-    # The classifier sees labelled examples alone, the games both kinds.
-    least, most = (config.batch_size,) * 2 if config.objective == "supervised" else (1, config.batch_size - 1)
-    if not least <= config.labelled_batch_size <= most:
-        raise UserError(
-            f"config.labelled_batch_size is {config.labelled_batch_size}; with config.batch_size "
-            f"{config.batch_size} and config.objective {config.objective} it must be from {least} to {most}."
-        )
-
-
-OBJECTIVES = (
-    "joint_adversarial",
-    "semi_supervised",
-    "feature_matching",
-    "supervised",
-)  # see `from_config.step`
-
-# A resumed run may change these; every other field is part of what was trained.
-MAY_CHANGE = (
-    "num_steps",
-    "data_dir",
-    "dtype",
-    "log_every",
-    "figures_every",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "steps_per_dispatch",
-)
-
-
-def to_json(config: ConfigDict) -> str:
-    return json.dumps(config.to_dict(), indent=2) + "\n"
-
-
-def read(workdir: Path) -> ConfigDict:
-    """The config that `workdir` was trained with; fields that are newer than it have their defaults."""
-    path = Path(workdir) / "config.json"
-    try:
-        config = default()
-        config.update(json.loads(path.read_text()))
-        return config
-    except FileNotFoundError:
-        raise UserError(
-            f"{workdir} holds no config.json, so no training was started there; pass the --workdir of "
-            "a run of ali_jax.main."
-        ) from None
-    except (AttributeError, OSError, TypeError, ValueError) as error:  # no file, no JSON, or no config
-        raise UserError(f"{path} cannot be read ({error}); restore it or use another workdir.") from None
-
-
-def check_same_run(config: ConfigDict, workdir: Path) -> None:
-    """Raises UserError if `workdir` was begun with a config that trains something else."""
-    before, now = (json.loads(to_json(c)) for c in (read(workdir), config))
-    # With a decaying rate, another length is another schedule from the first step on.
-    may_change = {*MAY_CHANGE} if config.decay_after == 1 else {*MAY_CHANGE} - {"num_steps"}
-    for field in sorted({*before, *now} - may_change):
-        was, is_now = before.get(field), now.get(field)
-        if was == is_now:
-            continue
-        if isinstance(was, dict) and isinstance(is_now, dict):
-            inner = next(k for k in sorted({*was, *is_now}) if was.get(k) != is_now.get(k))
-            field, was, is_now = f"{field}.{inner}", was.get(inner), is_now.get(inner)
-        if isinstance(was, list) and isinstance(is_now, list) and len(was) == len(is_now):
-            row = next(i for i in range(len(was)) if was[i] != is_now[i])
-            field, was, is_now = f"{field}[{row}]", was[row], is_now[row]
-        raise UserError(
-            f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}"
-            f"{' (its learning rate decays to 0 there)' if field == 'num_steps' else ''}; "
-            "resume it with its own config, or pass another --workdir."
-        )
-
-
-def _short(value) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    if not config.label_seed >= 0:
+        raise UserError(f"config.label_seed is {config.label_seed}; it must be at least 0.")
 
 
 def load(path: Path | str, *variant: str) -> ConfigDict:
@@ -190,15 +93,22 @@ def make_semi_supervised(
       labelled: examples of a batch with a label.
       unlabelled: examples of a batch without.
     """
-    config.objective = reading(
-        game, ali="semi_supervised", feature_matching="feature_matching", supervised="supervised"
+    config.terms = reading(
+        game,
+        ali={"labels": {}, "adversarial": {"unlabelled": True}},
+        feature_matching={
+            "labels": {},
+            "adversarial": {"unlabelled": True, "ge": 0.0},
+            "feature_matching": {},
+        },
+        supervised={"labels": {}},
     )
     config.test_split = "test"
     config.labelled_batch_size = labelled
-    config.batch_size = labelled if game == "supervised" else labelled + unlabelled
-    *hidden, (operation, kernel, stride, _, *rest) = config.model.discriminator_joint
-    config.model.discriminator_joint = (*hidden, (operation, kernel, stride, num_classes, *rest))
-    if game != "ali":
+    config.batch_size = labelled + reading(game, ali=unlabelled, feature_matching=unlabelled, supervised=0)
+    *hidden, head = config.model.discriminator_joint
+    config.model.discriminator_joint = (*hidden, Row(*head)._replace(features=num_classes))
+    if not reading(game, ali=True, feature_matching=False, supervised=False):
         with config.model.ignore_type():
             config.model.encoder = config.model.discriminator_z = None
 

@@ -12,58 +12,37 @@ and ones.
 
 import functools
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from ali_jax import build
-from ali_jax import config as config_lib
 from ali_jax.data import Split
 from ali_jax.errors import UserError
-from ali_jax.roles import Roles
-from ali_jax.run.checkpoints import Checkpoints
-from ali_jax.train_step import TrainState, unit_interval
+from ali_jax.models import Judgement, unit_interval
+from ali_jax.pretrained import Model, load, of_state
+
+__all__ = [
+    "Model",
+    "class_probabilities",
+    "classification_error",
+    "decode",
+    "encode",
+    "errors",
+    "features",
+    "interpolate",
+    "judge",
+    "linear",
+    "load",
+    "of_state",
+    "reconstruct",
+    "sample",
+    "spherical",
+]
 
 CHUNK = 500  # examples through a network at a time
-
-
-class Model(NamedTuple):
-    """Networks with their trained values."""
-
-    networks: Roles
-    params: Roles
-    batch_stats: Roles
-    step: int | None = None  # of the checkpoint they come from
-
-    def variables(self, role: str) -> dict:
-        return {"params": getattr(self.params, role), "batch_stats": getattr(self.batch_stats, role)}
-
-
-def load(workdir: str | Path, step: int | None = None) -> Model:
-    """The model of a workdir, at its newest readable checkpoint or at `step`, on one device.
-
-    Nothing in the workdir is changed.
-
-    Raises:
-      UserError: the workdir holds no run, or no checkpoint.
-    """
-    config = config_lib.read(Path(workdir))
-    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    with Checkpoints(Path(workdir), read_only=True) as checkpoints:
-        restored = checkpoints.restore(build.state_shapes(config), device, step)
-    if restored is None:
-        raise UserError(f"{workdir} holds no checkpoint yet; train longer, or load another workdir.")
-    found, state = restored
-    return of_state(build.networks(config), state)._replace(step=found)
-
-
-def of_state(networks: Roles, state: TrainState) -> Model:
-    """The model that a training state stands for: its average over steps where it keeps one."""
-    return Model(networks, *(state.average or (state.params, state.batch_stats)))
 
 
 def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
@@ -165,6 +144,18 @@ def features(
     return _in_chunks(run, x, attributes)
 
 
+def judge(
+    model: Model, x: np.ndarray, z: np.ndarray | None = None, attributes: np.ndarray | None = None
+) -> Judgement:
+    """D's judgement of pairs x (N, ...) and z (N, n): logits, high where it takes them for the encoder's.
+
+    `judge(model, x, encode(model, x))` is of real pairs, `judge(model, decode(model, z), z)` of generated
+    ones. A plain GAN's D looks at x alone: leave z out.
+    """
+    run = functools.partial(_judge, model.networks.discriminator, model.variables("discriminator"))
+    return _in_chunks(run, x, z, attributes)
+
+
 def class_probabilities(
     model: Model,
     x: np.ndarray,
@@ -202,12 +193,8 @@ def errors(model: Model, splits: Mapping[str, Split]) -> dict[str, float]:
 
 
 def _class_probabilities(model, x, attributes, key):
-    if model.networks.encoder is None:  # D looks at x alone.
-        z = np.zeros((len(x), model.networks.generator.latent_dim), np.float32)
-    else:
-        z = encode(model, x, attributes, key)
-    run = functools.partial(_judge, model.networks.discriminator, model.variables("discriminator"))
-    return _in_chunks(run, x, z, attributes)
+    z = None if model.networks.encoder is None else encode(model, x, attributes, key)
+    return np.asarray(jax.nn.softmax(judge(model, x, z, attributes).joint, axis=-1))
 
 
 def _encoder(model: Model):
@@ -228,9 +215,7 @@ def _encode(module, variables, x, noise, attributes):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _judge(module, variables, x, z, attributes):
-    # The logits alone, whatever D was trained to give beside them.
-    logits = module.clone(with_features=False).apply(variables, unit_interval(x), z, attributes)
-    return jax.nn.softmax(logits, axis=-1)
+    return module.apply(variables, unit_interval(x), z, attributes)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

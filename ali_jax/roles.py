@@ -12,3 +12,8 @@ class Roles(NamedTuple):
     generator: Any  # G: z -> x
     encoder: Any  # E: x -> z
     discriminator: Any  # D: (x, z) -> logits
+
+
+def variables(params: Roles, batch_stats: Roles, role: str) -> dict[str, Any]:
+    """What the role's module takes as the first argument of `apply`."""
+    return {"params": getattr(params, role), "batch_stats": getattr(batch_stats, role)}

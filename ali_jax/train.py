@@ -1,12 +1,10 @@
 """The training loop: batches -> step -> metrics, pictures, checkpoints."""
 
-import contextlib
-import functools
-import json
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +13,12 @@ from ml_collections import ConfigDict
 
 from ali_jax import build, data, inference
 from ali_jax import config as config_lib
-from ali_jax.data import labels
+from ali_jax.data import examples
 from ali_jax.errors import UserError
-from ali_jax.run import devices, pictures
+from ali_jax.run import devices, pictures, workdirs
 from ali_jax.run.checkpoints import Checkpoints
-from ali_jax.run.images import write_whole
 from ali_jax.run.metrics import MetricWriter, NotFinite, Recorder, Silent
+from ali_jax.run.signals import stop_signals
 from ali_jax.train_step import TrainState
 
 logger = logging.getLogger(__name__)
@@ -31,14 +29,14 @@ EXAMPLES_FOR_BIAS = 500  # the generator starts at their mean; the number is the
 def train_and_evaluate(
     config: ConfigDict,
     workdir: str | Path,
-    splits: tuple[data.Split, ...] | None = None,
+    splits: Mapping[str, data.Split] | None = None,
 ) -> TrainState:
     """Trains `config` in `workdir`, from its last checkpoint where there is one; returns the last state.
 
     Args:
       config: see `config.default`.
       workdir: made where it does not exist.
-      splits: training, validation and, for the error of a classifier, test examples, in place of those of
+      splits: "train", "validation" and, for the error of a classifier, "test" examples, in place of those of
         `config.dataset`.
 
     Raises:
@@ -46,31 +44,33 @@ def train_and_evaluate(
     """
     workdir = Path(workdir)
     config_lib.check(config)
-    networks, mesh = build.networks(config), devices.make_mesh()
-    shapes = build.state_shapes(config)
+    game, mesh = build.game(config), devices.make_mesh()
     devices.check_batch_size(config.batch_size, mesh)
-    train_split, *held_out = (fit(s, config) for s in splits or load_splits(config))
-    labelled = labelled_examples(config, train_split)
-    batches = open_batches(config, train_split, labelled)
-    claim_workdir(workdir, config, labelled)
+    splits = {role: examples.fit(s, config) for role, s in (splits or examples.load_splits(config)).items()}
+    labelled = examples.labelled_examples(config, splits["train"])
+    process = (jax.process_index(), jax.process_count())
+    batches = examples.open_batches(config, splits["train"], labelled, *process)
+    workdirs.claim(workdir, config, labelled)
+
+    def look(state: TrainState) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """The scalars and the figures that show the state of the training."""
+        here = devices.local_copy(state._replace(key=None, opt_state=None))
+        model = inference.of_state(game.networks, here)
+        graded = {role: s for role, s in splits.items() if role != "train"} if game.needs.labels else {}
+        # Without generated pairs, G is never trained.
+        drawn = pictures.of_training(model, splits["validation"]) if game.needs.generated else {}
+        return inference.errors(model, graded), drawn
 
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
-        step, state = first_state(config, shapes, train_split, checkpoints, mesh)
+        step, state = first_state(config, game, splits["train"], checkpoints, mesh)
         if step >= config.num_steps:
             logger.info("%s is trained: %d steps of %d.", workdir, step, config.num_steps)
             return state
-
-        def look(state: TrainState) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-            here = devices.local_copy(state._replace(key=None, opt_state=None))
-            model = inference.of_state(networks, here)
-            graded = dict(zip(("validation", "test"), held_out, strict=False)) if config.num_labels else {}
-            # The generator of a classifier is never trained.
-            drawn = {} if config.objective == "supervised" else pictures.of_training(model, held_out[0])
-            return inference.errors(model, graded), drawn
-
         try:
             with open_writer(config, workdir, step) as writer:
-                return loop(config, mesh, batches, step, state, checkpoints, writer, look)
+                watch = Watch(config, writer, step, look)
+                run_steps = compiled_steps(game, mesh)
+                return loop(config, run_steps, batches, mesh, step, state, checkpoints, watch)
         except NotFinite as error:
             last = checkpoints.latest_step()
             kept = "no checkpoint is there yet" if last is None else f"the last good one is of step {last}"
@@ -80,44 +80,63 @@ def train_and_evaluate(
             ) from None
 
 
-def loop(
-    config: ConfigDict,
-    mesh: jax.sharding.Mesh,
-    batches: data.Batches | labels.MixedBatches,
-    step: int,
-    state: TrainState,
-    checkpoints: Checkpoints,
-    writer: MetricWriter,
-    look: Callable[[TrainState], tuple[dict[str, float], dict[str, np.ndarray]]],
-) -> TrainState:
-    """Steps from `step` to the config's last one, or to a signal; ends with a checkpoint.
+def loop(config: ConfigDict, run_steps: Callable, batches, mesh, step: int, state, checkpoints, watch):
+    """Steps from `step` to the config's last one, or to a signal; returns the last state, checkpointed.
 
-    `look` gives the scalars and the figures that show the state of the training.
+    Args:
+      config: its num_steps, steps_per_dispatch and checkpoint_every.
+      run_steps: (state, batches stacked along a new first axis) -> (state, metrics of each).
+      batches: `batches[step]`, this process's rows of a batch.
+      mesh: over which the batches are laid out.
+      step: done so far.
+      state: after that step; may be donated.
+      checkpoints: where the state is saved.
+      watch: told of every call in `watch.after(step, count, state, metrics, finished)` and, before a
+        checkpoint, in `watch.before_save(step, state)`; what it raises ends the loop.
     """
-    run_steps = compiled_steps(config, mesh)
-    recorder = Recorder(writer, config.log_every, step)
     with stop_signals() as stop:
-        ended = False
+        ended = finished = step >= config.num_steps
         while not ended:
             count = min(config.steps_per_dispatch, config.num_steps - step)
             rows = [batches[s] for s in range(step, step + count)]
             state, metrics = run_steps(state, devices.put_batches(rows, mesh))
             step += count
-            recorder.add(step, metrics)
-
             finished = step == config.num_steps
+            watch.after(step, count, state, metrics, finished)
             if checkpoints.preempted(step // config.steps_per_dispatch):
                 stop.append(signal.SIGTERM)
-            if jax.process_index() == 0 and (finished or crossed(step, count, config.figures_every)):
-                writer.write_look(step, *look(state))
             ended = finished or bool(stop)  # read once: a later signal ends the next step
             if ended or crossed(step, count, config.checkpoint_every):
-                recorder.catch_up()
-                check_parameters(state, step)
+                watch.before_save(step, state)
                 checkpoints.save(step, state)
     how = "Done" if finished else f"Stopped by {signal.Signals(stop[0]).name}"
     logger.info("%s at step %d of %d.", how, step, config.num_steps)
     return state
+
+
+class Watch:
+    """What a run shows of itself while it trains: metrics, figures, and that its numbers are finite."""
+
+    def __init__(self, config: ConfigDict, writer: MetricWriter | Silent, step: int, look: Callable):
+        self._config, self._writer, self._look = config, writer, look
+        self._recorder = Recorder(writer, config.log_every, step)
+
+    def after(self, step: int, count: int, state: TrainState, metrics, finished: bool) -> None:
+        self._recorder.add(step, metrics)
+        due = finished or crossed(step, count, self._config.figures_every)
+        if due and jax.process_index() == 0:
+            self._writer.write_look(step, *self._look(state))
+
+    def before_save(self, step: int, state: TrainState) -> None:
+        """Raises NotFinite rather than let a state that is not finite into a checkpoint."""
+        self._recorder.catch_up()
+        if not _all_finite((state.params, state.batch_stats)):
+            raise NotFinite(f"The parameters are not finite after step {step}")
+
+
+@jax.jit
+def _all_finite(tree: Any) -> jax.Array:
+    return jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
 def open_writer(config: ConfigDict, workdir: Path, first_step: int) -> MetricWriter | Silent:
@@ -127,108 +146,32 @@ def open_writer(config: ConfigDict, workdir: Path, first_step: int) -> MetricWri
     return MetricWriter(workdir, first_step, config.num_steps, config.batch_size)
 
 
-def load_splits(config: ConfigDict) -> tuple[data.Split, ...]:
-    """The training, the validation and, where the config names them, the test examples."""
-    names = [config.train_split, config.validation_split, *filter(None, [config.test_split])]
-    return tuple(data.load(config.dataset, name, config.data_dir) for name in names)
-
-
-def fit(split: data.Split, config: ConfigDict) -> data.Split:
-    """The split as the networks want it; a UserError where they cannot take it."""
-    if split.x.shape[1:] != tuple(config.model.x_shape):
-        raise UserError(
-            f"Examples of {config.dataset} have the shape {split.x.shape[1:]}, but "
-            f"config.model.x_shape is {tuple(config.model.x_shape)}; pass the config of this data set."
-        )
-    if config.num_labels and split.label is None:
-        raise UserError(
-            f"config.num_labels is {config.num_labels}, and {config.dataset} has no labels; pass the config "
-            "of a data set that has."
-        )
-    if not config.model.num_attributes:
-        return split._replace(attributes=None)
-    if split.attributes is None:
-        raise UserError(
-            f"config.model is conditional on attributes, and {config.dataset} has none; use celeb_a."
-        )
-    if split.attributes.shape[1] != config.model.num_attributes:
-        raise UserError(
-            f"config.model.num_attributes is {config.model.num_attributes}, but {config.dataset} has "
-            f"{split.attributes.shape[1]}; it must be that."
-        )
-    return split
-
-
-def labelled_examples(config: ConfigDict, split: data.Split) -> np.ndarray | None:
-    """Which training examples keep their labels; None in a game without labels."""
-    if not config.num_labels:
-        return None
-    logits, classes = build.num_logits(config), int(np.max(split.label)) + 1
-    if logits != classes:
-        raise UserError(
-            f"The last row of config.model.discriminator_joint has {logits} features; for {config.dataset} "
-            f"with labels it needs {classes}, one for each class."
-        )
-    return labels.labelled_rows(split.label, config.num_labels, config.label_seed)
-
-
-def open_batches(config: ConfigDict, split: data.Split, labelled: np.ndarray | None):
-    """This process's share of the batches, by step."""
-    process = (config.seed, jax.process_index(), jax.process_count())
-    if labelled is None:
-        return data.Batches(split, config.batch_size, *process)
-    sizes = (config.batch_size, config.labelled_batch_size)
-    if config.objective == "supervised":
-        known = labels.labelled_split(split, labelled, config.batch_size)
-        return data.Batches(known, config.batch_size, *process)
-    return labels.MixedBatches(split, labelled, *sizes, *process)
-
-
-def claim_workdir(workdir: Path, config: ConfigDict, labelled: np.ndarray | None = None) -> None:
-    """Makes the workdir and writes config.json there, or checks that the one there agrees.
-
-    Beside it, labelled_examples.json: the numbers of the examples whose label is known.
-    """
-    if (workdir / "config.json").exists():
-        config_lib.check_same_run(config, workdir)
-    kept = workdir / "labelled_examples.json"
-    if labelled is not None and kept.exists() and json.loads(kept.read_text()) != labelled.tolist():
-        raise UserError(
-            f"{workdir} was begun with other labelled examples than {config.dataset} now gives; restore its "
-            "data, or pass another --workdir."
-        )
-    if jax.process_index():
-        return
-    try:
-        write_whole(workdir / "config.json", config_lib.to_json(config).encode())
-        if labelled is not None:
-            write_whole(kept, json.dumps(labelled.tolist()).encode())
-    except OSError as error:
-        raise UserError(
-            f"The workdir {workdir} cannot be written ({error.strerror}); pass another --workdir."
-        ) from None
-
-
-def first_state(config: ConfigDict, shapes: TrainState, split: data.Split, checkpoints: Checkpoints, mesh):
+def first_state(
+    config: ConfigDict, game: build.Game, split: data.Split, checkpoints: Checkpoints, mesh
+) -> tuple[int, TrainState]:
     """(step, state) of the last checkpoint, or 0 and a fresh state; born on its devices."""
     everywhere = devices.replicated(mesh)
-    restored = checkpoints.restore(shapes, everywhere)
+    restored = checkpoints.restore(game.shapes, everywhere)
     if restored is not None:
         logger.info("Going on from the checkpoint of step %d.", restored[0])
         return restored
-    return 0, fresh_state(config, split, everywhere)
+    return 0, fresh_state(config, game, split, everywhere)
 
 
-def fresh_state(config: ConfigDict, split: data.Split, sharding: jax.sharding.Sharding | None = None):
+def fresh_state(
+    config: ConfigDict, game: build.Game, split: data.Split, sharding: jax.sharding.Sharding | None = None
+) -> TrainState:
     """The state before the first step, as the config's seed and the training examples determine it."""
-    init = jax.jit(build.init(config), out_shardings=sharding)
-    examples = data.Batches(split, min(EXAMPLES_FOR_BIAS, len(split.x)), config.seed)[0]
-    return init(jax.random.key(config.seed), batch=examples)
+    init = jax.jit(game.init, out_shardings=sharding)
+    first = data.Batches(split, min(EXAMPLES_FOR_BIAS, len(split.x)), config.seed)[0]
+    return init(jax.random.key(config.seed), batch=first)
 
 
-def compiled_steps(config: ConfigDict, mesh):
+def compiled_steps(game: build.Game, mesh) -> Callable:
     """(state, batches) -> (state, metrics): a `train_step` for each batch along the first axis."""
-    step = functools.partial(build.step(config), sharding=devices.split_batch(mesh))
+
+    def step(state, batch):
+        return game.step(state, batch, sharding=devices.split_batch(mesh))
 
     def run(state, batches):
         if len(batches["x"]) > 1:
@@ -243,38 +186,3 @@ def compiled_steps(config: ConfigDict, mesh):
 def crossed(step: int, count: int, every: int) -> bool:
     """Whether the last `count` steps reached a multiple of `every`."""
     return step // every > (step - count) // every
-
-
-def check_parameters(state: TrainState, step: int) -> None:
-    """Raises NotFinite rather than let a state that is not finite into a checkpoint."""
-    if not _all_finite((state.params, state.batch_stats)):
-        raise NotFinite(f"The parameters are not finite after step {step}")
-
-
-@jax.jit
-def _all_finite(tree) -> jax.Array:
-    return jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """A list in which Ctrl-C or SIGTERM leaves its number; a second Ctrl-C interrupts at once.
-
-    Of several processes each would stop at its own step. There JAX's preemption service takes SIGTERM and
-    agrees with all of them on one step (`Checkpoints.preempted`).
-    """
-    received: list[int] = []
-
-    def note(number, frame):
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-        logger.info("%s: saving, then stopping.", signal.Signals(number).name)
-
-    ours = (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else ()
-    before = {number: signal.signal(number, note) for number in ours}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

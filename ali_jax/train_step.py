@@ -6,20 +6,22 @@ whoever calls it can jit, scan, vmap or shard it:
     step = jax.jit(functools.partial(train_step, networks=networks, optimizers=optimizers))
     state, metrics = step(state, {"x": images})
 
-Who is trained on what: D descends its own loss; G and E descend, together, the loss with the labels
-swapped. No reconstruction term is optimised: E learns because D compares its pairs (x, E(x)) with the
-generator's pairs (G(z), z).
+Who is trained on what: D descends its own loss; G and E descend, together, theirs. What the losses are is the
+sum of the game's terms (`terms`). In the paper's game no reconstruction term is optimised: E learns because D
+compares its pairs (x, E(x)) with the generator's pairs (G(z), z).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from ali_jax import terms as losses_lib
-from ali_jax.roles import Roles
+from ali_jax import models
+from ali_jax.models import Judgement, unit_interval
+from ali_jax.roles import Roles, variables
+from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, needs_of, play_for
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -36,15 +38,6 @@ class TrainState(NamedTuple):
     average: tuple[Roles, Roles] | None = None  # of params and batch_stats over steps, where kept
 
 
-class Play(NamedTuple):
-    """What one forward pass of the game gives."""
-
-    logits_q: jax.Array  # (M, K) of the encoder's pairs (x, z_hat)
-    logits_p: jax.Array  # (M, K) of the generator's pairs (x_tilde, z)
-    batch_stats: Roles
-    metrics: Metrics
-
-
 def init_state(
     key: jax.Array, networks: Roles, optimizers: Roles, batch: Batch, keep_average: bool = False
 ) -> TrainState:
@@ -58,22 +51,9 @@ def init_state(
         generator's output bias, so that G starts at the mean image; the official code uses 500 of them.
       keep_average: whether `train_step` shall average parameters and running statistics over steps.
     """
-    key_g, key_e, key_d, key_train = jax.random.split(key, 4)
-    x, condition = unit_interval(batch["x"]), batch.get("attributes")
-    one_x, one_c = x[:1], None if condition is None else condition[:1]
-    one_z = jnp.zeros((1, networks.generator.latent_dim))
-
-    generator = dict(networks.generator.init(key_g, one_z, one_c))
-    generator["params"] = networks.generator.start_at_mean(generator["params"], x)
-    encoder = {}
-    if networks.encoder is not None:
-        noise = jnp.zeros((1, networks.encoder.noise_dim))
-        encoder = networks.encoder.init(key_e, one_x, noise, one_c)
-    discriminator = networks.discriminator.init(key_d, one_x, one_z, one_c)
-
-    variables = Roles(generator, encoder, discriminator)
-    params = Roles(*(v.get("params", {}) for v in variables))
-    batch_stats = Roles(*(v.get("batch_stats", {}) for v in variables))
+    *keys, key_train = jax.random.split(key, 4)
+    x = unit_interval(batch["x"])
+    params, batch_stats = models.initialize(networks, Roles(*keys), x, batch.get("attributes"))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=key_train,
@@ -91,7 +71,7 @@ def train_step(
     *,
     networks: Roles,
     optimizers: Roles,
-    objective: Callable = losses_lib.joint_adversarial,
+    terms: Mapping[str, Term] = ADVERSARIAL,
     average_rate: float = 1e-4,
     sharding: jax.sharding.NamedSharding | None = None,
 ) -> tuple[TrainState, Metrics]:
@@ -100,10 +80,10 @@ def train_step(
     Args:
       state: as from `init_state`.
       batch: "x" (M, ...), uint8 images or floats; "attributes" (M, A) where the networks are conditional;
-        whatever else the objective asks for.
+        "label" (M,) int32, -1 where it is not known, in a game with labels.
       networks: modules with `apply`.
       optimizers: one optax transformation per role; `optax.set_to_zero()` freezes a role.
-      objective: (logits_q, logits_p, batch) -> (loss of D, loss of G and E, metrics); see `losses`.
+      terms: what the players play for, by name; see `ali_jax.terms`.
       average_rate: weight of the newest parameters in `state.average`, where that is kept.
       sharding: how the batch axis is laid out over devices, where it is; sampled noise follows it.
 
@@ -112,19 +92,21 @@ def train_step(
     """
 
     def game(params: Roles):
-        outcome = play(networks, params, state, batch, sharding)
-        loss_d, loss_ge, metrics = objective(outcome.logits_q, outcome.logits_p, batch)
-        return (loss_d, loss_ge), (outcome.batch_stats, metrics | outcome.metrics)
+        outcome = play(networks, params, state, batch, needs_of(terms), sharding)
+        share = play_for(terms, outcome.round, outcome.players, outcome.key)
+        losses = {"loss_discriminator": share.d, "loss_generator_encoder": share.ge}
+        metrics = {name: loss for name, loss in losses.items() if loss is not None}
+        both = tuple(jnp.zeros(()) if loss is None else loss for loss in losses.values())
+        return both, (outcome.batch_stats, metrics | share.metrics | summarize_round(outcome.round))
 
     # One forward pass, two pullbacks; each player keeps its own part and XLA drops the halves that nobody
     # keeps.
     (loss_d, loss_ge), pullback, (batch_stats, metrics) = jax.vjp(game, state.params, has_aux=True)
-    one, zero = jnp.ones_like(loss_d), jnp.zeros_like(loss_d)
+    one, zero = jnp.ones_like(loss_d), jnp.zeros_like(loss_ge)
     (from_d,), (from_ge,) = pullback((one, zero)), pullback((zero, one))
     grads = Roles(from_ge.generator, from_ge.encoder, from_d.discriminator)
 
     params, opt_state = apply_updates(optimizers, grads, state)
-    metrics = {"loss_discriminator": loss_d, "loss_generator_encoder": loss_ge} | metrics
     return advance(state, params, batch_stats, opt_state, average_rate), metrics
 
 
@@ -155,44 +137,75 @@ def apply_updates(optimizers: Roles, grads: Roles, state: TrainState):
     return Roles(*params), Roles(*opt_states)
 
 
+class Play(NamedTuple):
+    """One forward pass of the game, and what its terms may ask for beyond it."""
+
+    round: Round
+    players: Players
+    batch_stats: Roles  # running statistics after it
+    key: jax.Array  # of the terms
+
+
 def play(
     networks: Roles,
     params: Roles,
     state: TrainState,
     batch: Batch,
+    needs: Needs = Needs(),  # noqa: B008 (a NamedTuple)
     sharding: jax.sharding.NamedSharding | None = None,
 ) -> Play:
-    """One forward pass: x -> z_hat, z -> x_tilde, and D's logits of both kinds of pairs."""
+    """x -> z_hat, z -> x_tilde, and D's judgement of both kinds of pairs."""
     x, condition = unit_interval(batch["x"]), batch.get("attributes")
-    key_z, key_noise, key_dropout = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
+    key = jax.random.fold_in(state.key, state.step)
+    key_z, key_noise, key_dropout, key_terms = jax.random.split(key, 4)
 
     def run(role: str, *inputs, **rngs):
-        variables = {
-            "params": getattr(params, role),
-            "batch_stats": getattr(state.batch_stats, role),
-        }
+        before = variables(params, state.batch_stats, role)
         module = getattr(networks, role)
-        outputs, mutated = module.apply(variables, *inputs, train=True, mutable=["batch_stats"], rngs=rngs)
+        outputs, mutated = module.apply(before, *inputs, train=True, mutable=["batch_stats"], rngs=rngs)
         return outputs, mutated.get("batch_stats", {})
 
     def shared(noise: jax.Array) -> jax.Array:
         # Without the constraint every device may draw, and push through the networks, the noise of all.
         return noise if sharding is None else jax.lax.with_sharding_constraint(noise, sharding)
 
+    def encode(x: jax.Array, key: jax.Array):
+        noise = shared(jax.random.normal(key, (len(x), networks.encoder.noise_dim)))
+        return run("encoder", x, noise, condition)
+
+    players = Players(
+        generate=lambda z: run("generator", z, condition)[0],
+        encode=lambda x, key: encode(x, key)[0],
+        judge=lambda x, z, key: run("discriminator", x, z, condition, dropout=key)[0],
+    )
+    if not needs.generated:
+        # D alone learns, of real examples; nothing but dropout is drawn, which has the whole key.
+        judgement, stats_d = run("discriminator", x, None, condition, dropout=key)
+        stats = state.batch_stats._replace(discriminator=stats_d)
+        return Play(Round(batch, x, judgement), players, stats, key_terms)
+
     z = shared(networks.generator.sample_prior(key_z, len(x)))
     x_tilde, stats_g = run("generator", z, condition)
-    z_hat, stats_e, metrics_e = z, {}, {}  # A plain GAN: no encoder, and a D that does not look at z.
+    encoding, z_hat, stats_e = None, z, {}  # A plain GAN: no encoder, and a D that does not look at z.
     if networks.encoder is not None:
-        noise = shared(jax.random.normal(key_noise, (len(x), networks.encoder.noise_dim)))
-        encoding, stats_e = run("encoder", x, noise, condition)
-        z_hat, metrics_e = encoding.z, summarize_encoding(encoding)
+        encoding, stats_e = encode(x, key_noise)
+        z_hat = encoding.z
 
     pairs = [interleave(x.astype(x_tilde.dtype), x_tilde), interleave(z_hat, z)]
     twice = None if condition is None else interleave(condition, condition)
-    logits, stats_d = run("discriminator", *pairs, twice, dropout=key_dropout)
-    logits = logits.reshape(len(x), 2, -1)
-    metrics = metrics_e | summarize("x_tilde", x_tilde)
-    return Play(logits[:, 0], logits[:, 1], Roles(stats_g, stats_e, stats_d), metrics)
+    judgement, stats_d = run("discriminator", *pairs, twice, dropout=key_dropout)
+    real, generated = part(judgement, 0), part(judgement, 1)
+    round_ = Round(batch, x, real, z, x_tilde, generated, encoding)
+    return Play(round_, players, Roles(stats_g, stats_e, stats_d), key_terms)
+
+
+def part(whole: Judgement, which: int) -> Judgement:
+    """What `interleave` put in: the judgement of the real pairs (0) or of the generated ones (1)."""
+
+    def of(values: jax.Array | None) -> jax.Array | None:
+        return None if values is None else values.reshape(-1, 2, *values.shape[1:])[:, which]
+
+    return models.judgement(of(whole.joint), of(whole.x), of(whole.z), of(whole.hidden))
 
 
 def interleave(real: jax.Array, generated: jax.Array) -> jax.Array:
@@ -204,17 +217,16 @@ def interleave(real: jax.Array, generated: jax.Array) -> jax.Array:
     return jnp.stack([real, generated], axis=1).reshape(2 * len(real), *real.shape[1:])
 
 
-def unit_interval(x: jax.Array) -> jax.Array:
-    """uint8 images as float32 in [0, 1], on the device; floats as they are."""
-    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
-
-
-def summarize_encoding(encoding) -> Metrics:
-    """Statistics of mu and sigma, or of z_hat where the encoder has none."""
-    if encoding.mu is None:
-        return summarize("z_hat", encoding.z)
-    statistics = summarize("mu", encoding.mu)
-    return statistics if encoding.sigma is None else statistics | summarize("sigma", encoding.sigma)
+def summarize_round(round: Round) -> Metrics:
+    """Statistics of what E and G made: of mu and sigma, or of z_hat where E has none, and of x_tilde."""
+    values = {"x_tilde": round.x_tilde}
+    if round.encoding is not None:
+        _, mu, sigma = round.encoding
+        values |= {"z_hat": round.encoding.z} if mu is None else {"mu": mu, "sigma": sigma}
+    metrics: Metrics = {}
+    for name, value in values.items():
+        metrics |= {} if value is None else summarize(name, value)
+    return metrics
 
 
 def summarize(name: str, value: jax.Array) -> Metrics:

@@ -22,7 +22,7 @@ from ali_jax import config as config_lib
 from ali_jax import data, inference, train
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from ali_jax.run.images import write_whole
+from ali_jax.run.files import write_whole
 from ali_jax.run.metrics import read_lines
 from experiments.common import report, workdirs
 

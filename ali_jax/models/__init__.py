@@ -1,17 +1,43 @@
-"""Networks built from the rows of a config."""
+"""Networks built from the rows of a config: the only place that imports Linen."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.models.layers import NONLINEARITIES, OPERATIONS, Row
-from ali_jax.models.networks import PRIORS, Discriminator, Encoder, Encoding, Generator, Stack
+from ali_jax.models import rows
+from ali_jax.models.layers import APPENDED, NONLINEARITIES, OPERATIONS
+from ali_jax.models.networks import (
+    PRIORS,
+    Discriminator,
+    Encoder,
+    Encoding,
+    Generator,
+    Judgement,
+    Stack,
+    judgement,
+    unit_interval,
+)
+from ali_jax.models.rows import Row
 from ali_jax.roles import Roles
 
-__all__ = ["Discriminator", "Encoder", "Encoding", "Generator", "Roles", "Row", "Stack", "build"]
+__all__ = [
+    "Discriminator",
+    "Encoder",
+    "Encoding",
+    "Generator",
+    "Judgement",
+    "Roles",
+    "Row",
+    "Stack",
+    "build",
+    "initialize",
+    "judgement",
+    "unit_interval",
+]
 
 FIELDS = (
     *("x_shape", "latent_dim", "prior", "leak", "init_std", "posterior"),
@@ -27,9 +53,10 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
 
     Args:
       model: `x_shape` (of one example); `latent_dim`; `prior` of z, one of PRIORS; `leak` (slope of leaky
-        ReLUs); `init_std` (of every kernel); `posterior`, one of POSTERIORS; and rows (see `Row`) of
+        ReLUs); `init_std` (of every kernel); `posterior`, one of POSTERIORS; rows (see `rows`) of
         `encoder` (None: a plain GAN), `generator`, `discriminator_x`, `discriminator_z` (None: D does not
-        look at z) and `discriminator_joint`.
+        look at z) and `discriminator_joint`; and, where D shall also score x or z alone, the rows of
+        `discriminator_x_head` and `discriminator_z_head`, which end in one feature.
       dtype: of the computation; parameters, statistics and logits are float32 whatever it is.
       init_std: instead of the model's; may be traced.
 
@@ -41,30 +68,51 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     missing = [field for field in FIELDS if field not in model]
     if missing:
         raise UserError(f"config.model has no {missing[0]}; compare it with a config in configs/.")
-    init_std = model["init_std"] if init_std is None else init_std
-
-    def stack(field: str) -> Stack:
-        rows = tuple(_row(f"config.model.{field}", i, r) for i, r in enumerate(model[field], 1))
-        if not rows and field not in MAY_HAVE_NO_ROWS:
-            raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
-        return Stack(rows, init_std, model["leak"], DTYPES[dtype])
-
-    if (model["encoder"] is None) != (model["discriminator_z"] is None):
-        raise UserError(
-            "One of config.model.encoder and config.model.discriminator_z is None: without an encoder D has "
-            "no z to look at, and an encoder learns from a D that does; give both or neither."
-        )
-    joint = stack("discriminator_joint")
-    discriminator = Discriminator(
-        x_stack=stack("discriminator_x"),
-        z_stack=None if model["discriminator_z"] is None else stack("discriminator_z"),
-        joint_stack=joint.clone(last_bias=undecided(joint.rows[-1].features)),
-    )
-    encoder = None if model["encoder"] is None else _encoder(stack("encoder"), model)
     if model["prior"] not in PRIORS:
         raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
-    generator = Generator(stack("generator"), model["latent_dim"], tuple(model["x_shape"]), model["prior"])
-    return Roles(generator, encoder, discriminator)
+    init_std = model["init_std"] if init_std is None else init_std
+
+    def stack(field: str) -> Stack | None:
+        if model.get(field) is None:
+            return None
+        parsed = tuple(
+            rows.parse(f"config.model.{field}", number, row, (*OPERATIONS, *APPENDED), NONLINEARITIES)
+            for number, row in enumerate(model[field], 1)
+        )
+        if not parsed and field not in MAY_HAVE_NO_ROWS:
+            raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
+        return Stack(parsed, init_std, model["leak"], DTYPES[dtype])
+
+    return Roles(
+        generator=Generator(stack("generator"), model["latent_dim"], tuple(model["x_shape"]), model["prior"]),
+        encoder=_encoder(stack("encoder"), model),
+        discriminator=_discriminator(stack),
+    )
+
+
+def initialize(
+    networks: Roles, keys: Roles, x: jax.Array, attributes: jax.Array | None
+) -> tuple[Roles, Roles]:
+    """(parameters, running statistics) of fresh networks.
+
+    Args:
+      networks: as from `build`.
+      keys: a key for each role.
+      x: floats (M, ...): shapes of the examples, and G starts at their mean (see `Generator.start_at_mean`).
+      attributes: (M, A) where the networks are conditional.
+    """
+    one_x, one_c = x[:1], None if attributes is None else attributes[:1]
+    one_z = jnp.zeros((1, networks.generator.latent_dim))
+    generator = dict(networks.generator.init(keys.generator, one_z, one_c))
+    generator["params"] = networks.generator.start_at_mean(generator["params"], x)
+    encoder = {}
+    if networks.encoder is not None:
+        noise = jnp.zeros((1, networks.encoder.noise_dim))
+        encoder = networks.encoder.init(keys.encoder, one_x, noise, one_c)
+    discriminator = networks.discriminator.init(keys.discriminator, one_x, one_z, one_c)
+    made = Roles(generator, encoder, discriminator)
+    params = Roles(*(of_role.get("params", {}) for of_role in made))
+    return params, Roles(*(of_role.get("batch_stats", {}) for of_role in made))
 
 
 def undecided(num_logits: int) -> float:
@@ -76,7 +124,39 @@ def undecided(num_logits: int) -> float:
     return math.log(1 / num_logits)
 
 
-def _encoder(stack: Stack, model: Mapping[str, Any]) -> Encoder:
+def _discriminator(stack) -> Discriminator:
+    joint = stack("discriminator_joint")
+    if joint is None or stack("discriminator_x") is None:
+        raise UserError("config.model.discriminator_joint or discriminator_x is None; give its rows.")
+    heads = {part: stack(f"discriminator_{part}_head") for part in ("x", "z")}
+    for part, head in heads.items():
+        if head is not None and head.rows[-1].features != 1:
+            raise UserError(
+                f"The last row of config.model.discriminator_{part}_head has {head.rows[-1].features} "
+                f"features; a score of {part} alone has 1."
+            )
+    if heads["z"] is not None and stack("discriminator_z") is None:
+        raise UserError(
+            "config.model.discriminator_z_head scores what discriminator_z made of z, which is None; give "
+            "both or no head."
+        )
+    return Discriminator(
+        x_stack=stack("discriminator_x"),
+        z_stack=stack("discriminator_z"),
+        joint_stack=joint.clone(last_bias=undecided(joint.rows[-1].features)),
+        x_head=heads["x"],
+        z_head=heads["z"],
+    )
+
+
+def _encoder(stack: Stack | None, model: Mapping[str, Any]) -> Encoder | None:
+    if (stack is None) != (model["discriminator_z"] is None):
+        raise UserError(
+            "One of config.model.encoder and config.model.discriminator_z is None: without an encoder D has "
+            "no z to look at, and an encoder learns from a D that does; give both or neither."
+        )
+    if stack is None:
+        return None
     posterior, n = model["posterior"], model["latent_dim"]
     if posterior not in POSTERIORS:
         raise UserError(
@@ -91,32 +171,3 @@ def _encoder(stack: Stack, model: Mapping[str, Any]) -> Encoder:
     # The head's width follows from the posterior, so that one override turns ALI into BiGAN.
     head = head._replace(features=2 * n if posterior == "gaussian" else n)
     return Encoder(stack.clone(rows=(*stack.rows[:-1], head)), posterior, n)
-
-
-def _row(field: str, number: int, values: Sequence[Any]) -> Row:
-    where = f"Row {number} of {field}"
-    try:
-        row = Row(*values)
-    except TypeError:
-        raise UserError(
-            f"{where} is {values!r}; a row is ({', '.join(Row._fields)}), the last two optional."
-        ) from None
-    if row.operation not in OPERATIONS:
-        raise UserError(f"{where}: the operation {row.operation!r} is none of {', '.join(OPERATIONS)}.")
-    if row.nonlinearity not in NONLINEARITIES:
-        raise UserError(
-            f"{where}: the nonlinearity {row.nonlinearity!r} is none of {', '.join(NONLINEARITIES)}."
-        )
-    if row.bias not in ("none", "tied", "untied") or (row.norm and row.bias != "none"):
-        raise UserError(
-            f"{where}: the bias is {row.bias!r}; it must be none, tied or untied, and none where there is "
-            "batch normalisation, which has its own shift."
-        )
-    if min(row.kernel, row.stride, row.features) < 1 or not 0 <= row.dropout < 1:
-        raise UserError(
-            f"{where}: kernel, stride and features must be at least 1 and dropout in [0, 1); they are "
-            f"{row.kernel}, {row.stride}, {row.features} and {row.dropout}."
-        )
-    if not row.input_noise >= 0:
-        raise UserError(f"{where}: the noise on the input is {row.input_noise}; it must be at least 0.")
-    return row

@@ -1,7 +1,8 @@
 """Layers of the paper's tables: one row of a table is one `Layer`."""
 
 import functools
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -9,40 +10,7 @@ import jax.numpy as jnp
 
 from ali_jax.models.convolution import conv, conv_transpose
 from ali_jax.models.dropout import dropout
-
-
-class Row(NamedTuple):
-    """One row of a table of the paper's appendix, in the order of its columns, then what it says elsewhere.
-
-    Every layer with batch normalisation has no bias; every other states its own.
-    """
-
-    operation: str  # a key of OPERATIONS
-    kernel: int  # side of the square kernel; 1 where there is none
-    stride: int
-    features: int  # channels out of the operation, before a maxout takes the maximum
-    norm: bool  # batch normalisation between the operation and the nonlinearity
-    dropout: float  # probability of dropping an element of the layer's INPUT, in training
-    nonlinearity: str  # a key of NONLINEARITIES
-    bias: str = "none"  # "none", "tied" (one per channel) or "untied" (one per output element)
-    # Standard deviation of the Gaussian noise on the layer's INPUT, in training (Salimans et al., 2016).
-    input_noise: float = 0.0
-
-
-# Convolutions are "VALID" throughout. "embed" appends a learned linear embedding of the condition to the
-# channels, "embed_frozen" a fixed random one, "noise" appends the encoder's noise; "flatten" lays
-# out (N, H, W, C) as (N, H * W * C); "identity" keeps its input, for a row that only drops or only takes a
-# maximum.
-OPERATIONS = (
-    "convolution",
-    "transposed",
-    "dense",
-    "embed",
-    "embed_frozen",
-    "noise",
-    "flatten",
-    "identity",
-)
+from ali_jax.models.rows import Row
 
 
 def maxout(h: jax.Array, pieces: int) -> jax.Array:
@@ -119,58 +87,110 @@ class Layer(nn.Module):
             h = dropout(self.make_rng("dropout"), h, row.dropout)
         if row.input_noise and train:
             h = h + row.input_noise * jax.random.normal(self.make_rng("dropout"), h.shape, h.dtype)
-        if row.operation in ("embed", "embed_frozen", "noise"):
-            h = append_channels(h, self._extra(condition, noise))
+        if row.operation in APPENDED:
+            h = append_channels(h, APPENDED[row.operation](self, condition, noise))
         else:
-            h = self._shift(self._operate(h), train)
+            h = self._shift(OPERATIONS[row.operation](self, h), train)
         self.sow("intermediates", "output", h)
         return h
 
     def activate(self, h: jax.Array) -> jax.Array:
         return NONLINEARITIES[self.row.nonlinearity](h, self.leak)
 
-    def _operate(self, h: jax.Array) -> jax.Array:
-        row, size = self.row, (self.row.kernel, self.row.kernel)
-        if row.operation == "identity":
-            return h
-        if row.operation in ("dense", "flatten"):
-            h = h.reshape(len(h), -1)
-        if row.operation == "flatten":
-            return h
-        if row.operation == "dense":
-            return h @ self._kernel(h.shape[-1], row.features)
-        h = h if h.ndim == 4 else h[:, None, None, :]
-        if row.operation == "convolution":
-            return conv(h, self._kernel(*size, h.shape[-1], row.features), row.stride)
-        return conv_transpose(h, self._kernel(*size, row.features, h.shape[-1]), row.stride)
+    def kernel(self, *shape: int) -> jax.Array:
+        """The layer's parameter "kernel"."""
+        # The same standard deviation whatever the fan-in, for every kind of kernel.
+        initializer = functools.partial(normal_kernel, std=self.init_std)
+        return self.param("kernel", initializer, shape).astype(self.dtype)
+
+    def bias(self, *shape: int) -> jax.Array:
+        """The layer's parameter "bias"."""
+        return self.param("bias", nn.initializers.constant(self.initial_bias), shape)
 
     def _shift(self, h: jax.Array, train: bool) -> jax.Array:
         if self.row.norm:
             return BatchNorm(name="norm")(h, train)
         if self.row.bias == "none":
             return h
-        shape = h.shape[1:] if self.row.bias == "untied" else h.shape[-1:]
-        return h + per_channel(self.param("bias", nn.initializers.constant(self.initial_bias), shape), h)
+        return h + per_channel(self.bias(*(h.shape[1:] if self.row.bias == "untied" else h.shape[-1:])), h)
 
-    def _kernel(self, *shape: int) -> jax.Array:
-        # The same standard deviation whatever the fan-in, for every kind of kernel.
-        initializer = functools.partial(normal_kernel, std=self.init_std)
-        return self.param("kernel", initializer, shape).astype(self.dtype)
 
-    def _extra(self, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
-        if self.row.operation == "noise":
-            return noise
-        if condition is None:
-            raise ValueError("a network with an embedding of attributes was called without them")
-        condition = condition.astype(self.dtype)
-        shape = (condition.shape[-1], self.row.features)
-        if self.row.operation == "embed_frozen":
-            # The same for every network and run, as in the official code, which shares one embedding and
-            # gives it to neither optimizer.
-            return condition @ normal_kernel(jax.random.key(0), shape, std=self.init_std).astype(self.dtype)
-        bias = self.param("bias", nn.initializers.zeros, shape[-1:])
-        embedded = condition @ self._kernel(*shape)
-        return embedded + per_channel(bias, embedded)
+# --- What a layer may do: a new operation is one function and its name here -------------------------
+
+
+def convolution(layer: Layer, h: jax.Array) -> jax.Array:
+    h, row = as_images(h), layer.row
+    return conv(h, layer.kernel(row.kernel, row.kernel, h.shape[-1], row.features), row.stride)
+
+
+def transposed(layer: Layer, h: jax.Array) -> jax.Array:
+    h, row = as_images(h), layer.row
+    return conv_transpose(h, layer.kernel(row.kernel, row.kernel, row.features, h.shape[-1]), row.stride)
+
+
+def dense(layer: Layer, h: jax.Array) -> jax.Array:
+    h = flatten(layer, h)
+    return h @ layer.kernel(h.shape[-1], layer.row.features)
+
+
+def flatten(layer: Layer, h: jax.Array) -> jax.Array:
+    """(N, H, W, C) -> (N, H * W * C)."""
+    return h.reshape(len(h), -1)
+
+
+def identity(layer: Layer, h: jax.Array) -> jax.Array:
+    """The input as it is, for a row that only drops or only takes a maximum."""
+    return h
+
+
+def embed(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
+    """A learned linear embedding of the condition: (N, A) -> (N, features)."""
+    condition = given(condition).astype(layer.dtype)
+    bias = layer.bias(layer.row.features)
+    embedded = condition @ layer.kernel(condition.shape[-1], layer.row.features)
+    return embedded + per_channel(bias, embedded)
+
+
+def embed_frozen(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
+    """A fixed random one: the same for every network and run.
+
+    So it is in the official code, which shares one embedding and gives it to neither optimizer.
+    """
+    condition = given(condition).astype(layer.dtype)
+    shape = (condition.shape[-1], layer.row.features)
+    return condition @ normal_kernel(jax.random.key(0), shape, std=layer.init_std).astype(layer.dtype)
+
+
+def append_noise(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
+    """The encoder's noise, (N, features): an implicit posterior."""
+    return noise
+
+
+# (layer, h) -> h, which is then normalised or gets a bias. Convolutions are "VALID" throughout.
+OPERATIONS: dict[str, Callable] = {
+    "convolution": convolution,
+    "transposed": transposed,
+    "dense": dense,
+    "flatten": flatten,
+    "identity": identity,
+}
+# (layer, condition, noise) -> channels that are appended to the layer's input as they are.
+APPENDED: dict[str, Callable] = {
+    "embed": embed,
+    "embed_frozen": embed_frozen,
+    "noise": append_noise,
+}
+
+
+def as_images(h: jax.Array) -> jax.Array:
+    """(N, C) -> (N, 1, 1, C); images as they are."""
+    return h if h.ndim == 4 else h[:, None, None, :]
+
+
+def given(condition: jax.Array | None) -> jax.Array:
+    if condition is None:
+        raise ValueError("a network with an embedding of attributes was called without them")
+    return condition
 
 
 def normal_kernel(key: jax.Array, shape: tuple[int, ...], *, std: float) -> jax.Array:

@@ -6,7 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ali_jax.models.layers import Layer, Row, append_channels
+from ali_jax.models.layers import Layer, append_channels
+from ali_jax.models.rows import Row
 
 
 class Stack(nn.Module):
@@ -19,15 +20,14 @@ class Stack(nn.Module):
     last_bias: float = 0.0  # where the bias of the last layer starts
 
     @nn.compact
-    def __call__(
-        self, h, condition=None, noise=None, *, train: bool = False, with_last_hidden: bool = False
-    ) -> jax.Array:
+    def __call__(self, h, condition=None, noise=None, *, train: bool = False, with_hidden: bool = False):
+        """The last layer's output; `with_hidden` the pair of it and of the last layer's input."""
         hidden = h = h.astype(self.dtype)
         for number, row in enumerate(self.rows, 1):
             bias = self.last_bias if number == len(self.rows) else 0.0
             layer = Layer(row, self.init_std, self.leak, self.dtype, bias, name=f"layer_{number}")
             hidden, h = h, layer.activate(layer(h, condition, noise, train))
-        return append_channels(h, hidden) if with_last_hidden else h
+        return (h, hidden) if with_hidden else h
 
 
 class Encoding(NamedTuple):
@@ -107,22 +107,55 @@ class Generator(nn.Module):
         return {**params, "stack": stack}
 
 
+class Judgement(NamedTuple):
+    """What D makes of N pairs; float32 logits, high where it takes a pair for the encoder's."""
+
+    joint: jax.Array  # (N, K) of the pair: K = 1, or one for each class
+    score: jax.Array  # (N,) of the pair: the only logit, or the logsumexp of those of the classes
+    x: jax.Array | None = None  # (N,) of x alone, where D has that head
+    z: jax.Array | None = None  # (N,) of z alone, where D has that head
+    hidden: jax.Array | None = None  # (N, F): the input of the last joint layer
+
+
+def judgement(joint, x=None, z=None, hidden=None) -> Judgement:
+    """A `Judgement` with its score."""
+    score = joint[:, 0] if joint.shape[-1] == 1 else jax.nn.logsumexp(joint, axis=-1)
+    return Judgement(joint, score, x, z, hidden)
+
+
 class Discriminator(nn.Module):
-    """D: pairs x (N, ...) and z (N, n) -> logits (N, K), float32.
+    """D: pairs x (N, ...) and z (N, n) -> Judgement.
 
     D_x and D_z each see their own half; D_joint sees both, channels of D_x first. `z_stack` None: D judges
-    x alone, as in a plain GAN.
+    x alone, as in a plain GAN. Heads, where there are any, score what D_x or D_z made of x or z alone.
     """
 
     x_stack: Stack
     z_stack: Stack | None
     joint_stack: Stack
-    with_features: bool = False  # append the last hidden layer to the logits, for feature matching
+    x_head: Stack | None = None
+    z_head: Stack | None = None
 
-    def __call__(self, x, z, condition=None, *, train: bool = False) -> jax.Array:
-        h = self.x_stack(x, condition, train=train)
+    def __call__(self, x, z, condition=None, *, train: bool = False) -> Judgement:
+        h_x = h = self.x_stack(x, condition, train=train)
+        h_z = None
         if self.z_stack is not None:
             h_z = self.z_stack(z, condition, train=train)
             h = append_channels(h, h_z.reshape(len(z), -1))
-        logits = self.joint_stack(h, condition, train=train, with_last_hidden=self.with_features)
-        return logits.reshape(len(x), -1).astype(jnp.float32)
+        joint, hidden = self.joint_stack(h, condition, train=train, with_hidden=True)
+        return judgement(
+            _as_logits(joint),
+            x=None if self.x_head is None else _as_logits(self.x_head(h_x, condition, train=train))[:, 0],
+            z=None if self.z_head is None else _as_logits(self.z_head(h_z, condition, train=train))[:, 0],
+            hidden=_as_logits(hidden),
+        )
+
+
+def _as_logits(h: jax.Array) -> jax.Array:
+    """(N, ...) -> (N, K), float32."""
+    return h.reshape(len(h), -1).astype(jnp.float32)
+
+
+def unit_interval(x: jax.Array) -> jax.Array:
+    """uint8 images as float32 in [0, 1], on the device; floats as they are."""
+    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x

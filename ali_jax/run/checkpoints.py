@@ -57,7 +57,8 @@ class Checkpoints:
         """(step, state) of the newest readable checkpoint, or of `step`; None where there is none.
 
         Args:
-          shapes: a state of `jax.ShapeDtypeStruct`: what to restore.
+          shapes: a state of `jax.ShapeDtypeStruct`: what to restore. Fields that are None stay None, whether
+            the checkpoint has them or not, and are not read.
           sharding: onto which devices, whatever devices wrote it.
           step: only this one.
 
@@ -75,7 +76,7 @@ class Checkpoints:
         unreadable = []
         for candidate in steps:
             try:
-                found = self._manager.restore(candidate, args=ocp.args.StandardRestore(like))
+                found = self._manager.restore(candidate, args=_only(like))
             except Exception as error:  # A damaged file may raise anything.
                 logger.warning("The checkpoint of step %d cannot be read.", candidate)
                 unreadable.append((candidate, error))
@@ -101,6 +102,13 @@ class Checkpoints:
             logger.warning("Moved it to %s and went on from the one before.", target)
         if steps:
             self._manager.reload()
+
+
+def _only(like: Any) -> ocp.args.PyTreeRestore:
+    """What to ask orbax for the leaves of `like`, and no others."""
+    return ocp.args.PyTreeRestore(
+        item=like, restore_args=ocp.checkpoint_utils.construct_restore_args(like), partial_restore=True
+    )
 
 
 def _written(state: NamedTuple) -> dict[str, Any]:

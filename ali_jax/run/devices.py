@@ -101,3 +101,12 @@ def put_batches(batches: list[Mapping[str, np.ndarray]], mesh: Mesh) -> dict[str
 def local_copy(tree):
     """The first local device's copy of replicated arrays, for computations that one process does alone."""
     return jax.tree.map(lambda array: array.addressable_data(0), tree)
+
+
+def any_process(condition: bool) -> bool:
+    """Whether the condition holds in any process of the run; to be asked by all of them."""
+    if jax.process_count() == 1:
+        return condition
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.process_allgather(np.asarray(condition)).any())

@@ -1,8 +1,4 @@
-"""Arrays to pictures: grids of images, and PNG files."""
-
-import io
-import os
-from pathlib import Path
+"""Arrays to pictures: grids of images, and scatter plots."""
 
 import numpy as np
 
@@ -38,23 +34,6 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     if images.dtype == np.uint8:
         return images
     return np.round(np.clip(images.astype(np.float32), 0, 1) * 255).astype(np.uint8)
-
-
-def save_png(path: Path, image: np.ndarray) -> None:
-    """uint8 (H, W, 3) -> a PNG file, whole or not at all."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="png")
-    write_whole(path, buffer.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file in one stroke: who reads it finds the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
 
 
 def scatter_panels(panels: dict[str, tuple[np.ndarray, np.ndarray | None, float]]) -> np.ndarray:

@@ -15,13 +15,13 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ali_jax.run.images import save_png, write_whole
+from ali_jax.run.files import save_png, write_whole
 
 logger = logging.getLogger(__name__)
 
 # Calls that the host may be ahead of the device: enough to keep it busy, few enough to stop in a moment.
 AHEAD = 2
-LOSSES = ("loss_discriminator", "loss_generator_encoder")
+SHOWN = ("loss_discriminator", "loss_generator_encoder")  # on the progress bar
 LOGGED = {  # metric -> its name in a line of the log
     "loss_discriminator": "L_D",
     "loss_generator_encoder": "L_GE",
@@ -61,7 +61,7 @@ class Recorder:
         metrics = jax.device_get(metrics)
         self._check_finite(metrics)
         count, self._settled = step - self._settled, step
-        self._writer.advance(count, {name: float(metrics[name][-1]) for name in _losses(metrics)})
+        self._writer.advance(count, {name: float(metrics[name][-1]) for name in SHOWN if name in metrics})
         self._interval.append(metrics)
         if step // self._log_every > (step - count) // self._log_every:
             joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._interval)
@@ -69,15 +69,12 @@ class Recorder:
             self._interval = []
 
     def _check_finite(self, metrics: Mapping[str, np.ndarray]) -> None:
-        finite = np.logical_and.reduce([np.isfinite(metrics[name]) for name in _losses(metrics)])
-        if not finite.all():
-            step = self._settled + 1 + int(np.argmin(finite))
-            raise NotFinite(f"The loss is not finite at step {step}")
-
-
-def _losses(metrics: Mapping[str, np.ndarray]) -> list[str]:
-    """The names of the losses that a step has; a classifier has one, the game two."""
-    return [name for name in LOSSES if name in metrics]
+        """Of every loss, those of single terms too: at the first step where one is not finite, it raises."""
+        finite = {name: np.isfinite(values) for name, values in metrics.items() if name.startswith("loss_")}
+        bad = {name: int(np.argmin(values)) for name, values in finite.items() if not values.all()}
+        if bad:
+            name = min(bad, key=bad.get)
+            raise NotFinite(f"{name} is not finite at step {self._settled + 1 + bad[name]}")
 
 
 class NotFinite(Exception):
@@ -194,7 +191,8 @@ def read_lines(path: Path) -> list[dict[str, float]]:
 
 
 class Silent:
-    """In place of a writer: of TensorBoard's where there is none, of the run's in all processes but one."""
+    """A writer that does nothing: of TensorBoard's files where TensorFlow is missing, and of the run's in all
+    processes but one."""
 
     def __enter__(self):
         return self

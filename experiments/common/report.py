@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
-from ali_jax.run.images import save_png, write_whole
+from ali_jax.run.files import save_png, write_whole
 
 RESULTS = Path(__file__).parent.parent / "results"  # those worth keeping
 ENVIRONMENT = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS")  # they change what is measured

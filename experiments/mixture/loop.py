@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ali_jax import data, train
 from ali_jax.run.checkpoints import Checkpoints
-from ali_jax.run.images import write_whole
+from ali_jax.run.files import write_whole
 
 Rows = list[dict[str, Any]]  # "step", "seconds" since the last row, and what `evaluate` found
 

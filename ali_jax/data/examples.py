@@ -1,0 +1,75 @@
+"""The examples that a config asks for, as its networks want them, and the batches they come in."""
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from ali_jax import data
+from ali_jax.data import labels
+from ali_jax.errors import UserError
+from ali_jax.models.rows import Row
+
+
+def load_splits(config: ConfigDict) -> dict[str, data.Split]:
+    """The examples of the config by role: "train", "validation" and, where it names one, "test"."""
+    names = {role: config[f"{role}_split"] for role in ("train", "validation", "test")}
+    if not names["test"]:
+        del names["test"]
+    return {role: data.load(config.dataset, name, config.data_dir) for role, name in names.items()}
+
+
+def fit(split: data.Split, config: ConfigDict) -> data.Split:
+    """The split as the networks want it; a UserError where they cannot take it."""
+    if split.x.shape[1:] != tuple(config.model.x_shape):
+        raise UserError(
+            f"Examples of {config.dataset} have the shape {split.x.shape[1:]}, but "
+            f"config.model.x_shape is {tuple(config.model.x_shape)}; pass the config of this data set."
+        )
+    if config.num_labels and split.label is None:
+        raise UserError(
+            f"config.num_labels is {config.num_labels}, and {config.dataset} has no labels; pass the config "
+            "of a data set that has."
+        )
+    if not config.model.num_attributes:
+        return split._replace(attributes=None)
+    if split.attributes is None:
+        raise UserError(
+            f"config.model is conditional on attributes, and {config.dataset} has none; use celeb_a."
+        )
+    if split.attributes.shape[1] != config.model.num_attributes:
+        raise UserError(
+            f"config.model.num_attributes is {config.model.num_attributes}, but {config.dataset} has "
+            f"{split.attributes.shape[1]}; it must be that."
+        )
+    return split
+
+
+def labelled_examples(config: ConfigDict, split: data.Split) -> np.ndarray | None:
+    """Which training examples keep their labels; None in a game without labels."""
+    if not config.num_labels:
+        return None
+    logits = Row(*config.model.discriminator_joint[-1]).features
+    classes = int(np.max(split.label)) + 1
+    if logits != classes:
+        raise UserError(
+            f"The last row of config.model.discriminator_joint has {logits} features; for {config.dataset} "
+            f"with labels it needs {classes}, one for each class."
+        )
+    return labels.labelled_rows(split.label, config.num_labels, config.label_seed)
+
+
+def open_batches(
+    config: ConfigDict,
+    split: data.Split,
+    labelled: np.ndarray | None,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> data.Batches | labels.MixedBatches:
+    """A process's share of the batches, by step; of labelled examples alone where they fill a batch."""
+    process = (config.seed, process_index, process_count)
+    if labelled is None:
+        return data.Batches(split, config.batch_size, *process)
+    if config.labelled_batch_size == config.batch_size:
+        known = labels.labelled_split(split, labelled, config.batch_size)
+        return data.Batches(known, config.batch_size, *process)
+    sizes = (config.batch_size, config.labelled_batch_size)
+    return labels.MixedBatches(split, labelled, *sizes, *process)

@@ -1,0 +1,119 @@
+"""Rows of networks: one call a layer, to be read beside the paper's tables.
+
+    conv(64, 4, stride=2, norm=True, dropout=0.2)  # 64 maps, kernel 4x4, BN, dropout on the input, leaky ReLU
+
+A row is a tuple, so that a config's JSON and the command line can hold it too: there its values stand in the
+order of `Row`, those at the end optional.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ali_jax.errors import UserError
+
+
+class Row(NamedTuple):
+    """One layer: the columns of the tables in the paper's appendix, then what it says elsewhere."""
+
+    operation: str  # a key of `layers.OPERATIONS` or of `layers.APPENDED`
+    kernel: int  # side of the square kernel; 1 where there is none
+    stride: int
+    features: int  # channels out of the operation, before a maxout takes the maximum
+    norm: bool  # batch normalisation between the operation and the nonlinearity; then there is no bias
+    dropout: float  # probability of dropping an element of the layer's INPUT, in training
+    nonlinearity: str  # a key of `layers.NONLINEARITIES`
+    bias: str = "none"  # "none", "tied" (one per channel) or "untied" (one per output element)
+    # Standard deviation of the Gaussian noise on the layer's INPUT, in training (Salimans et al., 2016).
+    input_noise: float = 0.0
+
+
+BIASES = ("none", "tied", "untied")
+
+
+def conv(features: int, kernel: int = 1, **options: Any) -> Row:
+    """A convolution without padding ("VALID"); `options` are those of `row`."""
+    return row("convolution", features, kernel, **options)
+
+
+def transposed(features: int, kernel: int = 1, **options: Any) -> Row:
+    """A transposed convolution, the adjoint of `conv`; `options` are those of `row`."""
+    return row("transposed", features, kernel, **options)
+
+
+def dense(features: int, **options: Any) -> Row:
+    """A matrix product of all that an example holds; `options` are those of `row`."""
+    return row("dense", features, **options)
+
+
+def identity(features: int, **options: Any) -> Row:
+    """The input as it is: a row that only drops, or only takes a maximum."""
+    return row("identity", features, bias="none", **options)
+
+
+def embed(features: int, learned: bool = True) -> Row:
+    """A linear embedding of the attributes, appended to the channels; learned, or random and fixed."""
+    bias = "tied" if learned else "none"
+    return row("embed" if learned else "embed_frozen", features, nonlinearity="linear", bias=bias)
+
+
+def noise(features: int) -> Row:
+    """The encoder's noise, appended to the channels: an implicit posterior."""
+    return row("noise", features, nonlinearity="linear", bias="none")
+
+
+def row(
+    operation: str,
+    features: int,
+    kernel: int = 1,
+    *,
+    stride: int = 1,
+    norm: bool = False,
+    dropout: float = 0.0,
+    nonlinearity: str = "leaky_relu",
+    bias: str | None = None,
+    input_noise: float = 0.0,
+) -> Row:
+    """A row of any operation; see `Row`. The bias is by default "tied", and "none" beside a norm."""
+    bias = ("none" if norm else "tied") if bias is None else bias
+    return Row(operation, kernel, stride, features, norm, dropout, nonlinearity, bias, input_noise)
+
+
+def parse(field: str, number: int, values: Sequence[Any], operations, nonlinearities) -> Row:
+    """The values of a row as a `Row`.
+
+    Args:
+      field: that holds the row, for messages.
+      number: of the row there, from 1.
+      values: in the order of `Row`.
+      operations: names of those that there are.
+      nonlinearities: likewise.
+
+    Raises:
+      UserError: naming field, row and what is wrong with it.
+    """
+    where = f"Row {number} of {field}"
+    try:
+        parsed = Row(*values)
+    except TypeError:
+        raise UserError(
+            f"{where} is {values!r}; a row is ({', '.join(Row._fields)}), the last two optional."
+        ) from None
+    if parsed.operation not in operations:
+        raise UserError(f"{where}: the operation {parsed.operation!r} is none of {', '.join(operations)}.")
+    if parsed.nonlinearity not in nonlinearities:
+        raise UserError(
+            f"{where}: the nonlinearity {parsed.nonlinearity!r} is none of {', '.join(nonlinearities)}."
+        )
+    if parsed.bias not in BIASES or (parsed.norm and parsed.bias != "none"):
+        raise UserError(
+            f"{where}: the bias is {parsed.bias!r}; it must be {', '.join(BIASES[:-1])} or {BIASES[-1]}, and "
+            "none where there is batch normalisation, which has its own shift."
+        )
+    if min(parsed.kernel, parsed.stride, parsed.features) < 1 or not 0 <= parsed.dropout < 1:
+        raise UserError(
+            f"{where}: kernel, stride and features must be at least 1 and dropout in [0, 1); they are "
+            f"{parsed.kernel}, {parsed.stride}, {parsed.features} and {parsed.dropout}."
+        )
+    if not parsed.input_noise >= 0:
+        raise UserError(f"{where}: the noise on the input is {parsed.input_noise}; it must be at least 0.")
+    return parsed

@@ -1,0 +1,97 @@
+"""What a term is given, what it gives, and the sum of terms that is a game."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+from ali_jax.models import Encoding, Judgement
+
+
+class Round(NamedTuple):
+    """What one pass of the game gives, of M examples; parameters and noise are the same for all terms."""
+
+    batch: Mapping[str, jax.Array]  # as given to `train_step`
+    x: jax.Array  # (M, ...) real examples, images in [0, 1]
+    real: Judgement  # of the encoder's pairs (x, z_hat)
+    # None where no term of the game needs generated pairs:
+    z: jax.Array | None = None  # (M, n) draws from the prior
+    x_tilde: jax.Array | None = None  # (M, ...) G(z)
+    generated: Judgement | None = None  # of the generator's pairs (x_tilde, z)
+    encoding: Encoding | None = (
+        None  # E(x): z_hat and, where there are, mu and sigma; None without an encoder
+    )
+
+
+class Players(NamedTuple):
+    """Further passes with the round's parameters, in training; running statistics of these are not kept."""
+
+    generate: Callable[[jax.Array], jax.Array]  # z (M, n) -> x (M, ...)
+    encode: Callable[[jax.Array, jax.Array], Encoding]  # x, key of the noise -> Encoding
+    judge: Callable[[jax.Array, jax.Array, jax.Array], Judgement]  # x, z, key of the dropout -> Judgement
+
+
+class Share(NamedTuple):
+    """What a term adds; None: nothing to this loss."""
+
+    d: jax.Array | None = None  # scalar, to the loss of D
+    ge: jax.Array | None = None  # scalar, to the loss of G and E
+    metrics: Mapping[str, jax.Array] = {}  # scalars to log; every one named "loss_..." is watched for NaN
+
+
+class Needs(NamedTuple):
+    """What a game must have for a term to be played."""
+
+    generated: bool = True  # pairs of the generator
+    labels: bool = False  # of some examples, and a logit of D for each class
+    encoder: bool | None = None  # True: an encoder; False: none, as nothing would train it; None: either
+    heads: tuple[str, ...] = ()  # of D: "x", "z"
+
+
+Term = Callable[..., Share]
+
+
+def needs(**what: Any) -> Callable[[Term], Term]:
+    """Notes beside a term what it needs, see `Needs`; a term without the note needs generated pairs."""
+
+    def note(term: Term) -> Term:
+        term.needs = Needs(**what)
+        return term
+
+    return note
+
+
+def play_for(terms: Mapping[str, Term], round: Round, players: Players, key: jax.Array) -> Share:
+    """The sum of the terms' shares, with the metrics of all.
+
+    Each has a key of its own, which depends on its name alone: a term more leaves the noise of the others as
+    it was. Where there are several terms, each one's share of a loss is a metric too.
+
+    Raises:
+      ValueError: two terms log a metric of the same name.
+    """
+    total, metrics = Share(), {}
+    # In an order that the config's does not change: sums are rounded as they are taken.
+    for name in sorted(terms, reverse=True):
+        share = terms[name](round, players, jax.random.fold_in(key, zlib.crc32(name.encode())))
+        total = total._replace(d=_sum(total.d, share.d), ge=_sum(total.ge, share.ge))
+        own = dict(share.metrics) | (_losses(name, share) if len(terms) > 1 else {})
+        if twice := metrics.keys() & own.keys():
+            raise ValueError(f"two terms log the metric {min(twice)}; rename that of {name}")
+        metrics |= own
+    return total._replace(metrics=metrics)
+
+
+def _sum(a: jax.Array | None, b: jax.Array | None) -> jax.Array | None:
+    return b if a is None else a if b is None else a + b
+
+
+def _losses(name: str, share: Share) -> dict[str, jax.Array]:
+    """ "loss_labels" of a term with one share, "loss_adversarial_d" and "..._ge" of one with both."""
+    name = name.rpartition(":")[2]
+    if share.d is None or share.ge is None:
+        shares = {"": share.ge if share.d is None else share.d}
+    else:
+        shares = {"_d": share.d, "_ge": share.ge}
+    return {f"loss_{name}{part}": value for part, value in shares.items() if value is not None}
