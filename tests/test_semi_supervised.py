@@ -9,10 +9,8 @@ from test_train import assert_same
 from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
 from ali_jax.data import labels
-from ali_jax.data.labels import UNLABELLED, MixedBatches, interleave_blocks, labelled_rows
+from ali_jax.data.labels import labelled_rows
 from ali_jax.errors import UserError
-
-LABEL = np.random.default_rng(0).integers(0, 5, 200).astype(np.int32)
 
 
 @pytest.fixture
@@ -22,75 +20,6 @@ def semi_config(tiny_config):
     tiny_config.num_labels = 20
     tiny_config.average_rate = 0.1
     return tiny_config
-
-
-def test_labelled_examples_are_balanced_and_depend_on_the_seed_alone():
-    rows = labelled_rows(LABEL, 15, seed=1)
-    np.testing.assert_array_equal(np.bincount(LABEL[rows]), [3] * 5)
-    np.testing.assert_array_equal(rows, np.unique(rows))
-    np.testing.assert_array_equal(rows, labelled_rows(LABEL, 15, seed=1))
-    assert set(rows) != set(labelled_rows(LABEL, 15, seed=2))
-
-
-def test_more_labels_keep_the_fewer():
-    """A curve over label counts of one seed adds labels, it does not exchange them."""
-    assert set(labelled_rows(LABEL, 15, seed=1)) < set(labelled_rows(LABEL, 50, seed=1))
-
-
-def test_the_draw_of_labels_is_not_the_order_of_the_data():
-    """With one seed for both, the first unlabelled batch holds few of the labelled examples."""
-    split = data.Split(np.arange(200, dtype=np.float32)[:, None], LABEL, None)
-    rows = labelled_rows(LABEL, 20, seed=0)
-    batch = MixedBatches(split, rows, batch_size=40, labelled_batch_size=20, seed=0)[0]
-    unlabelled = batch["x"][batch["label"] == UNLABELLED, 0].astype(int)
-    assert np.isin(unlabelled, rows).sum() < 10  # 2 are expected of 20
-
-
-@pytest.mark.parametrize(("num_labels", "words"), [(12, "multiple of 5"), (500, "lower it")])
-def test_label_counts_that_do_not_fit_are_named(num_labels, words):
-    with pytest.raises(UserError, match=words):
-        labelled_rows(LABEL, num_labels, seed=0)
-
-
-def mixed(**process):
-    split = data.Split(np.arange(200, dtype=np.float32)[:, None], LABEL, None)
-    rows = labelled_rows(LABEL, 15, seed=1)
-    return MixedBatches(split, rows, batch_size=40, labelled_batch_size=16, seed=3, **process), rows
-
-
-def test_batches_hold_the_labels_of_labelled_examples_and_no_others():
-    batches, rows = mixed()
-    seen = set()
-    for step in range(20):
-        batch = batches[step]
-        known = batch["label"] != UNLABELLED
-        assert known.sum() == 16 and len(known) == 40
-        numbers = batch["x"][known, 0].astype(int)
-        np.testing.assert_array_equal(batch["label"][known], LABEL[numbers])
-        seen.update(numbers)
-    assert seen == set(rows)
-
-
-def test_unlabelled_examples_are_an_epoch_of_all():
-    batches, _ = mixed()
-    unlabelled = [b["x"][b["label"] == UNLABELLED, 0] for b in (batches[step] for step in range(25))]
-    values, counts = np.unique(np.concatenate(unlabelled), return_counts=True)
-    np.testing.assert_array_equal(values, np.arange(200))
-    assert set(counts) == {3}  # 25 x 24 rows are three epochs of 200
-
-
-def test_processes_share_a_batch_in_order():
-    whole, _ = mixed()
-    parts = [mixed(process_index=i, process_count=4)[0] for i in range(4)]
-    for step in (0, 7, 13):
-        joined = np.concatenate([part[step]["x"] for part in parts])
-        np.testing.assert_array_equal(joined, whole[step]["x"])
-
-
-def test_blocks_are_interleaved():
-    np.testing.assert_array_equal(
-        interleave_blocks(np.arange(2), np.arange(10, 14), blocks=2), [0, 10, 11, 1, 12, 13]
-    )
 
 
 def test_no_other_label_and_no_held_out_example_reaches_the_parameters(tmp_path, semi_config, monkeypatch):
@@ -173,11 +102,6 @@ def test_a_game_without_validation_examples_is_refused(tmp_path, semi_config):
     semi_config.validation_split = ""
     with pytest.raises(UserError, match="'' is not a split"):
         train.train_and_evaluate(semi_config, tmp_path)
-
-
-def test_kinds_that_processes_cannot_share_are_named():
-    with pytest.raises(UserError, match="3 processes must share both kinds"):
-        mixed(process_index=0, process_count=3)
 
 
 def test_an_ordinary_model_tells_no_classes_apart(tiny_workdir):

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ali_jax import data
+from ali_jax.data.batches import Batches
+from ali_jax.data.splits import Split, take
 from ali_jax.errors import UserError
 
 UNLABELLED = -1  # in place of the label of an example whose label training may not see
@@ -46,7 +47,7 @@ def labelled_rows(label: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
 
 
 class MixedBatches:
-    """`data.Batches` of which a fixed share are labelled examples, the others drawn from all of them.
+    """`Batches` of which a fixed share are labelled examples, the others drawn from all of them.
 
     The labelled examples come round as often as their number asks for, in an order of their own; the others,
     among which they are too, have the label UNLABELLED. Both kinds are interleaved in equal blocks, so that
@@ -55,7 +56,7 @@ class MixedBatches:
 
     def __init__(
         self,
-        split: data.Split,
+        split: Split,
         rows: np.ndarray,
         batch_size: int,
         labelled_batch_size: int,
@@ -77,8 +78,8 @@ class MixedBatches:
         hidden = split._replace(label=np.full(len(split.x), UNLABELLED, np.int32))
         process = (seed, process_index, process_count)
         known = labelled_split(split, rows, labelled_batch_size)
-        self._labelled = data.Batches(known, labelled_batch_size, *process)
-        self._unlabelled = data.Batches(hidden, batch_size - labelled_batch_size, *process)
+        self._labelled = Batches(known, labelled_batch_size, *process)
+        self._unlabelled = Batches(hidden, batch_size - labelled_batch_size, *process)
         self._blocks //= process_count
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
@@ -87,9 +88,9 @@ class MixedBatches:
         return {key: interleave_blocks(labelled[key], unlabelled[key], self._blocks) for key in labelled}
 
 
-def labelled_split(split: data.Split, rows: np.ndarray, at_least: int) -> data.Split:
+def labelled_split(split: Split, rows: np.ndarray, at_least: int) -> Split:
     """The labelled examples, all of them as often as it takes to fill a batch of `at_least`."""
-    return data.take(split, np.tile(rows, -(-at_least // len(rows))))
+    return take(split, np.tile(rows, -(-at_least // len(rows))))
 
 
 def interleave_blocks(first: np.ndarray, second: np.ndarray, blocks: int) -> np.ndarray:

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from ali_jax import data
 from ali_jax.data import Batches, Split
 from ali_jax.errors import UserError
 
@@ -80,53 +79,3 @@ def test_batches_that_cannot_be(batch_size, seed, count, named):
 def test_no_batch_before_the_first():
     with pytest.raises(IndexError):
         Batches(numbered(7), 2, seed=0)[-1]
-
-
-def test_digits_are_disjoint_scans_with_their_labels():
-    load_digits = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed").load_digits
-    train, test = data.load("digits", "train"), data.load("digits", "test")
-    assert (train.x.shape, test.x.shape, train.x.dtype) == ((1500, 8, 8, 1), (297, 8, 8, 1), np.uint8)
-    bunch = load_digits()
-    official = sorted((image.tobytes(), y) for image, y in zip(bunch.images, bunch.target, strict=True))
-    ours = [
-        ((image / 255 * 16).round().tobytes(), y)
-        for split in (train, test)
-        for image, y in zip(split.x[..., 0], split.label, strict=True)
-    ]
-    assert sorted(ours) == official
-
-
-def test_mixture_has_25_components_numbered_row_by_row():
-    train, test = data.load("mixture", "train"), data.load("mixture", "test")
-    assert train.x.shape == (100_000, 2) and test.x.shape == (10_000, 2) and train.x.dtype == np.float32
-    means = np.stack([train.x[train.label == k].mean(axis=0) for k in range(25)])
-    expected = [(row, column) for row in (-4, -2, 0, 2, 4) for column in (-4, -2, 0, 2, 4)]
-    np.testing.assert_allclose(means, expected, atol=0.005)
-    np.testing.assert_allclose((train.x - means[train.label]).std(axis=0), 0.05, rtol=0.02)
-    assert np.bincount(train.label).min() > 3_700
-    assert not np.isin(test.x[:, 0], train.x[:, 0]).all(), "test is a draw of its own"
-
-
-def test_slices_are_those_of_python():
-    whole = data.load("digits", "train")
-    for text, rows in [("[:100]", slice(100)), ("[1400:]", slice(1400, None)), ("[-9:-2]", slice(-9, -2))]:
-        np.testing.assert_array_equal(data.load("digits", f"train{text}").x, whole.x[rows])
-
-
-@pytest.mark.parametrize(
-    ("name", "split", "named"),
-    [
-        ("didgits", "train", "digits, mixture"),
-        ("digits", "valid", "train, test"),
-        ("digits", "train[5:5]", "1,500"),
-        ("digits", "train[:1501]", "1,500"),
-        ("digits", "train[-1501:]", "1,500"),
-        ("digits", "train[:10%]", r"train\[:1000\]"),
-        ("digits", "train+test", r"train\[:1000\]"),
-        ("digits", "../train", r"train\[:1000\]"),
-    ],
-)
-def test_unknown_names_and_splits_are_told_what_exists(name, split, named):
-    with pytest.raises(UserError, match=named) as error:
-        data.load(name, split)
-    assert "\n" not in str(error.value)
