@@ -17,9 +17,7 @@ from ali_jax import main as program
 from ali_jax.data import splits
 from ali_jax.errors import UserError
 from ali_jax.run import images
-from experiments.common import report, workdirs
-
-flags.DEFINE_integer("faces", 8, "Validation images to edit.")
+from experiments.common import report, shared_flags, workdirs
 
 BASES = (("Male", "Attractive", "Young"), ("Male", "Attractive"), ("Attractive", "Young"), ("Attractive",))
 SMILE = ("Black_Hair", "Smiling")
@@ -41,10 +39,16 @@ HAIR = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")  # one at a time
 EDITS = ("Male", "Young", "Smiling", "Eyeglasses", "Bangs", "Wearing_Hat", "Black_Hair", "Blond_Hair")
 
 
+def define_flags() -> None:
+    shared_flags.output()
+    shared_flags.seed()
+    flags.DEFINE_integer("faces", 8, "Validation images to edit.")
+
+
 def main(argv):
     program.refuse_words(argv)
-    faces = flags.FLAGS.faces
-    run = workdirs.load()
+    faces, seed = flags.FLAGS.faces, flags.FLAGS.seed
+    run = workdirs.load(flags.FLAGS.workdir)
     if run.config.model.num_attributes != len(splits.CELEBA_ATTRIBUTES):
         raise UserError(
             f"{run.workdir} holds a model that knows no attributes; train configs/celeba_conditional.py."
@@ -52,9 +56,8 @@ def main(argv):
     validation = workdirs.examples(run.config, run.config.validation_split)
     if not 1 <= faces <= len(validation.x):
         raise UserError(f"--faces is {faces}; choose from 1 to the {len(validation.x):,} validation images.")
-    output = report.output(run.workdir, "attributes")
+    output = report.output(flags.FLAGS.output, run.workdir, "attributes")
 
-    seed = flags.FLAGS.seed
     report.save_image(output, "sequence", draw_sequence(run.model, jax.random.key(seed)))
     chosen = data.take(validation, np.random.default_rng(seed).permutation(len(validation.x))[:faces])
     report.save_image(output, "editing", draw_editing(run.model, chosen))
@@ -107,4 +110,4 @@ def draw_editing(model: inference.Model, faces: data.Split) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

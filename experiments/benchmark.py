@@ -25,7 +25,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
-from ml_collections import config_flags
 from tqdm import tqdm
 
 from ali_jax import build, data, train
@@ -33,23 +32,26 @@ from ali_jax import config as config_lib
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.run import devices
-from experiments.common import flops, report
+from experiments.common import flops, report, shared_flags
 
 WARM_UP = 3  # steps
 KILOBYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
 
-flags.DEFINE_integer("steps", 20, "Steps to time.")
-flags.DEFINE_bool("loop", True, "Also time the training loop, with its data, metrics and checkpoints.")
-flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
-flags.DEFINE_string("opponent", None, "A command to compare with.")
-flags.DEFINE_integer("pairs", 3, "How often to run the two in turn.")
+
+def define_flags() -> None:
+    shared_flags.output()
+    flags.DEFINE_integer("steps", 20, "Steps to time.")
+    flags.DEFINE_bool("loop", True, "Also time the training loop, with its data, metrics and checkpoints.")
+    flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
+    flags.DEFINE_string("opponent", None, "A command to compare with.")
+    flags.DEFINE_integer("pairs", 3, "How often to run the two in turn.")
 
 
 def main(argv):
     program.refuse_words(argv)
     config, values = flags.FLAGS.config, flags.FLAGS
     config_lib.check(config)
-    output = report.asked_output()
+    output = report.asked_output(values.output)
     results = compare(values) if values.opponent else measure(config, values)
     print(json.dumps(results), flush=True)
     if output:
@@ -64,7 +66,7 @@ def measure(config, values) -> dict:
     results = {
         "device": report.hardware(),
         "jax": jax.__version__,
-        "config": os.path.relpath(config_flags.get_config_filename(flags.FLAGS["config"])),
+        "config": os.path.relpath(program.config_name()),
         "data": "random images" if values.random_images else config.dataset,
         "batch_size": config.batch_size,
         "dtype": config.dtype,
@@ -86,6 +88,7 @@ def measure(config, values) -> dict:
 
 
 def random_splits(config) -> tuple[data.Split, data.Split]:
+    """Uniform noise in the shape of the config's images, in place of its training and validation examples."""
     random = np.random.default_rng(0)
     shape = (max(5000, config.batch_size), *config.model.x_shape)
     attributes = random.integers(0, 2, (shape[0], config.model.num_attributes), dtype=np.uint8)
@@ -101,12 +104,12 @@ def time_step(config, split: data.Split, steps: int) -> dict:
     batches = train.open_batches(config, split, train.labelled_examples(config, split))
     init = build.init(config)
     state = jax.jit(init)(jax.random.key(config.seed), batch=batches[0])
-    run = train.compiled_steps(config, mesh)
+    run_steps = train.compiled_steps(config, mesh)
     count = config.steps_per_dispatch
     placed = devices.put_batches([batches[s] for s in range(count)], mesh)
 
     start = time.perf_counter()
-    compiled = run.lower(state, placed).compile()
+    compiled = run_steps.lower(state, placed).compile()
     compile_seconds = time.perf_counter() - start
     seconds = []
     for _ in range(WARM_UP + steps):
@@ -162,9 +165,9 @@ def matmul_rate(dtype: str) -> float:
 
 def peak_memory() -> int:
     """Bytes: of the device where it keeps count, else of this process."""
-    statistics_of_device = jax.local_devices()[0].memory_stats() or {}
-    process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTES
-    return statistics_of_device.get("peak_bytes_in_use", process)
+    of_device = jax.local_devices()[0].memory_stats() or {}
+    of_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTES
+    return of_device.get("peak_bytes_in_use", of_process)
 
 
 def compare(values) -> dict:
@@ -213,4 +216,4 @@ def run(command: list[str]) -> dict:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

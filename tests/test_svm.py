@@ -3,7 +3,6 @@ import functools
 import jax
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 from conftest import load_config
 from sklearn.svm import LinearSVC
 
@@ -140,8 +139,7 @@ def test_trained_encoder_and_controls_stand_in_one_table(run_program, tiny_workd
 
 
 def test_an_untrained_encoder_is_one_before_its_first_step(tiny_workdir):
-    with flagsaver.flagsaver(workdir=str(tiny_workdir)):
-        run = workdirs.load()
+    run = workdirs.load(tiny_workdir)
     fresh = workdirs.untrained(run)
     stats = fresh.batch_stats.encoder["stack"]["layer_1"]["norm"]
     assert not stats["mean"].any() and (stats["std"] == 1).all()

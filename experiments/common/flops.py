@@ -31,18 +31,15 @@ def forward_macs(config: ConfigDict) -> dict[str, float]:
     batch = build.batch_shapes(config)
     z = jax.ShapeDtypeStruct((1, config.model.latent_dim), jnp.float32)
     y = batch.get("attributes")
-    inputs = {"generator": (z, y), "discriminator": (batch["x"], z, y), "encoder": None}
+    inputs = {"generator": (z, y), "discriminator": (batch["x"], z, y)}
     if networks.encoder is not None:
         noise = jax.ShapeDtypeStruct((1, networks.encoder.noise_dim), jnp.float32)
         inputs["encoder"] = (batch["x"], noise, y)
-    return {
-        role: 0.0
-        if arguments is None
-        else _macs(
-            getattr(networks, role), getattr(state.params, role), getattr(state.batch_stats, role), arguments
-        )
+    counted = {
+        role: _macs(*(getattr(of, role) for of in (networks, state.params, state.batch_stats)), arguments)
         for role, arguments in inputs.items()
     }
+    return {"encoder": 0.0, **counted}  # a plain GAN has none
 
 
 def _macs(module, params, batch_stats, inputs) -> float:
