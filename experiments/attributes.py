@@ -14,7 +14,6 @@ from absl import flags
 
 from ali_jax import data, inference
 from ali_jax import main as program
-from ali_jax.data import splits
 from ali_jax.errors import UserError
 from ali_jax.run import images
 from experiments.common import report, shared_flags, workdirs
@@ -49,7 +48,7 @@ def main(argv):
     program.refuse_words(argv)
     faces, seed = flags.FLAGS.faces, flags.FLAGS.seed
     run = workdirs.load(flags.FLAGS.workdir)
-    if run.config.model.num_attributes != len(splits.CELEBA_ATTRIBUTES):
+    if run.config.model.num_attributes != len(data.CELEBA_ATTRIBUTES):
         raise UserError(
             f"{run.workdir} holds a model that knows no attributes; train configs/celeba_conditional.py."
         )
@@ -74,8 +73,8 @@ def main(argv):
 
 def vector(names: tuple[str, ...]) -> np.ndarray:
     """Attributes by name -> uint8 (40,): 1 for each of them, 0 for all others."""
-    y = np.zeros(len(splits.CELEBA_ATTRIBUTES), np.uint8)
-    y[[splits.CELEBA_ATTRIBUTES.index(name) for name in names]] = 1
+    y = np.zeros(len(data.CELEBA_ATTRIBUTES), np.uint8)
+    y[[data.CELEBA_ATTRIBUTES.index(name) for name in names]] = 1
     return y
 
 
@@ -86,10 +85,10 @@ def sequence() -> np.ndarray:
 
 def turned_over(y: np.ndarray, name: str) -> np.ndarray:
     """Attributes (N, 40) with one of them the other way round; a new colour of hair replaces the old one."""
-    column = splits.CELEBA_ATTRIBUTES.index(name)
+    column = data.CELEBA_ATTRIBUTES.index(name)
     edited = np.array(y)
     if name in HAIR:
-        edited[:, [splits.CELEBA_ATTRIBUTES.index(hair) for hair in HAIR]] = 0
+        edited[:, [data.CELEBA_ATTRIBUTES.index(hair) for hair in HAIR]] = 0
     edited[:, column] = 1 - y[:, column]
     return edited
 

@@ -88,7 +88,7 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
 
 def examples_per_step(config) -> int:
     """Of a batch, those that an epoch counts: with labels, the others go round all examples."""
-    if config.objective in ("joint_adversarial", "supervised"):
+    if config.labelled_batch_size in (0, config.batch_size):
         return config.batch_size
     return config.batch_size - config.labelled_batch_size
 

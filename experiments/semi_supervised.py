@@ -18,9 +18,10 @@ from absl import flags
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict, config_flags
 
+from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
-from ali_jax import data, inference, train
 from ali_jax import main as program
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run.files import write_whole
 from ali_jax.run.metrics import read_lines
@@ -56,14 +57,14 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    if values.config.objective == "joint_adversarial":
+    if not build.needs(values.config).labels:
         raise UserError("--config has no labels; pass one such as configs/mnist_semi_supervised.py.")
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
     workdir = Path(values.workdir)
     output = report.output(values.output, workdir, "semi_supervised")
     runs = {run: config_of(*run) for run in runs_of(values)}
-    splits, results = train.load_splits(values.config), {}
+    splits, results = examples.load_splits(values.config), {}
     for run, config in runs.items():
         folder = workdir / "{}_{}_{}".format(*run)
         state = train.train_and_evaluate(config, folder, splits)
@@ -91,13 +92,13 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
     config = config_lib.load(program.config_name().split(":")[0], method)
     config.update_from_flattened_dict(config_flags.get_override_values(flags.FLAGS["config"]))
     config.num_labels, config.seed, config.label_seed = num_labels, seed, seed
-    if method == "supervised":  # as many labels in a batch as the games have
+    if not build.needs(config).generated:  # as many labels in a batch as the games have
         config.batch_size = config.labelled_batch_size
     config_lib.check(config)
     return config
 
 
-def outcome(config: ConfigDict, workdir: Path, splits: tuple[data.Split, ...]) -> dict:
+def outcome(config: ConfigDict, workdir: Path, splits: dict[str, data.Split]) -> dict:
     """The errors of a run at its end, where its validation error was lowest, and along the way."""
     curve = read_errors(workdir)
     best = int(np.argmin(curve["validation_error"]))  # the first, where several are
@@ -108,8 +109,8 @@ def outcome(config: ConfigDict, workdir: Path, splits: tuple[data.Split, ...]) -
         "step_of_lowest_validation_error": curve["step"][best],
         "curve": curve,
     }
-    if config.objective == "semi_supervised":
-        results["test_error_averaged_over_z"] = error_averaged_over_z(workdir, splits[-1])
+    if config.model.encoder is not None:
+        results["test_error_averaged_over_z"] = error_averaged_over_z(workdir, splits["test"])
     return results
 
 
@@ -125,7 +126,7 @@ def error_averaged_over_z(workdir: Path, test: data.Split) -> float:
     return inference.classification_error(model, test, jax.random.key(0), DRAWS_OF_Z)
 
 
-def write(output: Path, config: ConfigDict, splits: tuple[data.Split, ...], results: dict) -> Path:
+def write(output: Path, config: ConfigDict, splits: dict[str, data.Split], results: dict) -> Path:
     """All files, of the runs that have ended; the path of results.json."""
     rows = summarize(config.dataset, results)
     report.save_plot(output, "errors", draw(results))
@@ -140,13 +141,9 @@ def write(output: Path, config: ConfigDict, splits: tuple[data.Split, ...], resu
     )
 
 
-def describe(config: ConfigDict, splits: tuple[data.Split, ...]) -> dict[str, str]:
+def describe(config: ConfigDict, splits: dict[str, data.Split]) -> dict[str, str]:
     """`workdirs.describe` of each split."""
-    names = {role: config[f"{role}_split"] for role in ("train", "validation", "test")}
-    return {
-        role: workdirs.describe(config, name, split)
-        for (role, name), split in zip(names.items(), splits, strict=True)
-    }
+    return {role: workdirs.describe(config, config[f"{role}_split"], split) for role, split in splits.items()}
 
 
 def summarize(dataset: str, results: dict) -> dict[tuple[str, int], dict]:

@@ -77,9 +77,10 @@ def slice_mesh(topology: str) -> Mesh:
 def measure(config, mesh: Mesh) -> dict:
     """Compiles the step; everything is per chip unless its name says otherwise."""
     start = time.perf_counter()
-    compiled = trace(config, mesh).lower().compile()
+    game = build.game(config)
+    compiled = trace(config, game, mesh).lower().compile()
     seconds = time.perf_counter() - start
-    params = build.state_shapes(config).params
+    params = game.shapes.params
     memory = compiled.memory_analysis()
     parts = {"arguments": "argument", "temporaries": "temp", "outputs": "output", "donated": "alias"}
     return {
@@ -97,7 +98,7 @@ def measure(config, mesh: Mesh) -> dict:
     }
 
 
-def trace(config, mesh: Mesh) -> jax.stages.Traced:
+def trace(config, game: build.Game, mesh: Mesh) -> jax.stages.Traced:
     """The trainer's step, of one batch, for shapes in place of arrays: no device holds anything."""
 
     def placed(shapes, where):
@@ -105,12 +106,12 @@ def trace(config, mesh: Mesh) -> jax.stages.Traced:
 
     batch = {
         key: jax.ShapeDtypeStruct((1, config.batch_size, *shape.shape[1:]), shape.dtype)
-        for key, shape in build.batch_shapes(config).items()
+        for key, shape in game.example.items()
     }
     if len(config.model.x_shape) == 3:
         batch["x"] = batch["x"].update(dtype=np.uint8)  # images travel so; see `data`
-    state = placed(build.state_shapes(config), devices.replicated(mesh))
-    return train.compiled_steps(config, mesh).trace(state, placed(batch, devices.split_batches(mesh)))
+    state = placed(game.shapes, devices.replicated(mesh))
+    return train.compiled_steps(game, mesh).trace(state, placed(batch, devices.split_batches(mesh)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from conftest import load_config
 from PIL import Image
 
 from ali_jax import data, inference, train
-from ali_jax.data import splits
 from ali_jax.errors import UserError
 from ali_jax.run import images
 from experiments import attributes
@@ -13,7 +12,7 @@ from experiments.common import workdirs
 
 
 def named(y):
-    return {name for name, on in zip(splits.CELEBA_ATTRIBUTES, y, strict=True) if on}
+    return {name for name, on in zip(data.CELEBA_ATTRIBUTES, y, strict=True) if on}
 
 
 def test_the_48_vectors_are_those_of_the_figure():

@@ -12,6 +12,7 @@ from conftest import flags_of, load_config
 from ali_jax import data, train
 from ali_jax.errors import UserError
 from ali_jax.run import pictures
+from ali_jax.run.workdirs import claim
 from experiments import benchmark, curves, neighbours, scaling
 from experiments.common import flops, labelled, report, workdirs
 
@@ -150,10 +151,10 @@ def test_a_workdir_without_a_run_is_named(tmp_path):
 
 
 def test_a_workdir_without_checkpoint_or_encoder_is_named(tiny_config, tmp_path, run_program):
-    train.claim_workdir(tmp_path / "fresh", tiny_config)
+    claim(tmp_path / "fresh", tiny_config)
     with pytest.raises(UserError, match="no checkpoint"):
         run_program(neighbours, workdir=str(tmp_path / "fresh"))
-    train.claim_workdir(tmp_path / "gan", load_config("mixture", "gan"))
+    claim(tmp_path / "gan", load_config("mixture", "gan"))
     with pytest.raises(UserError, match="plain GAN"):
         run_program(neighbours, workdir=str(tmp_path / "gan"))
 

@@ -15,8 +15,8 @@ from experiments.common import features, l2svm, workdirs
 def feature_count(name, reduce):
     """Of one image, without computing it."""
     config = load_config(name)
-    encoder = build.networks(config).encoder
-    state = build.state_shapes(config)
+    encoder = build.game(config).networks.encoder
+    state = build.game(config).shapes
     variables = {"params": state.params.encoder, "batch_stats": state.batch_stats.encoder}
     run = functools.partial(inference._features, encoder, reduce)
     return jax.eval_shape(run, variables, np.zeros((1, *config.model.x_shape), np.uint8), None).shape

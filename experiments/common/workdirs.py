@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import config as config_lib
-from ali_jax import data, inference, train
+from ali_jax import build, data, inference, train
+from ali_jax.data.examples import fit
 from ali_jax.errors import UserError
+from ali_jax.run.workdirs import read_config
 
 
 class Run(NamedTuple):
@@ -27,7 +28,7 @@ def read(asked: str | Path | None) -> tuple[Path, ConfigDict]:
     """
     if asked is None:
         raise UserError("Which run? Pass the --workdir of a run of ali_jax.main.")
-    return Path(asked), config_lib.read(Path(asked))
+    return Path(asked), read_config(Path(asked))
 
 
 def load(asked: str | Path | None, *, needs_encoder: bool = True) -> Run:
@@ -37,7 +38,7 @@ def load(asked: str | Path | None, *, needs_encoder: bool = True) -> Run:
       UserError: there is no run, no checkpoint, or no encoder where one is needed.
     """
     workdir, config = read(asked)
-    if config.objective == "supervised":
+    if not build.needs(config).generated:
         raise UserError(
             f"{workdir} holds a classifier, whose generator is untrained; pass another --workdir."
         )
@@ -50,13 +51,14 @@ def load(asked: str | Path | None, *, needs_encoder: bool = True) -> Run:
 
 def untrained(run: Run) -> inference.Model:
     """The run's networks as its seed made them: random kernels, running statistics still 0 and 1."""
-    state = train.fresh_state(run.config, examples(run.config, run.config.train_split))
+    split = examples(run.config, run.config.train_split)
+    state = train.fresh_state(run.config, build.game(run.config), split)
     return inference.Model(run.model.networks, state.params, state.batch_stats, 0)
 
 
 def examples(config: ConfigDict, split: str) -> data.Split:
     """A split of the run's data set, as its networks want it."""
-    return train.fit(data.load(config.dataset, split, config.data_dir), config)
+    return fit(data.load(config.dataset, split, config.data_dir), config)
 
 
 def refuse_points(config: ConfigDict, split: data.Split) -> None:
