@@ -29,6 +29,11 @@ class Game(NamedTuple):
     example: Mapping[str, jax.ShapeDtypeStruct]  # a batch of one
     shapes: TrainState  # shapes and dtypes of the state
 
+    @property
+    def players(self) -> dict[str, Roles]:
+        """The keyword arguments that `init_state` and `train_step` share."""
+        return {"networks": self.networks, "optimizers": self.optimizers}
+
 
 def game(config: ConfigDict) -> Game:
     """The game of a config.
@@ -37,22 +42,27 @@ def game(config: ConfigDict) -> Game:
       UserError: naming the field that is wrong, or those that do not fit each other.
     """
     terms = bind(config.terms.to_dict())
-    needs = needs_of(terms)
+    wanted = needs_of(terms)
     networks = models.build(config.model, config.dtype)
-    _check(config, needs)
+    _check(config, wanted)
     players = {"networks": networks, "optimizers": optimizers(config)}
     init = functools.partial(init_state, keep_average=config.average_rate > 0, **players)
     step = functools.partial(train_step, terms=terms, average_rate=config.average_rate, **players)
-    example = batch_of_one(config, needs)
+    example = batch_of_one(config, wanted)
     return Game(
         **players,
         terms=terms,
-        needs=needs,
+        needs=wanted,
         init=init,
         step=step,
         example=example,
         shapes=_shapes(init, example),
     )
+
+
+def needs(config: ConfigDict) -> Needs:
+    """What the terms of the config need, without building the game."""
+    return needs_of(bind(config.terms.to_dict()))
 
 
 def num_logits(config: ConfigDict) -> int:

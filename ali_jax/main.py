@@ -20,12 +20,18 @@ CONFIGS = next((p for p in (ROOT.parent / "configs", ROOT / "configs") if p.is_d
 
 DEFAULT = CONFIGS / "digits.py"
 
-config_flags.DEFINE_config_file("config", None, f"What to train; default: {DEFAULT}.", lock_config=True)
-flags.DEFINE_string("workdir", None, "Where to keep the run; default: runs/<name of the config>.")
-# Of a run of several processes (docs/scaling.md); JAX finds them by itself on Cloud TPU and under SLURM.
-flags.DEFINE_string("coordinator", None, "host:port of process 0.")
-flags.DEFINE_integer("num_processes", None, "Processes of the whole run.")
-flags.DEFINE_integer("process_id", None, "This one's number, from 0.")
+
+def define_shared_flags() -> None:
+    """The flags of every program that `run` runs."""
+    config_flags.DEFINE_config_file("config", None, f"What to train; default: {DEFAULT}.", lock_config=True)
+    flags.DEFINE_string("workdir", None, "Where to keep the run; default: runs/<name of the config>.")
+
+
+def define_flags() -> None:
+    """Of a run of several processes (docs/scaling.md); JAX finds them on Cloud TPU and under SLURM."""
+    flags.DEFINE_string("coordinator", None, "host:port of process 0.")
+    flags.DEFINE_integer("num_processes", None, "Processes of the whole run.")
+    flags.DEFINE_integer("process_id", None, "This one's number, from 0.")
 
 
 def main(argv):
@@ -33,8 +39,13 @@ def main(argv):
     refuse_words(argv)
     values = flags.FLAGS
     devices.start_processes(values.coordinator, values.num_processes, values.process_id)
-    name = Path(config_flags.get_config_filename(flags.FLAGS["config"]).split(":")[0]).stem
+    name = Path(config_name().split(":")[0]).stem
     train.train_and_evaluate(values.config, values.workdir or Path("runs", name))
+
+
+def config_name() -> str:
+    """--config as it was given: a file, and behind a colon its variant."""
+    return config_flags.get_config_filename(flags.FLAGS["config"])
 
 
 def refuse_words(argv):
@@ -69,11 +80,17 @@ def last_line(error: Exception) -> str:
     return line[:-1] if line.endswith("?'") else line
 
 
-def run(program, default: Path = DEFAULT):
+def run(program, define_flags, default: Path = DEFAULT):
     """Runs program(argv) with flags parsed; a UserError ends in its one sentence and exit status 1.
 
-    `default` is the config where the command line names none.
+    Args:
+      program: a function of what is left of the command line once its flags are read.
+      define_flags: defines the program's own flags. They are defined here, and not where the program is
+        imported, so that programs can be imported together whatever their flags are called.
+      default: the config where the command line names none.
     """
+    define_shared_flags()
+    define_flags()
     log_to_stderr()
     if jax.config.jax_compilation_cache_dir is None:  # $JAX_COMPILATION_CACHE_DIR is the user's
         # A second run of the same program starts in seconds.
@@ -96,4 +113,4 @@ def log_to_stderr():
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, define_flags)

@@ -14,12 +14,9 @@ from absl import flags
 
 from ali_jax import data, inference
 from ali_jax import main as program
-from ali_jax.data import splits
 from ali_jax.errors import UserError
 from ali_jax.run import images
-from experiments.common import report, workdirs
-
-flags.DEFINE_integer("faces", 8, "Validation images to edit.")
+from experiments.common import report, shared_flags, workdirs
 
 BASES = (("Male", "Attractive", "Young"), ("Male", "Attractive"), ("Attractive", "Young"), ("Attractive",))
 SMILE = ("Black_Hair", "Smiling")
@@ -41,20 +38,25 @@ HAIR = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")  # one at a time
 EDITS = ("Male", "Young", "Smiling", "Eyeglasses", "Bangs", "Wearing_Hat", "Black_Hair", "Blond_Hair")
 
 
+def define_flags() -> None:
+    shared_flags.output()
+    shared_flags.seed()
+    flags.DEFINE_integer("faces", 8, "Validation images to edit.")
+
+
 def main(argv):
     program.refuse_words(argv)
-    faces = flags.FLAGS.faces
-    run = workdirs.load()
-    if run.config.model.num_attributes != len(splits.CELEBA_ATTRIBUTES):
+    faces, seed = flags.FLAGS.faces, flags.FLAGS.seed
+    run = workdirs.load(flags.FLAGS.workdir)
+    if run.config.model.num_attributes != len(data.CELEBA_ATTRIBUTES):
         raise UserError(
             f"{run.workdir} holds a model that knows no attributes; train configs/celeba_conditional.py."
         )
     validation = workdirs.examples(run.config, run.config.validation_split)
     if not 1 <= faces <= len(validation.x):
         raise UserError(f"--faces is {faces}; choose from 1 to the {len(validation.x):,} validation images.")
-    output = report.output(run.workdir, "attributes")
+    output = report.output(flags.FLAGS.output, run.workdir, "attributes")
 
-    seed = flags.FLAGS.seed
     report.save_image(output, "sequence", draw_sequence(run.model, jax.random.key(seed)))
     chosen = data.take(validation, np.random.default_rng(seed).permutation(len(validation.x))[:faces])
     report.save_image(output, "editing", draw_editing(run.model, chosen))
@@ -71,8 +73,8 @@ def main(argv):
 
 def vector(names: tuple[str, ...]) -> np.ndarray:
     """Attributes by name -> uint8 (40,): 1 for each of them, 0 for all others."""
-    y = np.zeros(len(splits.CELEBA_ATTRIBUTES), np.uint8)
-    y[[splits.CELEBA_ATTRIBUTES.index(name) for name in names]] = 1
+    y = np.zeros(len(data.CELEBA_ATTRIBUTES), np.uint8)
+    y[[data.CELEBA_ATTRIBUTES.index(name) for name in names]] = 1
     return y
 
 
@@ -83,10 +85,10 @@ def sequence() -> np.ndarray:
 
 def turned_over(y: np.ndarray, name: str) -> np.ndarray:
     """Attributes (N, 40) with one of them the other way round; a new colour of hair replaces the old one."""
-    column = splits.CELEBA_ATTRIBUTES.index(name)
+    column = data.CELEBA_ATTRIBUTES.index(name)
     edited = np.array(y)
     if name in HAIR:
-        edited[:, [splits.CELEBA_ATTRIBUTES.index(hair) for hair in HAIR]] = 0
+        edited[:, [data.CELEBA_ATTRIBUTES.index(hair) for hair in HAIR]] = 0
     edited[:, column] = 1 - y[:, column]
     return edited
 
@@ -107,4 +109,4 @@ def draw_editing(model: inference.Model, faces: data.Split) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

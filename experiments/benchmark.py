@@ -25,31 +25,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
-from ml_collections import config_flags
 from tqdm import tqdm
 
 from ali_jax import build, data, train
 from ali_jax import config as config_lib
 from ali_jax import main as program
+from ali_jax.data import examples
 from ali_jax.errors import UserError
+from ali_jax.models import Row
 from ali_jax.run import devices
-from experiments.common import flops, report
+from experiments.common import flops, report, shared_flags
 
 WARM_UP = 3  # steps
 KILOBYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
 
-flags.DEFINE_integer("steps", 20, "Steps to time.")
-flags.DEFINE_bool("loop", True, "Also time the training loop, with its data, metrics and checkpoints.")
-flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
-flags.DEFINE_string("opponent", None, "A command to compare with.")
-flags.DEFINE_integer("pairs", 3, "How often to run the two in turn.")
+
+def define_flags() -> None:
+    shared_flags.output()
+    flags.DEFINE_integer("steps", 20, "Steps to time.")
+    flags.DEFINE_bool("loop", True, "Also time the training loop, with its data, metrics and checkpoints.")
+    flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
+    flags.DEFINE_string("opponent", None, "A command to compare with.")
+    flags.DEFINE_integer("pairs", 3, "How often to run the two in turn.")
 
 
 def main(argv):
     program.refuse_words(argv)
     config, values = flags.FLAGS.config, flags.FLAGS
     config_lib.check(config)
-    output = report.asked_output()
+    output = report.asked_output(values.output)
     results = compare(values) if values.opponent else measure(config, values)
     print(json.dumps(results), flush=True)
     if output:
@@ -58,13 +62,13 @@ def main(argv):
 
 def measure(config, values) -> dict:
     """Everything about ourselves, in this process."""
-    splits = random_splits(config) if values.random_images else train.load_splits(config)
-    step = time_step(config, splits[0], values.steps)
+    splits = random_splits(config) if values.random_images else examples.load_splits(config)
+    step = time_step(config, splits["train"], values.steps)
     matmul, count = matmul_rate(config.dtype), flops.of_step(config)
     results = {
         "device": report.hardware(),
         "jax": jax.__version__,
-        "config": os.path.relpath(config_flags.get_config_filename(flags.FLAGS["config"])),
+        "config": os.path.relpath(program.config_name()),
         "data": "random images" if values.random_images else config.dataset,
         "batch_size": config.batch_size,
         "dtype": config.dtype,
@@ -78,35 +82,35 @@ def measure(config, values) -> dict:
     if values.loop:
         results |= time_loop(config, splits)
         # The machine may be faster at one time than at another: the bare step again, after the loop.
-        again = time_step(config, splits[0], values.steps)["images_per_second"]
+        again = time_step(config, splits["train"], values.steps)["images_per_second"]
         bare = statistics.mean([step["images_per_second"], again])
         results["images_per_second_after_the_loop"] = again
         results["loop_share_of_bare_step"] = results["loop_images_per_second"] / bare
     return results
 
 
-def random_splits(config) -> tuple[data.Split, data.Split]:
+def random_splits(config) -> dict[str, data.Split]:
+    """Uniform noise in the shape of the config's images, in place of its training and validation examples."""
     random = np.random.default_rng(0)
     shape = (max(5000, config.batch_size), *config.model.x_shape)
     attributes = random.integers(0, 2, (shape[0], config.model.num_attributes), dtype=np.uint8)
-    label = np.arange(shape[0], dtype=np.int32) % build.num_logits(config)
+    label = np.arange(shape[0], dtype=np.int32) % Row(*config.model.discriminator_joint[-1]).features
     split = data.Split(random.integers(0, 256, shape, dtype=np.uint8), label, attributes)
-    return split, split
+    return dict.fromkeys(("train", "validation", "test"), split)
 
 
 def time_step(config, split: data.Split, steps: int) -> dict:
     """Compile seconds and the median seconds of a step whose batch is on the device already."""
     mesh = devices.make_mesh()
-    split = train.fit(split, config)
-    batches = train.open_batches(config, split, train.labelled_examples(config, split))
-    init = build.init(config)
-    state = jax.jit(init)(jax.random.key(config.seed), batch=batches[0])
-    run = train.compiled_steps(config, mesh)
+    game, split = build.game(config), examples.fit(split, config)
+    batches = examples.open_batches(config, split, examples.labelled_examples(config, split))
+    state = jax.jit(game.init)(jax.random.key(config.seed), batch=batches[0])
+    run_steps = train.compiled_steps(game, mesh)
     count = config.steps_per_dispatch
     placed = devices.put_batches([batches[s] for s in range(count)], mesh)
 
     start = time.perf_counter()
-    compiled = run.lower(state, placed).compile()
+    compiled = run_steps.lower(state, placed).compile()
     compile_seconds = time.perf_counter() - start
     seconds = []
     for _ in range(WARM_UP + steps):
@@ -162,9 +166,9 @@ def matmul_rate(dtype: str) -> float:
 
 def peak_memory() -> int:
     """Bytes: of the device where it keeps count, else of this process."""
-    statistics_of_device = jax.local_devices()[0].memory_stats() or {}
-    process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTES
-    return statistics_of_device.get("peak_bytes_in_use", process)
+    of_device = jax.local_devices()[0].memory_stats() or {}
+    of_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTES
+    return of_device.get("peak_bytes_in_use", of_process)
 
 
 def compare(values) -> dict:
@@ -213,4 +217,4 @@ def run(command: list[str]) -> dict:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

@@ -12,12 +12,11 @@ import numpy as np
 from absl import flags
 from matplotlib.figure import Figure
 
-from ali_jax import config as config_lib
 from ali_jax import data
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.run.metrics import read_lines
-from experiments.common import report, workdirs
+from experiments.common import report, shared_flags, workdirs
 
 PANELS = {
     "losses": ("loss_discriminator", "loss_generator_encoder"),
@@ -27,14 +26,17 @@ PANELS = {
 LATE = 0.1  # the share of the run, at its end, that results.json averages over
 
 
+def define_flags() -> None:
+    shared_flags.output()
+
+
 def main(argv):
     program.refuse_words(argv)
-    workdir = report.workdir(flags.FLAGS.workdir)
-    output = report.output(workdir, "curves")
+    workdir, config = workdirs.read(flags.FLAGS.workdir)
     metrics = read_metrics(workdir)
+    output = report.output(flags.FLAGS.output, workdir, "curves")
     report.save_plot(output, "curves", draw(metrics))
     copy_last_figures(workdir / "figures", output)
-    config = config_lib.read(workdir)
     print(report.write(output, summarize(config, metrics)))
 
 
@@ -86,10 +88,10 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
 
 def examples_per_step(config) -> int:
     """Of a batch, those that an epoch counts: with labels, the others go round all examples."""
-    if config.objective in ("joint_adversarial", "supervised"):
+    if config.labelled_batch_size in (0, config.batch_size):
         return config.batch_size
     return config.batch_size - config.labelled_batch_size
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

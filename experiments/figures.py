@@ -15,62 +15,53 @@ into <workdir>/results/figures, or into --output; not resumable.
 import jax
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from ali_jax import data, inference
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.run import images
-from experiments.common import report, workdirs
+from experiments.common import reconstruction, report, shared_flags, workdirs
 
-flags.DEFINE_integer("rows", 8, "Of samples and of reconstructions.")
-flags.DEFINE_integer("columns", 8, "Of samples and of reconstructions; even.")
-flags.DEFINE_integer("interpolations", 4, "Pairs of images to interpolate between.")
-flags.DEFINE_integer("between", 12, "Decoded images of an interpolation, both reconstructions included.")
-flags.DEFINE_bool("mean", False, "Encode images as mu(x), not as a draw from q(z|x).")
-flags.DEFINE_bool("slerp", False, "Interpolate on an arc about the origin, not on a line.")
+
+def define_flags() -> None:
+    shared_flags.output()
+    shared_flags.seed()
+    flags.DEFINE_integer("rows", 8, "Of samples and of reconstructions.")
+    flags.DEFINE_integer("columns", 8, "Of samples and of reconstructions; even.")
+    flags.DEFINE_integer("interpolations", 4, "Pairs of images to interpolate between.")
+    flags.DEFINE_integer("between", 12, "Decoded images of an interpolation, both reconstructions included.")
+    flags.DEFINE_bool("mean", False, "Encode images as mu(x), not as a draw from q(z|x).")
+    flags.DEFINE_bool("slerp", False, "Interpolate on an arc about the origin, not on a line.")
 
 
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    cells, pairs = values.rows * values.columns, values.interpolations
-    run = workdirs.load(needs_encoder=False)
+    run = workdirs.load(values.workdir, needs_encoder=False)
     validation = workdirs.examples(run.config, run.config.validation_split)
     check(values, run, validation)
-    output = report.output(run.workdir, "figures")
-    key_samples, key_figures, key_errors = jax.random.split(jax.random.key(values.seed), 3)
+    output = report.output(values.output, run.workdir, "figures")
+    key_samples, key_codes, key_errors = jax.random.split(jax.random.key(values.seed), 3)
     order = np.random.default_rng(values.seed).permutation(len(validation.x))
 
-    def chosen(start: int, stop: int) -> data.Split:
-        return data.take(validation, order[start:stop])
-
-    picture = draw_samples(run.model, chosen(0, cells).attributes, cells, values.columns, key_samples)
-    report.save_image(output, "samples", picture)
+    for name, picture in draw(values, run.model, validation, order, key_samples, key_codes).items():
+        report.save_image(output, name, picture)
     results = {
         "steps": run.model.step,
         "data": workdirs.describe(run.config, run.config.validation_split, validation),
         "seed": values.seed,
     }
     if run.model.networks.encoder is not None:
-        key = None if values.mean else key_figures
-        picture = draw_reconstructions(run.model, chosen(0, cells // 2), values.columns, key)
-        report.save_image(output, "reconstructions", picture)
-        ends = chosen(0, pairs), chosen(pairs, 2 * pairs)
-        path = inference.spherical if values.slerp else inference.linear
-        picture = draw_interpolations(run.model, *ends, values.between, key, path)
-        report.save_image(output, "interpolations", picture)
-        results["reconstruction"] = reconstruction_errors(run, validation, order, key_errors)
-        print_table(results["reconstruction"])
+        train_split = workdirs.examples(run.config, run.config.train_split)
+        errors = reconstruction.errors(run.model, train_split, validation, order, key_errors)
+        print_table(errors)
+        results["reconstruction"] = errors
     print(report.write(output, results))
 
 
 def check(values, run: workdirs.Run, validation: data.Split) -> None:
     """Raises UserError where the figures cannot be drawn as asked."""
-    if validation.x.ndim != 4:
-        raise UserError(
-            f"{run.config.dataset} holds points, not images; pass the workdir of a run on images."
-        )
+    workdirs.refuse_points(run.config, validation)
     if min(values.rows, values.columns, values.interpolations) < 1 or values.columns % 2:
         raise UserError("--rows, --columns and --interpolations must be at least 1, and --columns even.")
     if values.between < 2:
@@ -81,6 +72,33 @@ def check(values, run: workdirs.Run, validation: data.Split) -> None:
     for flag, needed in needs.items():
         if len(validation.x) < needed:
             raise UserError(f"There are {len(validation.x)} validation images, not {needed}; lower --{flag}.")
+
+
+def draw(
+    values, model: inference.Model, validation: data.Split, order: np.ndarray, key_samples, key_codes
+) -> dict[str, np.ndarray]:
+    """The figures that the flags ask for, by name; of a plain GAN the samples alone.
+
+    Args:
+      values: of the flags.
+      validation: the images to show, the first ones of `order`, a permutation of them.
+    """
+    cells, pairs = values.rows * values.columns, values.interpolations
+
+    def chosen(start: int, stop: int) -> data.Split:
+        return data.take(validation, order[start:stop])
+
+    samples = draw_samples(model, chosen(0, cells).attributes, cells, values.columns, key_samples)
+    if model.networks.encoder is None:
+        return {"samples": samples}
+    key = None if values.mean else key_codes
+    ends = chosen(0, pairs), chosen(pairs, 2 * pairs)
+    path = inference.spherical if values.slerp else inference.linear
+    return {
+        "samples": samples,
+        "reconstructions": draw_reconstructions(model, chosen(0, cells // 2), values.columns, key),
+        "interpolations": draw_interpolations(model, *ends, values.between, key, path),
+    }
 
 
 def draw_samples(model, attributes: np.ndarray | None, count: int, columns: int, key) -> np.ndarray:
@@ -103,51 +121,10 @@ def draw_interpolations(model, first: data.Split, second: data.Split, between: i
     return images.grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1])
 
 
-def reconstruction_errors(
-    run: workdirs.Run, validation: data.Split, order: np.ndarray, key
-) -> dict[str, dict]:
-    """`summarize` of the whole validation split for each way to guess an image.
-
-    Args:
-      order: a permutation of its examples; each is also guessed to be the one before it there.
-      key: of the draws from q(z|x).
-    """
-    train_split = workdirs.examples(run.config, run.config.train_split)
-    mean_image = np.mean(train_split.x, axis=0, dtype=np.float64)[None] / 255
-    other = np.empty_like(order)
-    other[order] = np.roll(order, 1)
-
-    squared: dict[str, list[np.ndarray]] = {}
-    for start in tqdm(range(0, len(order), inference.CHUNK), "reconstructing", disable=None):
-        rows = np.arange(start, min(start + inference.CHUNK, len(order)))
-        x, _, attributes = data.take(validation, rows)
-        noise = jax.random.fold_in(key, start)
-        guesses = {
-            "through_mu": inference.reconstruct(run.model, x, attributes),
-            "through_a_draw": inference.reconstruct(run.model, x, attributes, noise),
-            "mean_training_image": mean_image,
-            "another_validation_image": validation.x[other[rows]] / 255,
-        }
-        for name, guess in guesses.items():
-            squared.setdefault(name, []).append(mse(x / 255, guess))
-    return {name: summarize(np.concatenate(parts)) for name, parts in squared.items()}
-
-
-def mse(x: np.ndarray, guess: np.ndarray) -> np.ndarray:
-    """Mean squared error of each image, (N,), of (N, H, W, C) in [0, 1]."""
-    return np.mean(np.square(x - guess), axis=(1, 2, 3))
-
-
-def summarize(squared: np.ndarray) -> dict[str, float]:
-    """MSE of each image, (N,) -> its mean, and that of PSNR = -10 log10(MSE), at most 100 dB."""
-    psnr = -10 * np.log10(np.maximum(squared, 1e-10))
-    return {"mse": float(np.mean(squared)), "psnr_db": float(np.mean(psnr))}
-
-
 def print_table(rows: dict[str, dict]) -> None:
     for name, row in rows.items():
         print(f"{name.replace('_', ' '):24} MSE {row['mse']:.4f}, PSNR {row['psnr_db']:5.2f} dB")
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

@@ -10,15 +10,10 @@ LogisticRegression at its defaults, features unscaled. With --checkpoints, one p
 Writes into <workdir>/results/neighbours, or into --output; not resumable.
 """
 
-import warnings
-
 import jax
 import numpy as np
 from absl import flags
 from matplotlib.figure import Figure
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestNeighbors
 from tqdm import tqdm
 
 from ali_jax import data, inference
@@ -26,53 +21,68 @@ from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.models.layers import NONLINEARITIES
 from ali_jax.run import checkpoints, images
-from experiments.common import features, labelled, report, workdirs
-
-flags.DEFINE_list(
-    "checkpoints", None, "Steps of those to score, such as 1000,2000, or all; default: the newest."
-)
+from experiments.common import accuracies, features, labelled, report, shared_flags, workdirs
 
 SHOWN, NEAREST = 10, 8  # queries in the figure, neighbours of each
-MAX_ITERATIONS = 1000  # of the probe's solver
+
+Splits = tuple[data.Split, data.Split]  # training and test examples
+Features = tuple[np.ndarray, np.ndarray]  # of both, (N, D) each
+
+
+def define_flags() -> None:
+    shared_flags.output()
+    shared_flags.labelled_splits()
+    flags.DEFINE_list(
+        "checkpoints", None, "Steps of those to score, such as 1000,2000, or all; default: the newest."
+    )
 
 
 def main(argv):
     program.refuse_words(argv)
-    run = workdirs.load()
-    steps = chosen_steps(run)
-    splits = labelled.load(run.config)
-    labels = [split.label for split in splits]
-    output = report.output(run.workdir, "neighbours")
+    values = flags.FLAGS
+    run = workdirs.load(values.workdir)
+    steps = chosen_steps(run, values.checkpoints)
+    names = values.train_split, values.test_split
+    splits = labelled.load(run.config, names)
+    output = report.output(values.output, run.workdir, "neighbours")
 
-    pixels = [workdirs.pixels(split.x) for split in splits]
-    rows, curves = {"pixels": score(*pixels, *labels)}, {}
-    for step in tqdm(steps, desc="checkpoints", disable=None):
-        model = inference.load(run.workdir, step)
-        train_x, test_x = (extract(model, split) for split in splits)
-        for name in train_x:
-            rows[name] = score(train_x[name], test_x[name], *labels)
-            curves.setdefault(name, {})[step] = rows[name]
-
+    pixels = tuple(workdirs.pixels(split.x) for split in splits)
+    of_pixels = score(pixels, splits)
+    curves, codes = score_steps(run, steps, splits)
     if splits[0].x.ndim == 4:
-        panels = ((train_x["mu"], test_x["mu"]), pixels)
-        report.save_image(output, "neighbours", draw_neighbours(splits, panels))
+        report.save_image(output, "neighbours", draw_neighbours(splits, (codes, pixels)))
     if len(steps) > 1:
-        report.save_plot(output, "accuracy_by_step", draw_curve(curves, rows["pixels"]))
+        report.save_plot(output, "accuracy_by_step", draw_curve(curves, of_pixels))
+    rows = {"pixels": of_pixels} | {name: by_step[steps[-1]] for name, by_step in curves.items()}
     print_table(rows)
-    results = {"steps": steps[-1], "data": labelled.describe(run.config, splits)}
+    results = {"steps": steps[-1], "data": labelled.describe(run.config, names, splits)}
     by_step = {f"{name}_by_step": curve for name, curve in curves.items()}
     print(report.write(output, results | rows | by_step))
 
 
-def chosen_steps(run: workdirs.Run) -> list[int]:
+def score_steps(run: workdirs.Run, steps: list[int], splits: Splits) -> tuple[dict[str, dict], Features]:
+    """(`score` by name of the features and by step, the codes at the last step)."""
+    curves: dict[str, dict[int, dict]] = {}
+    for step in tqdm(steps, desc="checkpoints", disable=None):
+        model = inference.load(run.workdir, step)
+        train_x, test_x = (extract(model, split) for split in splits)
+        for name in train_x:
+            curves.setdefault(name, {})[step] = score((train_x[name], test_x[name]), splits)
+    return curves, (train_x["mu"], test_x["mu"])
+
+
+def score(features_of_both: Features, splits: Splits) -> dict:
+    return accuracies.measure(*features_of_both, *(split.label for split in splits))
+
+
+def chosen_steps(run: workdirs.Run, asked: list[str] | None) -> list[int]:
     """The steps that --checkpoints asks for; the loaded one where it asks for none."""
-    if flags.FLAGS.checkpoints is None:
+    if asked is None:
         return [run.model.step]
     kept = checkpoints.kept_steps(run.workdir)
-    if flags.FLAGS.checkpoints == ["all"]:
+    if asked == ["all"]:
         return kept
-    asked = flags.FLAGS.checkpoints or ["none"]
-    unknown = [step for step in asked if not step.isdigit() or int(step) not in kept]
+    unknown = [step for step in asked or ["none"] if not step.isdigit() or int(step) not in kept]
     if unknown:
         raise UserError(f"{run.workdir} holds no checkpoint of step {unknown[0]}; choose from {kept} or all.")
     return sorted(int(step) for step in asked)
@@ -96,33 +106,12 @@ def head_and_layer_before(layers: dict[str, jax.Array]) -> dict[str, jax.Array]:
     return kept
 
 
-def score(train_x: np.ndarray, test_x: np.ndarray, train_label: np.ndarray, test_label: np.ndarray) -> dict:
-    """Both accuracies in percent, of features (N, D) and labels (N,)."""
-    closest = nearest(train_x, test_x, 1)[:, 0]
-    probe = LogisticRegression(max_iter=MAX_ITERATIONS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` tells it
-        probe.fit(train_x, train_label)
-    return {
-        "dimension": train_x.shape[1],
-        "nearest_neighbour_accuracy_percent": 100 * float(np.mean(train_label[closest] == test_label)),
-        "linear_probe_accuracy_percent": 100 * float(probe.score(test_x, test_label)),
-        "linear_probe_converged": int(np.max(probe.n_iter_)) < MAX_ITERATIONS,
-    }
-
-
-def nearest(train_x: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
-    """Rows of `train_x` by distance from each query, closest first: (Q, count)."""
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(train_x)
-    return search.kneighbors(queries, return_distance=False)
-
-
-def draw_neighbours(splits, features_of_both) -> np.ndarray:
+def draw_neighbours(splits: Splits, kinds: tuple[Features, Features]) -> np.ndarray:
     """Test examples (first column), each with its nearest training examples by code and, right, by pixels."""
     train_split, test = splits
     panels = []
-    for train_x, test_x in features_of_both:
-        found = nearest(train_x, test_x[:SHOWN], NEAREST)  # (SHOWN, NEAREST)
+    for train_x, test_x in kinds:
+        found = accuracies.nearest(train_x, test_x[:SHOWN], NEAREST)  # (SHOWN, NEAREST)
         query = test.x[:SHOWN, None]
         panels.append(np.concatenate([query, np.full_like(query, 255), train_split.x[found]], axis=1))
     rows = np.concatenate([panels[0], np.full_like(query, 255), panels[1]], axis=1)
@@ -149,4 +138,4 @@ def print_table(rows: dict[str, dict]) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

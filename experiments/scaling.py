@@ -7,88 +7,27 @@ Reads what experiments.tpu_compile wrote, prints the tables of docs/scaling.md, 
 """
 
 import json
-import math
 from pathlib import Path
-from typing import NamedTuple
 
 from absl import flags
 
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments.common import report
-
-# Published, per chip (cloud.google.com/tpu/docs/v5e); the links: 1,600 Gbit/s, 400 GB/s both ways together.
-PEAK = 197e12  # FLOP/s, bfloat16 products
-MEMORY = 819e9  # bytes/s
-LINKS = 200e9  # bytes/s out of a chip, over its four links
-# A pod is 16x16; larger slices do not exist.
-SLICES = (1, 4, 8, 16, 32, 64, 128, 256)
-
-# Assumed.
-HOP = 1e-6  # seconds from a chip to its neighbour
+from experiments.common import pod, report, shared_flags
 
 BATCHES = (100, 1024, 8192)
-
-flags.DEFINE_float("sustained", 0.3, "Share of the peak that the convolutions are assumed to reach.")
-
-
-class Work(NamedTuple):
-    """What a step asks for, whatever the number of chips."""
-
-    flops: float  # of one example
-    reduced: float  # bytes in all its all-reduces
-    reductions: int  # how many all-reduces, one after the other
-    parameters: float  # bytes
-    rate: float  # FLOP/s that its convolutions reach
+NOTHING = {"count": 0, "bytes": 0}  # what a program on one chip sends
 
 
-class Seconds(NamedTuple):
-    """Of a step, on each chip; nothing overlaps."""
-
-    network: float  # forward and backward
-    update: float  # Adam
-    bytes: float  # communication: moving what is reduced
-    hops: float  # communication: waiting for the farthest chip
-
-    @property
-    def communication(self) -> float:
-        return self.bytes + self.hops
-
-    @property
-    def computation(self) -> float:
-        return self.network + self.update
-
-
-def seconds(work: Work, batch: int, chips: int) -> Seconds:
-    """The least time of each part of a step of `batch` examples on `chips` chips in a square torus.
-
-    Every chip reads parameters, gradients and both moments and writes all but the gradients: 7 times the
-    parameters, however many chips there are. A ring sends 2 (n - 1) / n of what it reduces; the farthest
-    chip of a torus of n is sqrt(n) hops away.
-    """
-    return Seconds(
-        network=work.flops * batch / chips / work.rate,
-        update=7 * work.parameters / MEMORY,
-        bytes=2 * (chips - 1) / chips * work.reduced / LINKS,
-        hops=work.reductions * math.sqrt(chips) * HOP if chips > 1 else 0.0,
-    )
-
-
-def largest_slice(work: Work, batch: int) -> int:
-    """The most chips, an example each at least, on which communication takes no longer than computation."""
-
-    def pays(chips):
-        parts = seconds(work, batch, chips)
-        return chips <= batch and parts.communication <= parts.computation
-
-    return max(filter(pays, SLICES))
+def define_flags() -> None:
+    shared_flags.output()
+    flags.DEFINE_float("sustained", 0.3, "Share of the peak that the convolutions are assumed to reach.")
 
 
 def main(argv):
     program.refuse_words(argv)
-    output = report.asked_output()
+    sustained, output = flags.FLAGS.sustained, report.asked_output(flags.FLAGS.output)
     compiled = read(report.RESULTS / "tpu_compile")
-    sustained = flags.FLAGS.sustained
     rows = on_paper(compiled, sustained)
     print(compiled_table(compiled), paper_table(rows), sep="\n\n")
     if output:
@@ -108,47 +47,38 @@ def on_paper(compiled: dict[str, dict], sustained: float) -> list[dict]:
     smallest = {}
     for result in sorted(compiled.values(), key=lambda result: result["chips"]):
         smallest.setdefault(result["config"], result)
-    rows = []
-    for config, result in smallest.items():
-        work = work_of(result, sustained)
-        for batch in BATCHES:
-            chips = largest_slice(work, batch)
-            parts = seconds(work, batch, chips)
-            step = parts.communication + parts.computation
-            rows.append(
-                {
-                    "config": Path(config).stem,
-                    "batch_size": batch,
-                    "chips": chips,
-                    "seconds": parts._asdict(),
-                    "share_of_communication": parts.communication / step,
-                    "share_of_communication_on_8_chips": share(work, batch, 8),
-                    "share_of_communication_on_256_chips": share(work, batch, 256) if batch >= 256 else None,
-                    "examples_per_second": batch / step,
-                    "times_one_chip": seconds(work, batch, 1).computation / step,
-                }
-            )
-    return rows
+    works = {Path(config).stem: work_of(result, sustained) for config, result in smallest.items()}
+    return [{"config": name, **of_batch(work, batch)} for name, work in works.items() for batch in BATCHES]
 
 
-NOTHING = {"count": 0, "bytes": 0}  # what a program on one chip sends
+def of_batch(work: pod.Work, batch: int) -> dict:
+    """A step of `batch` examples on the largest slice that pays, and what it gains over one chip."""
+    chips = pod.largest_slice(work, batch)
+    parts = pod.seconds(work, batch, chips)
+    return {
+        "batch_size": batch,
+        "chips": chips,
+        "seconds": parts._asdict(),
+        "share_of_communication": parts.share_of_communication,
+        "share_of_communication_on_8_chips": pod.seconds(work, batch, 8).share_of_communication,
+        "share_of_communication_on_256_chips": (
+            pod.seconds(work, batch, 256).share_of_communication if batch >= 256 else None
+        ),
+        "examples_per_second": batch / parts.step,
+        "times_one_chip": pod.seconds(work, batch, 1).computation / parts.step,
+    }
 
 
-def work_of(result: dict, sustained: float) -> Work:
+def work_of(result: dict, sustained: float) -> pod.Work:
+    """What the compiled step asks for; its convolutions reach the share `sustained` of the peak."""
     reductions = result["collectives"].get("all-reduce", NOTHING)
-    return Work(
+    return pod.Work(
         flops=result["layer_flops_per_chip"] * result["chips"] / result["batch_size"],
         reduced=reductions["bytes"],
         reductions=reductions["count"],
         parameters=result["parameter_bytes"],
-        rate=sustained * PEAK,
+        rate=sustained * pod.PEAK,
     )
-
-
-def share(work: Work, batch: int, chips: int) -> float:
-    """Of a step, that communication takes."""
-    parts = seconds(work, batch, chips)
-    return parts.communication / (parts.communication + parts.computation)
 
 
 def compiled_table(compiled: dict[str, dict]) -> str:
@@ -204,4 +134,4 @@ def markdown(header: str, lines: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

@@ -21,37 +21,45 @@ from tqdm import tqdm
 from ali_jax import data, inference
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments.common import distances, inception, report, workdirs
-
-flags.DEFINE_enum("features", "encoder", ["encoder", "pixels", "inception"], "What images are compared by.")
-flags.DEFINE_string("inception_weights", None, "A file of Keras's InceptionV3 weights; default: download it.")
-flags.DEFINE_integer("examples", 10_000, "Images of each kind, at most; a split may have fewer.")
+from experiments.common import distances, inception, report, shared_flags, workdirs
 
 MANIFOLDS = ("precision", "recall", "density", "coverage")
+
+Extract = Callable[[data.Split], np.ndarray]  # examples -> (N, D)
+
+
+def define_flags() -> None:
+    shared_flags.output()
+    shared_flags.seed()
+    flags.DEFINE_enum(
+        "features", "encoder", ["encoder", "pixels", "inception"], "What images are compared by."
+    )
+    flags.DEFINE_string(
+        "inception_weights", None, "A file of Keras's InceptionV3 weights; default: download it."
+    )
+    flags.DEFINE_integer("examples", 10_000, "Images of each kind, at most; a split may have fewer.")
 
 
 def main(argv):
     program.refuse_words(argv)
-    kind = flags.FLAGS.features
-    run = workdirs.load(needs_encoder=kind == "encoder")
+    values, seed = flags.FLAGS, flags.FLAGS.seed
+    run = workdirs.load(values.workdir, needs_encoder=values.features == "encoder")
     names = {"real": run.config.validation_split, "training_images": run.config.train_split}
     splits = {role: workdirs.examples(run.config, name) for role, name in names.items()}
-    count = min(flags.FLAGS.examples, *(len(split.x) for split in splits.values()))
-    check(run, splits["real"], count)
-    name, extract = FEATURES[kind](run)
-    output = report.output(run.workdir, f"scores_{kind}")
+    workdirs.refuse_points(run.config, splits["real"])
+    count = min(values.examples, *(len(split.x) for split in splits.values()))
+    if count <= distances.NEIGHBOURS:
+        raise UserError(f"{count} images of each kind are too few to score; raise --examples.")
+    name, extract = extractor(values.features, run, values.inception_weights)
+    output = report.output(values.output, run.workdir, f"scores_{values.features}")
 
-    seed = flags.FLAGS.seed
     chosen = {role: choose(split, count, seed) for role, split in splits.items()}
     real = extract(chosen["real"])
-    sources = {  # made when their turn comes
-        "samples": lambda: sample(run.model, chosen["real"], seed),
-        "training_images": lambda: chosen["training_images"],
-        "untrained_generator": lambda: sample(workdirs.untrained(run), chosen["real"], seed),
+    made = sources(run, chosen["real"], chosen["training_images"], seed)
+    rows = {
+        source: score(real, extract(make()), name)
+        for source, make in tqdm(made.items(), "scores", disable=None)
     }
-    rows = {}
-    for source, make in tqdm(sources.items(), "scores", disable=None):
-        rows[source] = score(real, extract(make()), name)
     print_table(rows)
     report.save_plot(output, "manifolds", draw(rows, name))
     results = {
@@ -63,16 +71,6 @@ def main(argv):
         "dimension": real.shape[1],
     }
     print(report.write(output, results | rows))
-
-
-def check(run: workdirs.Run, split: data.Split, count: int) -> None:
-    """Raises UserError where there is nothing to score."""
-    if split.x.ndim != 4:
-        raise UserError(
-            f"{run.config.dataset} holds points, not images; pass the workdir of a run on images."
-        )
-    if count <= distances.NEIGHBOURS:
-        raise UserError(f"{count} images of each kind are too few to score; raise --examples.")
 
 
 def choose(split: data.Split, count: int, seed: int) -> data.Split:
@@ -87,23 +85,25 @@ def sample(model: inference.Model, like: data.Split, seed: int) -> data.Split:
     return data.Split(x, None, like.attributes)
 
 
-Extract = Callable[[data.Split], np.ndarray]  # examples -> (N, D)
+def sources(
+    run: workdirs.Run, real: data.Split, training_images: data.Split, seed: int
+) -> dict[str, Callable[[], data.Split]]:
+    """What is scored against the real images; each is made when its turn comes."""
+    return {
+        "samples": lambda: sample(run.model, real, seed),
+        "training_images": lambda: training_images,
+        "untrained_generator": lambda: sample(workdirs.untrained(run), real, seed),
+    }
 
 
-def encoder(run: workdirs.Run) -> tuple[str, Extract]:
-    return "encoder_mu", lambda split: inference.encode(run.model, split.x, split.attributes)
-
-
-def pixels(run: workdirs.Run) -> tuple[str, Extract]:
-    return "pixels", lambda split: workdirs.pixels(split.x)
-
-
-def keras_inception(run: workdirs.Run) -> tuple[str, Extract]:
-    network = inception.load(flags.FLAGS.inception_weights)
+def extractor(kind: str, run: workdirs.Run, weights: str | None) -> tuple[str, Extract]:
+    """The features of this --features: their name in results.json, and the function that takes them."""
+    if kind == "encoder":
+        return "encoder_mu", lambda split: inference.encode(run.model, split.x, split.attributes)
+    if kind == "pixels":
+        return "pixels", lambda split: workdirs.pixels(split.x)
+    network = inception.load(weights)
     return inception.NAME, lambda split: network(split.x)
-
-
-FEATURES = {"encoder": encoder, "pixels": pixels, "inception": keras_inception}
 
 
 def score(real: np.ndarray, other: np.ndarray, name: str) -> dict:
@@ -138,4 +138,4 @@ def print_table(rows: dict[str, dict]) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

@@ -18,19 +18,16 @@ from absl import flags
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict, config_flags
 
+from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
-from ali_jax import data, inference, train
 from ali_jax import main as program
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run.files import write_whole
 from ali_jax.run.metrics import read_lines
-from experiments.common import report, workdirs
+from experiments.common import report, shared_flags, workdirs
 
 METHODS = ("ali", "feature_matching", "supervised")
-
-flags.DEFINE_list("labels", None, "Label counts of the table; default: config.num_labels.")
-flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each cell.")
-flags.DEFINE_list("methods", list(METHODS), "Rows of the table.")
 
 # Test errors in %, as published. The spreads of CIFAR-10's ALI are 3 standard deviations; what the others are
 # is not stated everywhere.
@@ -50,17 +47,24 @@ PUBLISHED = {
 DRAWS_OF_Z = 10  # in the prediction that averages over q(z|x)
 
 
+def define_flags() -> None:
+    shared_flags.output()
+    flags.DEFINE_list("labels", None, "Label counts of the table; default: config.num_labels.")
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each cell.")
+    flags.DEFINE_list("methods", list(METHODS), "Rows of the table.")
+
+
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    if values.config.objective == "joint_adversarial":
+    if not build.needs(values.config).labels:
         raise UserError("--config has no labels; pass one such as configs/mnist_semi_supervised.py.")
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
     workdir = Path(values.workdir)
-    output = report.output(workdir, "semi_supervised")
+    output = report.output(values.output, workdir, "semi_supervised")
     runs = {run: config_of(*run) for run in runs_of(values)}
-    splits, results = train.load_splits(values.config), {}
+    splits, results = examples.load_splits(values.config), {}
     for run, config in runs.items():
         folder = workdir / "{}_{}_{}".format(*run)
         state = train.train_and_evaluate(config, folder, splits)
@@ -85,17 +89,16 @@ def runs_of(values) -> list[tuple[str, int, int]]:
 
 def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
     """--config in the method's variant, with the overrides of the command line."""
-    flag = flags.FLAGS["config"]
-    config = config_lib.load(config_flags.get_config_filename(flag).split(":")[0], method)
-    config.update_from_flattened_dict(config_flags.get_override_values(flag))
+    config = config_lib.load(program.config_name().split(":")[0], method)
+    config.update_from_flattened_dict(config_flags.get_override_values(flags.FLAGS["config"]))
     config.num_labels, config.seed, config.label_seed = num_labels, seed, seed
-    if method == "supervised":  # as many labels in a batch as the games have
+    if not build.needs(config).generated:  # as many labels in a batch as the games have
         config.batch_size = config.labelled_batch_size
     config_lib.check(config)
     return config
 
 
-def outcome(config: ConfigDict, workdir: Path, splits: tuple[data.Split, ...]) -> dict:
+def outcome(config: ConfigDict, workdir: Path, splits: dict[str, data.Split]) -> dict:
     """The errors of a run at its end, where its validation error was lowest, and along the way."""
     curve = read_errors(workdir)
     best = int(np.argmin(curve["validation_error"]))  # the first, where several are
@@ -106,8 +109,8 @@ def outcome(config: ConfigDict, workdir: Path, splits: tuple[data.Split, ...]) -
         "step_of_lowest_validation_error": curve["step"][best],
         "curve": curve,
     }
-    if config.objective == "semi_supervised":
-        results["test_error_averaged_over_z"] = error_averaged_over_z(workdir, splits[-1])
+    if config.model.encoder is not None:
+        results["test_error_averaged_over_z"] = error_averaged_over_z(workdir, splits["test"])
     return results
 
 
@@ -123,28 +126,33 @@ def error_averaged_over_z(workdir: Path, test: data.Split) -> float:
     return inference.classification_error(model, test, jax.random.key(0), DRAWS_OF_Z)
 
 
-def write(output: Path, config: ConfigDict, splits: tuple[data.Split, ...], results: dict) -> Path:
-    rows = {}
-    for method, labels, _ in results:
-        of_cell = [r for run, r in results.items() if run[:2] == (method, labels)]
-        rows[method, labels] = summary(of_cell) | {
-            "published": PUBLISHED.get((config.dataset, method, labels))
-        }
-    draw(results, output)
+def write(output: Path, config: ConfigDict, splits: dict[str, data.Split], results: dict) -> Path:
+    """All files, of the runs that have ended; the path of results.json."""
+    rows = summarize(config.dataset, results)
+    report.save_plot(output, "errors", draw(results))
     write_whole(output / "table.md", table(rows).encode())
-    names = {role: config[f"{role}_split"] for role in ("train", "validation", "test")}
-    described = {
-        role: workdirs.describe(config, name, split)
-        for (role, name), split in zip(names.items(), splits, strict=True)
-    }
     return report.write(
         output,
         {
-            "data": described,
+            "data": describe(config, splits),
             "table": [{"method": m, "labels": n, **row} for (m, n), row in rows.items()],
             "runs": [{"method": m, "labels": n, "seed": s, **r} for (m, n, s), r in results.items()],
         },
     )
+
+
+def describe(config: ConfigDict, splits: dict[str, data.Split]) -> dict[str, str]:
+    """`workdirs.describe` of each split."""
+    return {role: workdirs.describe(config, config[f"{role}_split"], split) for role, split in splits.items()}
+
+
+def summarize(dataset: str, results: dict) -> dict[tuple[str, int], dict]:
+    """The cells of the table by (method, number of labels): `summary`, and what was published."""
+    rows = {}
+    for method, labels, _ in results:
+        of_cell = [r for run, r in results.items() if run[:2] == (method, labels)]
+        rows[method, labels] = summary(of_cell) | {"published": PUBLISHED.get((dataset, method, labels))}
+    return rows
 
 
 def summary(runs: list[dict]) -> dict:
@@ -175,7 +183,7 @@ def table(rows: dict) -> str:
     return "\n".join([*lines, "", note]) + "\n"
 
 
-def draw(results: dict, output: Path) -> None:
+def draw(results: dict) -> Figure:
     """Test error against step, one panel for each number of labels."""
     counts = sorted({labels for _, labels, _ in results})
     figure = Figure(figsize=(5 * len(counts), 3.6), layout="constrained")
@@ -188,8 +196,8 @@ def draw(results: dict, output: Path) -> None:
                 axes.plot(run["curve"]["step"], errors, colour, linewidth=1, label=label)
         axes.set(title=f"{count:,} labels", xlabel="step", ylabel="test error, %")
         axes.legend()
-    report.save_plot(output, "errors", figure)
+    return figure
 
 
 if __name__ == "__main__":
-    program.run(main, default=program.CONFIGS / "digits_semi_supervised.py")
+    program.run(main, define_flags, default=program.CONFIGS / "digits_semi_supervised.py")

@@ -20,30 +20,36 @@ from matplotlib.figure import Figure
 from ali_jax import data, inference
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments.common import features, l2svm, labelled, report, workdirs
+from experiments.common import features, l2svm, labelled, report, shared_flags, workdirs
 
 SETS = ("code", "pooled", "pixels", "untrained_code", "untrained_pooled")
 
-flags.DEFINE_list("sets", list(SETS), "Feature sets to compare.")
+
+def define_flags() -> None:
+    shared_flags.output()
+    shared_flags.seed()
+    shared_flags.labelled_splits()
+    flags.DEFINE_list("sets", list(SETS), "Feature sets to compare.")
 
 
 def main(argv):
     program.refuse_words(argv)
-    check(flags.FLAGS.sets)
-    run = workdirs.load()
-    train_split, test = labelled.load(run.config)
-    output = report.output(run.workdir, "svm")
-    seed = flags.FLAGS.seed
-    results = {"steps": run.model.step, "seed": seed} | sizes(run, train_split, test, seed)
-    print(
-        f"{results['validation_examples']:,} examples choose C, {results['examples_per_draw']:,} in a draw."
-    )
+    values = flags.FLAGS
+    check(values.sets)
+    run = workdirs.load(values.workdir)
+    names = values.train_split, values.test_split
+    splits = labelled.load(run.config, names)
+    scale = sizes(splits[0].label, values.seed)
+    output = report.output(values.output, run.workdir, "svm")
+    described = labelled.describe(run.config, names, splits)
+    results = {"steps": run.model.step, "seed": values.seed, "data": described} | scale
+    print(f"{scale['validation_examples']:,} examples choose C, {scale['examples_per_draw']:,} in a draw.")
 
     rows = {}
-    for name in flags.FLAGS.sets:
+    for name in values.sets:
         extract = extractor(name, run)
         with joblib.parallel_config(n_jobs=-1):
-            row = evaluate(extract, train_split, test, seed, name)
+            row = evaluate(extract, *splits, values.seed, name)
         rows[f"{name}{row['dimension']}"] = row
         print(describe(name, row), flush=True)
         report.save_plot(output, "choice_of_C", draw_choice(rows))
@@ -79,19 +85,19 @@ def evaluate(extract, train_split: data.Split, test: data.Split, seed: int, titl
     )
 
 
-def sizes(run: workdirs.Run, train_split: data.Split, test: data.Split, seed: int) -> dict:
-    """The data and how the protocol scales to them."""
-    held_out = l2svm.validation_size(len(train_split.x))
+def sizes(label: np.ndarray, seed: int) -> dict[str, int]:
+    """How the protocol scales to training examples of these labels."""
+    held_out = l2svm.validation_size(len(label))
     if not held_out:
         raise UserError(
-            f"{len(train_split.x)} training examples are too few to hold some out and choose C by them."
+            f"{len(label)} training examples are too few to hold some out and choose C by them; name a "
+            "larger --train_split."
         )
-    label = train_split.label[: len(train_split.x) - held_out]
+    pool = label[: len(label) - held_out]
     return {
-        "data": labelled.describe(run.config, (train_split, test)),
-        "pool_examples": len(label),
+        "pool_examples": len(pool),
         "validation_examples": held_out,
-        "examples_per_draw": len(l2svm.make_draws(label, seed).search),
+        "examples_per_draw": len(l2svm.make_draws(pool, seed).search),
         "validation_draws": l2svm.VALIDATION_DRAWS,
         "test_draws": l2svm.TEST_DRAWS,
     }
@@ -118,4 +124,4 @@ def draw_choice(rows: dict[str, dict]) -> Figure:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

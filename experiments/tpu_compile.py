@@ -18,23 +18,27 @@ import numpy as np
 from absl import flags
 from jax.experimental import topologies
 from jax.sharding import Mesh
-from ml_collections import config_flags
 
 from ali_jax import build, train
 from ali_jax import config as config_lib
 from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.run import devices
-from experiments.common import collectives, flops, report
+from experiments.common import collectives, flops, report, shared_flags
 
-flags.DEFINE_string("topology", "v5e:2x4", "Generation and shape of the slice.")
-flags.DEFINE_integer("batch_size", 1024, "Global batch size, in place of the config's (100 for the paper's).")
+
+def define_flags() -> None:
+    shared_flags.output()
+    flags.DEFINE_string("topology", "v5e:2x4", "Generation and shape of the slice.")
+    flags.DEFINE_integer(
+        "batch_size", 1024, "Global batch size, in place of the config's (100 for the paper's)."
+    )
 
 
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    config, output = values.config, report.asked_output()
+    config, output = values.config, report.asked_output(values.output)
     # Only a compiler is wanted: without this JAX looks for TPUs, and later finds its own old results.
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_compilation_cache", False)
@@ -44,10 +48,9 @@ def main(argv):
     mesh = slice_mesh(values.topology)
     devices.check_batch_size(config.batch_size, mesh)
     results = measure(config, mesh) | {"topology": values.topology}
-    path = os.path.relpath(config_flags.get_config_filename(flags.FLAGS["config"]))
     print(json.dumps(results, indent=2), flush=True)
     if output:
-        report.write(output, {"config": path} | results)
+        report.write(output, {"config": os.path.relpath(program.config_name())} | results)
 
 
 def slice_mesh(topology: str) -> Mesh:
@@ -74,9 +77,10 @@ def slice_mesh(topology: str) -> Mesh:
 def measure(config, mesh: Mesh) -> dict:
     """Compiles the step; everything is per chip unless its name says otherwise."""
     start = time.perf_counter()
-    compiled = trace(config, mesh).lower().compile()
+    game = build.game(config)
+    compiled = trace(config, game, mesh).lower().compile()
     seconds = time.perf_counter() - start
-    params = build.state_shapes(config).params
+    params = game.shapes.params
     memory = compiled.memory_analysis()
     parts = {"arguments": "argument", "temporaries": "temp", "outputs": "output", "donated": "alias"}
     return {
@@ -94,7 +98,7 @@ def measure(config, mesh: Mesh) -> dict:
     }
 
 
-def trace(config, mesh: Mesh) -> jax.stages.Traced:
+def trace(config, game: build.Game, mesh: Mesh) -> jax.stages.Traced:
     """The trainer's step, of one batch, for shapes in place of arrays: no device holds anything."""
 
     def placed(shapes, where):
@@ -102,13 +106,13 @@ def trace(config, mesh: Mesh) -> jax.stages.Traced:
 
     batch = {
         key: jax.ShapeDtypeStruct((1, config.batch_size, *shape.shape[1:]), shape.dtype)
-        for key, shape in build.batch_shapes(config).items()
+        for key, shape in game.example.items()
     }
     if len(config.model.x_shape) == 3:
         batch["x"] = batch["x"].update(dtype=np.uint8)  # images travel so; see `data`
-    state = placed(build.state_shapes(config), devices.replicated(mesh))
-    return train.compiled_steps(config, mesh).trace(state, placed(batch, devices.split_batches(mesh)))
+    state = placed(game.shapes, devices.replicated(mesh))
+    return train.compiled_steps(game, mesh).trace(state, placed(batch, devices.split_batches(mesh)))
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, define_flags)

@@ -1,5 +1,6 @@
 """Every test runs on the CPU, without the network, and without silent broadcasting between ranks."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -13,10 +14,11 @@ from absl.testing import flagsaver
 
 from ali_jax import config as config_lib
 from ali_jax import data, train
+from ali_jax import main as program
 from experiments.mixture import search
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-flags.FLAGS.mark_as_parsed()  # Programs of experiments/ read their flags; tests set them with flagsaver.
+flags.FLAGS.mark_as_parsed()  # Programs of experiments/ read their flags; tests set them by `flags_of`.
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -63,13 +65,27 @@ def tiny_workdir(tmp_path_factory):
     return workdir
 
 
+@contextlib.contextmanager
+def flags_of(module, **values):
+    """Defines the flags of a program, as when it is the one that runs, and sets some, for a while."""
+    before = set(flags.FLAGS)
+    try:
+        program.define_shared_flags()
+        module.define_flags()
+        with flagsaver.flagsaver(**values):
+            yield
+    finally:
+        for name in set(flags.FLAGS) - before:
+            delattr(flags.FLAGS, name)
+
+
 @pytest.fixture
 def run_program(tmp_path):
     """run(module, **flags): a program of experiments/ in this process -> (its results.json, its folder)."""
 
     def run(module, **values):
         output = tmp_path / "output"
-        with flagsaver.flagsaver(output=str(output), **values):
+        with flags_of(module, output=str(output), **values):
             module.main([])
         return json.loads((output / "results.json").read_text()), output
 

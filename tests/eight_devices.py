@@ -60,7 +60,7 @@ def run(config, batches, mesh):
 
 
 def fresh_state(config, batches, mesh):
-    init = functools.partial(init_state, **build.players(config))
+    init = functools.partial(init_state, **build.game(config).players)
     replicated = devices.replicated(mesh)
     return jax.jit(init, out_shardings=replicated)(jax.random.key(0), batch=batches[0])
 

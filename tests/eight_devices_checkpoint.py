@@ -23,7 +23,7 @@ def main(workdir):
     state = train.train_and_evaluate(config, workdir)
     assert len(state.params.generator["stack"]["layer_1"]["kernel"].devices()) == 8
     trained = devices.local_copy((state.params, state.batch_stats))
-    model = inference.Model(build.networks(config), *trained)
+    model = inference.Model(build.game(config).networks, *trained)
     codes = inference.encode(model, data.load("digits", "test").x[:5])
     samples = inference.sample(model, jax.random.key(0), 5)
     np.savez(workdir / "said.npz", codes=codes, samples=samples)

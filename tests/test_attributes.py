@@ -1,12 +1,10 @@
 import jax
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 from conftest import load_config
 from PIL import Image
 
 from ali_jax import data, inference, train
-from ali_jax.data import splits
 from ali_jax.errors import UserError
 from ali_jax.run import images
 from experiments import attributes
@@ -14,7 +12,7 @@ from experiments.common import workdirs
 
 
 def named(y):
-    return {name for name, on in zip(splits.CELEBA_ATTRIBUTES, y, strict=True) if on}
+    return {name for name, on in zip(data.CELEBA_ATTRIBUTES, y, strict=True) if on}
 
 
 def test_the_48_vectors_are_those_of_the_figure():
@@ -64,8 +62,7 @@ def test_a_sequence_and_edited_faces_are_drawn(conditional_workdir, run_program,
     results, output = run_program(attributes, workdir=str(workdir), faces=3)
     assert results["steps"] == 2 and len(results["sequence_columns"]) == 12
     assert Image.open(output / "sequence.png").size == (12 * 33 - 1, 4 * 33 - 1)
-    with flagsaver.flagsaver(workdir=str(workdir)):
-        model = workdirs.load().model
+    model = workdirs.load(workdir).model
     z = np.asarray(model.networks.generator.sample_prior(jax.random.key(0), 1))
     one_by_one = [inference.decode(model, z, y[None])[0] for y in attributes.sequence()]
     grid = images.grid(np.stack(one_by_one), 12)

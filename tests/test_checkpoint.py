@@ -17,12 +17,12 @@ DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 @pytest.fixture
 def state(tiny_config):
     x = np.zeros((4, 8, 8, 1), np.uint8)
-    return init_state(jax.random.key(3), batch={"x": x}, **build.players(tiny_config))
+    return init_state(jax.random.key(3), batch={"x": x}, **build.game(tiny_config).players)
 
 
 @pytest.fixture
 def shapes(tiny_config):
-    return build.state_shapes(tiny_config)
+    return build.game(tiny_config).shapes
 
 
 def at(state, step):
@@ -109,6 +109,6 @@ def test_asking_for_a_step_that_is_not_there_names_those_that_are(tmp_path, stat
 def test_networks_of_another_shape_do_not_restore(tmp_path, state):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, at(state, 1))
-    other = build.state_shapes(load_config("mixture"))
+    other = build.game(load_config("mixture")).shapes
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="can be read"):
         checkpoints.restore(other, DEVICE)

@@ -7,14 +7,14 @@ import types
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
-from conftest import load_config
+from conftest import flags_of, load_config
 
 from ali_jax import data, train
 from ali_jax.errors import UserError
 from ali_jax.run import pictures
+from ali_jax.run.workdirs import claim
 from experiments import benchmark, curves, neighbours, scaling
-from experiments.common import flops, labelled, report
+from experiments.common import flops, labelled, report, workdirs
 
 
 def test_multiply_adds_are_those_of_the_table():
@@ -140,9 +140,9 @@ def test_curves_of_a_run(tiny_config, tmp_path):
 
 def test_a_workdir_without_a_run_is_named(tmp_path):
     with pytest.raises(UserError, match="workdir"):
-        report.workdir(None)
+        workdirs.read(None)
     with pytest.raises(UserError, match=r"no config\.json"):
-        report.workdir(tmp_path)
+        workdirs.read(tmp_path)
     with pytest.raises(UserError, match="no metrics yet"):
         curves.read_metrics(tmp_path)
     (tmp_path / "metrics.jsonl").write_text('{"step": 5, "test_error": 90.0}\n{"step": 10, "loss_discr')
@@ -151,10 +151,10 @@ def test_a_workdir_without_a_run_is_named(tmp_path):
 
 
 def test_a_workdir_without_checkpoint_or_encoder_is_named(tiny_config, tmp_path, run_program):
-    train.claim_workdir(tmp_path / "fresh", tiny_config)
+    claim(tmp_path / "fresh", tiny_config)
     with pytest.raises(UserError, match="no checkpoint"):
         run_program(neighbours, workdir=str(tmp_path / "fresh"))
-    train.claim_workdir(tmp_path / "gan", load_config("mixture", "gan"))
+    claim(tmp_path / "gan", load_config("mixture", "gan"))
     with pytest.raises(UserError, match="plain GAN"):
         run_program(neighbours, workdir=str(tmp_path / "gan"))
 
@@ -163,14 +163,14 @@ def test_data_without_labels_are_named(tiny_config, monkeypatch):
     digits = data.load("digits", "test")
     monkeypatch.setattr(data, "load", lambda *args: digits._replace(label=None))
     with pytest.raises(UserError, match="no labels"):
-        labelled.load(tiny_config)
+        labelled.load(tiny_config, ("train", "test"))
     monkeypatch.setattr(data, "load", lambda *args: digits._replace(label=np.zeros_like(digits.label)))
     with pytest.raises(UserError, match="of one class"):
-        labelled.load(tiny_config)
+        labelled.load(tiny_config, ("train", "test"))
 
 
 def test_words_that_are_no_flags_and_folders_that_cannot_be_made_are_named(tiny_workdir):
     with pytest.raises(UserError, match="'pixels' is not a flag"):
         neighbours.main(["neighbours", "pixels"])
-    with flagsaver.flagsaver(output="/dev/null/out"), pytest.raises(UserError, match="/dev/null/out"):
+    with flags_of(scaling, output="/dev/null/out"), pytest.raises(UserError, match="/dev/null/out"):
         scaling.main([])

@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 from conftest import load_config
 from PIL import Image
 
@@ -11,13 +10,12 @@ from ali_jax import data, inference, train
 from ali_jax.errors import UserError
 from ali_jax.run import images
 from experiments import figures
-from experiments.common import workdirs
+from experiments.common import reconstruction, workdirs
 
 
 @pytest.fixture(scope="module")
 def run(tiny_workdir):
-    with flagsaver.flagsaver(workdir=str(tiny_workdir)):
-        return workdirs.load()
+    return workdirs.load(tiny_workdir)
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +85,19 @@ def test_interpolations_stand_between_their_originals(run, validation, path):
 def test_error_and_psnr_by_hand():
     x = np.zeros((2, 1, 2, 1))
     guess = np.array([0.1, 0.1, 0.0, 0.2]).reshape(2, 1, 2, 1)
-    np.testing.assert_allclose(figures.mse(x, guess), [0.01, 0.02])
-    found = figures.summarize(np.array([0.1, 0.001]))
+    np.testing.assert_allclose(reconstruction.mse(x, guess), [0.01, 0.02])
+    found = reconstruction.summarize(np.array([0.1, 0.001]))
     assert found == {"mse": pytest.approx(0.0505), "psnr_db": pytest.approx((10 + 30) / 2)}
-    assert figures.summarize(np.zeros(1))["psnr_db"] == 100
+    assert reconstruction.summarize(np.zeros(1))["psnr_db"] == 100
 
 
 def test_errors_are_of_the_whole_split_and_not_of_the_image_itself(run, validation, monkeypatch):
     monkeypatch.setattr(inference, "CHUNK", 100)
     order = np.random.default_rng(0).permutation(297)
-    found = figures.reconstruction_errors(run, validation, order, jax.random.key(0))
+    train_split = data.load("digits", "train")
+    found = reconstruction.errors(run.model, train_split, validation, order, jax.random.key(0))
     x = validation.x / 255
-    mean = data.load("digits", "train").x.mean(axis=0) / 255
+    mean = train_split.x.mean(axis=0) / 255
     assert found["mean_training_image"]["mse"] == pytest.approx(np.mean((x - mean) ** 2))
     again = inference.reconstruct(run.model, validation.x)
     assert found["through_mu"]["mse"] == pytest.approx(np.mean((x - again) ** 2), rel=1e-5)

@@ -7,6 +7,7 @@ from test_checkpoint import truncate
 from ali_jax import build, data, inference, train
 from ali_jax.errors import UserError
 from ali_jax.run import checkpoints
+from ali_jax.run.workdirs import claim
 from ali_jax.train_step import init_state
 
 
@@ -18,14 +19,14 @@ def images():
 @pytest.fixture
 def model(tiny_config, images):
     tiny_config.model.init_std = 0.3
-    players = build.players(tiny_config)
+    players = build.game(tiny_config).players
     state = init_state(jax.random.key(0), batch={"x": images}, **players)
     return inference.Model(players["networks"], state.params, state.batch_stats)
 
 
 def test_load_gives_the_model_that_was_trained(tmp_path, tiny_config, images):
     state = train.train_and_evaluate(tiny_config, tmp_path)
-    trained = inference.Model(build.networks(tiny_config), state.params, state.batch_stats)
+    trained = inference.Model(build.game(tiny_config).networks, state.params, state.batch_stats)
     loaded = inference.load(tmp_path)
     np.testing.assert_array_equal(inference.encode(loaded, images), inference.encode(trained, images))
     earlier = inference.load(tmp_path, step=4)
@@ -35,7 +36,7 @@ def test_load_gives_the_model_that_was_trained(tmp_path, tiny_config, images):
 def test_load_says_what_is_wrong_with_a_workdir(tmp_path, tiny_config):
     with pytest.raises(UserError, match=r"no config\.json"):
         inference.load(tmp_path)
-    train.claim_workdir(tmp_path, tiny_config)
+    claim(tmp_path, tiny_config)
     with pytest.raises(UserError, match="no checkpoint"):
         inference.load(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]  # nothing is made
@@ -116,7 +117,7 @@ def test_a_conditional_model_listens_to_its_attributes():
     config.model.discriminator_x = config.model.discriminator_z = ()
     config.model.discriminator_joint = (embed, ("dense", 1, 1, 1, False, 0.0, "linear", "tied"))
     config.model.init_std = 0.5
-    players = build.players(config)
+    players = build.game(config).players
     x, y = np.zeros((2, 1, 1, 3), np.uint8), np.eye(2, 40, dtype=np.uint8)
     state = init_state(jax.random.key(0), batch={"x": x, "attributes": y}, **players)
     model = inference.Model(players["networks"], state.params, state.batch_stats)
@@ -131,7 +132,7 @@ def test_a_conditional_model_listens_to_its_attributes():
 
 
 def test_a_plain_gan_cannot_encode():
-    networks = build.networks(load_config("mixture", "gan"))
+    networks = build.game(load_config("mixture", "gan")).networks
     with pytest.raises(UserError, match="no encoder"):
         inference.encode(inference.Model(networks, None, None), np.zeros((1, 2)))
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from ali_jax import build
-from ali_jax import config as config_lib
 from ali_jax.run.checkpoints import Checkpoints
+from ali_jax.run.workdirs import read_config
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--config.batch_size=16", "--config.log_every=1", "--config.steps_per_dispatch=1"]
@@ -31,7 +31,7 @@ def run(*flags):
 def last_state(workdir):
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     with Checkpoints(workdir) as checkpoints:
-        shapes = build.state_shapes(config_lib.read(workdir))
+        shapes = build.game(read_config(workdir)).shapes
         step, state = checkpoints.restore(shapes, device)
     return step, jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
 

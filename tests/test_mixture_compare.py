@@ -10,10 +10,11 @@ import pytest
 from conftest import make_tiny_study, small_data
 from scipy.stats import norm
 
-from ali_jax import data, train
+from ali_jax import data
 from ali_jax.errors import UserError
 from ali_jax.inference import Model
 from ali_jax.roles import Roles
+from ali_jax.run.workdirs import claim
 from ali_jax.train_step import init_state
 from experiments.mixture import compare, figure, measures, procedures, search
 
@@ -151,11 +152,11 @@ def test_the_figure_has_five_rows_and_a_column_for_each_model():
 def test_what_cannot_be_compared_is_named(tiny_study, searched, tmp_path):
     with pytest.raises(UserError, match=r"no config\.json"):
         compare.main(None, None, tmp_path, tmp_path)
-    train.claim_workdir(tmp_path / "run", tiny_study)
+    claim(tmp_path / "run", tiny_study)
     with pytest.raises(UserError, match="no search"):
         compare.main(None, None, tmp_path / "run", tmp_path)
     config = search.with_draws(tiny_study, 2)
-    train.claim_workdir(tmp_path / "begun", config)
+    claim(tmp_path / "begun", config)
     with pytest.raises(UserError, match="ALI runs for 0 of 10 steps"):
         compare.main(None, None, tmp_path / "begun", tmp_path)
     config.num_steps = 20

@@ -38,7 +38,7 @@ TOTALS = {
 
 @pytest.mark.parametrize("name", TOTALS)
 def test_parameter_counts_equal_the_paper(name):
-    state = build.state_shapes(load_config(*name))
+    state = build.game(load_config(*name)).shapes
     params, stats = state.params, state.batch_stats
     stacks = [params.discriminator.get(f"{s}_stack", {}) for s in ("x", "z", "joint")]
     counts = [count(part) for part in (params.encoder, params.generator, *stacks)]
@@ -91,8 +91,8 @@ def sizes(intermediates: dict) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("name", SIZES)
 def test_layer_sizes_equal_the_paper(name):
     config = load_config(name)
-    networks, state = build.networks(config), build.state_shapes(config)
-    batch = build.batch_shapes(config)
+    networks, state = build.game(config).networks, build.game(config).shapes
+    batch = build.game(config).example
     latent = jax.ShapeDtypeStruct((1, config.model.latent_dim), jnp.float32)
     condition = batch.get("attributes")
     inputs = {
@@ -117,7 +117,7 @@ def test_layer_sizes_equal_the_paper(name):
 
 def test_maxout_in_the_code_reading_halves_the_input_of_the_joint_stack():
     for variant, width in {"code": 512, "paper": 1024}.items():
-        params = build.state_shapes(load_config("cifar10", variant)).params
+        params = build.game(load_config("cifar10", variant)).shapes.params
         kernel = params.discriminator["joint_stack"]["layer_1"]["kernel"]
         assert kernel.shape[2] == width
 
@@ -146,7 +146,7 @@ def test_one_override_makes_the_encoder_deterministic():
     config = load_config("svhn")
     config.model.posterior = "deterministic"
     encoder = models.build(config.model).encoder
-    shapes = build.state_shapes(config)
+    shapes = build.game(config).shapes
     head = shapes.params.encoder["stack"]["layer_7"]
     assert head["kernel"].shape == (1, 1, 512, 256) and encoder.noise_dim == 0
 
@@ -162,7 +162,7 @@ def test_implicit_encoder_depends_on_its_noise(model):
 
 def test_frozen_embedding_is_one_for_all_networks_and_never_trained():
     config = load_config("celeba_conditional", "code")
-    shapes = build.state_shapes(config)
+    shapes = build.game(config).shapes
     for params in (shapes.params.encoder["stack"], shapes.params.generator["stack"]):
         assert not [name for name, layer in params.items() if "embed" in str(layer)]
     row = models.Row(*config.model.generator[0])
@@ -188,7 +188,7 @@ def test_priors_have_their_moments():
 def test_mnist_bigan_hands_z_to_the_second_layer_of_D():
     """As BiGAN's code does: a weight for each hidden unit of D(x) and each code."""
     config = load_config("mnist_bigan")
-    params = build.state_shapes(config).params
+    params = build.game(config).shapes.params
     assert params.discriminator["joint_stack"]["layer_1"]["kernel"].shape == (1024 + 50, 1024)
     assert params.encoder["stack"]["layer_3"]["kernel"].shape == (1024, 50)
 

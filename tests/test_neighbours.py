@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
 from ali_jax import data, inference
 from ali_jax.errors import UserError
 from experiments import neighbours
-from experiments.common import workdirs
+from experiments.common import accuracies, workdirs
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +19,21 @@ def blobs():
 def test_nearest_neighbours_are_those_of_a_plain_loop(blobs):
     train_x, test_x, train_label, test_label = blobs
     loop = [min(range(60), key=lambda i: float(np.sum((train_x[i] - q) ** 2))) for q in test_x]
-    np.testing.assert_array_equal(neighbours.nearest(train_x, test_x, 1)[:, 0], loop)
+    np.testing.assert_array_equal(accuracies.nearest(train_x, test_x, 1)[:, 0], loop)
     right = np.mean([train_label[i] == y for i, y in zip(loop, test_label, strict=True)])
-    found = neighbours.score(*blobs)
+    found = accuracies.measure(*blobs)
     assert found["nearest_neighbour_accuracy_percent"] == pytest.approx(100 * right)
     assert 0.5 < right < 1  # blobs that overlap: the test would notice wrong neighbours
 
 
 def test_both_accuracies_are_100_where_classes_are_far_apart_and_chance_where_labels_are_noise(blobs):
     train_x, test_x, train_label, test_label = blobs
-    far = neighbours.score(train_x + 50 * train_label[:, None], test_x + 50 * test_label[:, None], *blobs[2:])
+    far = accuracies.measure(
+        train_x + 50 * train_label[:, None], test_x + 50 * test_label[:, None], *blobs[2:]
+    )
     assert far["nearest_neighbour_accuracy_percent"] == far["linear_probe_accuracy_percent"] == 100
     random = np.random.default_rng(1)
-    noise = neighbours.score(
+    noise = accuracies.measure(
         random.normal(size=(500, 3)),
         random.normal(size=(500, 3)),
         random.integers(2, size=500),
@@ -73,8 +74,7 @@ def test_a_curve_over_checkpoints(run_program, tiny_workdir):
 def test_checkpoints_are_chosen_by_step(tiny_workdir):
     run = workdirs.Run(tiny_workdir, None, inference.Model(None, None, None, step=12))
     for chosen, steps in ((None, [12]), (["all"], [4, 8, 12]), (["8", "4"], [4, 8])):
-        with flagsaver.flagsaver(checkpoints=chosen):
-            assert neighbours.chosen_steps(run) == steps
+        assert neighbours.chosen_steps(run, chosen) == steps
 
 
 def test_a_checkpoint_that_is_not_there_is_named(run_program, tiny_workdir):

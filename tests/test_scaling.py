@@ -4,36 +4,36 @@ import pytest
 
 from ali_jax.errors import UserError
 from experiments import scaling
-from experiments.common import report
+from experiments.common import pod, report
 
 # A GFLOP an example, 20 MB to reduce in 10 all-reduces, 20 MB of parameters, 59.1 TFLOP/s.
-WORK = scaling.Work(flops=1e9, reduced=20e6, reductions=10, parameters=20e6, rate=0.3 * 197e12)
+WORK = pod.Work(flops=1e9, reduced=20e6, reductions=10, parameters=20e6, rate=0.3 * 197e12)
 
 
 def test_seconds_are_those_worked_out_by_hand():
-    parts = scaling.seconds(WORK, batch=1024, chips=16)
+    parts = pod.seconds(WORK, batch=1024, chips=16)
     assert parts.network == pytest.approx(1e9 * 64 / 59.1e12)  # 64 examples at 0.3 x 197 TFLOP/s: 1.08 ms
     assert parts.update == pytest.approx(140e6 / 819e9)  # 0.17 ms
     assert parts.bytes == pytest.approx(2 * 15 / 16 * 20e6 / 200e9)  # 0.19 ms
     assert parts.hops == pytest.approx(10 * 4e-6)  # 4 hops across a torus of 4x4
-    assert scaling.share(WORK, 1024, 16) == pytest.approx(0.2275e-3 / (0.2275e-3 + 1.2538e-3), rel=1e-3)
+    assert parts.share_of_communication == pytest.approx(0.2275e-3 / (0.2275e-3 + 1.2538e-3), rel=1e-3)
 
 
 def test_one_chip_says_nothing_to_anyone():
-    assert scaling.seconds(WORK, batch=100, chips=1).communication == 0
+    assert pod.seconds(WORK, batch=100, chips=1).communication == 0
 
 
 def test_a_batch_scales_until_communication_outweighs_computation():
-    chips = scaling.largest_slice(WORK, 1024)
-    next_larger = scaling.SLICES[scaling.SLICES.index(chips) + 1]
-    here, there = (scaling.seconds(WORK, 1024, n) for n in (chips, next_larger))
+    chips = pod.largest_slice(WORK, 1024)
+    next_larger = pod.SLICES[pod.SLICES.index(chips) + 1]
+    here, there = (pod.seconds(WORK, 1024, n) for n in (chips, next_larger))
     assert here.communication <= here.computation and there.communication > there.computation
 
 
 def test_a_batch_scales_to_an_example_a_chip_at_most():
     free = WORK._replace(reduced=0, reductions=0)
-    assert scaling.largest_slice(free, 100) == 64
-    assert scaling.largest_slice(free, 8192) == 256  # a pod
+    assert pod.largest_slice(free, 100) == 64
+    assert pod.largest_slice(free, 8192) == 256  # a pod
 
 
 def test_tables_are_made_of_results(tmp_path):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from ali_jax import train
 from ali_jax.errors import UserError
+from ali_jax.run.workdirs import claim
 from experiments import scores
 from experiments.common import distances, inception
 
@@ -126,7 +126,7 @@ def test_every_score_names_its_features(kind, name, run_program, tiny_workdir):
 def test_what_cannot_be_scored_is_named(run_program, tiny_workdir, tmp_path):
     with pytest.raises(UserError, match="too few"):
         run_program(scores, workdir=str(tiny_workdir), examples=4)
-    train.claim_workdir(tmp_path / "gan", load_config("mixture", "gan"))
+    claim(tmp_path / "gan", load_config("mixture", "gan"))
     with pytest.raises(UserError, match="plain GAN"):
         run_program(scores, workdir=str(tmp_path / "gan"))
     with pytest.raises(UserError, match="not a file"):

@@ -8,9 +8,10 @@ from test_train import assert_same
 
 from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
-from ali_jax.data import labels
+from ali_jax.data import examples, labels
 from ali_jax.data.labels import labelled_rows
 from ali_jax.errors import UserError
+from ali_jax.run.workdirs import check_same_run, to_json
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def semi_config(tiny_config):
 
 
 def test_no_other_label_and_no_held_out_example_reaches_the_parameters(tmp_path, semi_config, monkeypatch):
-    train_split, *held_out = train.load_splits(semi_config)
+    train_split, *held_out = examples.load_splits(semi_config)
     rows = labelled_rows(train_split.label, semi_config.num_labels, semi_config.label_seed)
     # The draw itself must look at labels, to be balanced; from there on none but the drawn ones may count.
     monkeypatch.setattr(labels, "labelled_rows", lambda *arguments: rows)
@@ -43,7 +44,7 @@ def test_a_run_measures_its_errors_and_names_its_labelled_examples(tmp_path, sem
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     errors = [line for line in lines if "test_error" in line]
     assert [line["step"] for line in errors] == [6, 12]
-    train_split, validation, test = train.load_splits(semi_config)
+    train_split, validation, test = examples.load_splits(semi_config)
     rows = labelled_rows(train_split.label, 20, 0)
     assert json.loads((tmp_path / "labelled_examples.json").read_text()) == rows.tolist()
     # The errors are of the averaged parameters, which are what `load` gives.
@@ -69,10 +70,10 @@ def test_the_discriminator_starts_undecided(tiny_config, game):
     """Whatever the number of logits, D is 1/2 but for what the small random kernels make of a pair."""
     config_lib.make_semi_supervised(tiny_config, game, num_classes=10, labelled=8, unlabelled=8)
     tiny_config.num_labels, tiny_config.model.init_std = 20, 1e-4
-    train_split, *_ = train.load_splits(tiny_config)
+    train_split, *_ = examples.load_splits(tiny_config)
     batch = {"x": train_split.x[:16], "label": np.full(16, labels.UNLABELLED)}
-    state = build.init(tiny_config)(jax.random.key(0), batch=batch)
-    _, metrics = build.step(tiny_config)(state, batch)
+    state = build.game(tiny_config).init(jax.random.key(0), batch=batch)
+    _, metrics = build.game(tiny_config).step(state, batch)
     np.testing.assert_allclose([metrics["D_real"], metrics["D_generated"]], 0.5, atol=1e-4)
 
 
@@ -92,10 +93,10 @@ def test_a_run_is_not_resumed_with_other_labelled_examples(tmp_path, semi_config
 @pytest.mark.parametrize(("field", "value"), [("num_steps", 24), ("average_rate", 0.2)])
 def test_what_a_decaying_averaged_run_depends_on_may_not_change(tmp_path, semi_config, field, value):
     semi_config.decay_after = 0.5
-    (tmp_path / "config.json").write_text(config_lib.to_json(semi_config))
+    (tmp_path / "config.json").write_text(to_json(semi_config))
     semi_config[field] = value
     with pytest.raises(UserError, match=rf"config\.{field} = .*, not {value}"):
-        config_lib.check_same_run(semi_config, tmp_path)
+        check_same_run(semi_config, tmp_path)
 
 
 def test_a_game_without_validation_examples_is_refused(tmp_path, semi_config):
@@ -112,7 +113,7 @@ def test_an_ordinary_model_tells_no_classes_apart(tiny_workdir):
 def test_data_without_labels_are_refused(semi_config):
     split = data.Split(np.zeros((5, 8, 8, 1), np.uint8), None, None)
     with pytest.raises(UserError, match="has no labels"):
-        train.fit(split, semi_config)
+        examples.fit(split, semi_config)
 
 
 @pytest.mark.parametrize(
@@ -143,9 +144,9 @@ def judge(model, x, z):
 
 def test_class_probabilities_average_over_draws_of_z(semi_config):
     semi_config.model.init_std = 1.0
-    x = train.load_splits(semi_config)[2].x[:20]
-    state = build.init(semi_config)(jax.random.key(0), batch={"x": x})
-    model = inference.of_state(build.networks(semi_config), state)
+    x = examples.load_splits(semi_config)[2].x[:20]
+    state = build.game(semi_config).init(jax.random.key(0), batch={"x": x})
+    model = inference.of_state(build.game(semi_config).networks, state)
     key = jax.random.key(1)
     averaged = inference.class_probabilities(model, x, key=key, samples=3)
     codes = [inference.encode(model, x, key=k) for k in jax.random.split(key, 3)]
@@ -160,7 +161,7 @@ def test_class_probabilities_average_over_draws_of_z(semi_config):
 def test_semi_supervised_configs_have_a_logit_for_each_class(name):
     config = load_config(f"{name}_semi_supervised")
     config_lib.check(config)
-    head = build.state_shapes(config).params.discriminator["joint_stack"]
+    head = build.game(config).shapes.params.discriminator["joint_stack"]
     assert list(head.values())[-1]["bias"].shape == (10,)
 
 
@@ -168,7 +169,7 @@ def test_semi_supervised_configs_have_a_logit_for_each_class(name):
 @pytest.mark.parametrize(("name", "extra"), [("svhn", 9_225), ("cifar10", 4_617)])
 def test_the_discriminator_grows_by_its_head_alone(name, extra):
     sizes = [
-        sum(leaf.size for leaf in jax.tree.leaves(build.state_shapes(config).params.discriminator))
+        sum(leaf.size for leaf in jax.tree.leaves(build.game(config).shapes.params.discriminator))
         for config in (load_config(name), load_config(f"{name}_semi_supervised"))
     ]
     assert sizes[1] - sizes[0] == extra

@@ -72,9 +72,8 @@ def test_a_stopped_run_ends_the_program(tmp_path, monkeypatch):
     stopped = SimpleNamespace(step=config.num_steps - 1)
     monkeypatch.setattr(program.train, "train_and_evaluate", lambda *arguments: stopped)
     values = SimpleNamespace(
-        workdir=str(tmp_path), output=None, methods=["ali"], labels=None, seeds=["0"], config=config
+        workdir=str(tmp_path), output=str(tmp_path), methods=["ali"], labels=None, seeds=["0"], config=config
     )
     monkeypatch.setattr(program.flags, "FLAGS", values)
-    monkeypatch.setattr(program.report, "output", lambda workdir, name: tmp_path)
     with pytest.raises(UserError, match="the same command goes on"):
         program.main([])

@@ -12,10 +12,10 @@ import jax
 import numpy as np
 import pytest
 
-from ali_jax import config as config_lib
 from ali_jax import data, inference, train
 from ali_jax.errors import UserError
 from ali_jax.run import devices
+from ali_jax.run.workdirs import read_config
 
 HERE = Path(__file__).parent
 
@@ -92,7 +92,7 @@ def test_one_device_reads_what_eight_wrote(workdir_of_eight):
 def test_float32_on_eight_devices_goes_on_as_bfloat16_on_one(workdir_of_eight, tmp_path):
     workdir = shutil.copytree(workdir_of_eight, tmp_path / "copy")
     before = inference.load(workdir, step=12)
-    config = config_lib.read(workdir)
+    config = read_config(workdir)
     config.dtype, config.num_steps = "bfloat16", 16
     state = train.train_and_evaluate(config, workdir)
     steps = [json.loads(line)["step"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]

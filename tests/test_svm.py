@@ -3,7 +3,6 @@ import functools
 import jax
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 from conftest import load_config
 from sklearn.svm import LinearSVC
 
@@ -16,8 +15,8 @@ from experiments.common import features, l2svm, workdirs
 def feature_count(name, reduce):
     """Of one image, without computing it."""
     config = load_config(name)
-    encoder = build.networks(config).encoder
-    state = build.state_shapes(config)
+    encoder = build.game(config).networks.encoder
+    state = build.game(config).shapes
     variables = {"params": state.params.encoder, "batch_stats": state.batch_stats.encoder}
     run = functools.partial(inference._features, encoder, reduce)
     return jax.eval_shape(run, variables, np.zeros((1, *config.model.x_shape), np.uint8), None).shape
@@ -140,8 +139,7 @@ def test_trained_encoder_and_controls_stand_in_one_table(run_program, tiny_workd
 
 
 def test_an_untrained_encoder_is_one_before_its_first_step(tiny_workdir):
-    with flagsaver.flagsaver(workdir=str(tiny_workdir)):
-        run = workdirs.load()
+    run = workdirs.load(tiny_workdir)
     fresh = workdirs.untrained(run)
     stats = fresh.batch_stats.encoder["stack"]["layer_1"]["norm"]
     assert not stats["mean"].any() and (stats["std"] == 1).all()

@@ -9,6 +9,7 @@ import pytest
 from conftest import load_config
 
 from ali_jax import config, data, train
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 
 
@@ -162,7 +163,7 @@ def test_attributes_of_another_number_are_refused(tiny_config):
     tiny_config.model.num_attributes = 10
     images = np.zeros((2, 8, 8, 1), np.uint8)
     with pytest.raises(UserError, match="num_attributes is 10, but digits has 40"):
-        train.fit(data.Split(images, None, np.zeros((2, 40), np.uint8)), tiny_config)
+        examples.fit(data.Split(images, None, np.zeros((2, 40), np.uint8)), tiny_config)
 
 
 def test_a_workdir_that_cannot_be_written_is_named(tmp_path, tiny_config):

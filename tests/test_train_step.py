@@ -26,7 +26,7 @@ def same(a, b) -> bool:
 def game(tiny_config):
     """(state, batch, keyword arguments of train_step), parameters far enough from zero to matter."""
     tiny_config.model.init_std = 0.3
-    players = build.players(tiny_config)
+    players = build.game(tiny_config).players
     x = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
     return init_state(jax.random.key(0), batch={"x": x}, **players), {"x": x}, players
 
@@ -74,7 +74,7 @@ def test_jit_changes_nothing(tiny_config):
     """With this epsilon Adam's steps are of the gradient's size; by default every gradient gives the same."""
     tiny_config.model.init_std = 0.3
     adam = optax.adam(1.0, b1=0.5, eps=1.0)
-    arguments = {"networks": build.networks(tiny_config), "optimizers": Roles(adam, adam, adam)}
+    arguments = {"networks": build.game(tiny_config).networks, "optimizers": Roles(adam, adam, adam)}
     batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
     state = init_state(jax.random.key(0), batch=batch, **arguments)
     plain, metrics = train_step(state, batch, **arguments)
@@ -172,7 +172,7 @@ def test_interleave_puts_pairs_in_turn():
 
 def test_generator_starts_at_the_mean_image(tiny_config):
     tiny_config.model.init_std = 0.0
-    networks = build.networks(tiny_config)
+    networks = build.game(tiny_config).networks
     x = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
     x[:, 0, 0] = 0  # a pixel whose log-odds are not finite unless clipped
     state = init_state(jax.random.key(0), networks, build.optimizers(tiny_config), {"x": x})
@@ -186,7 +186,7 @@ def test_generator_starts_at_the_mean_image(tiny_config):
 
 def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
     config = load_config("mixture", "gan")
-    players = build.players(config)
+    players = build.game(config).players
     batch = {"x": np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)}
     state = init_state(jax.random.key(0), batch=batch, **players)
     after, metrics = train_step(state, batch, **players)
@@ -207,7 +207,7 @@ def test_bfloat16_stays_close_to_float32():
     courses = {}
     for dtype in ("float32", "bfloat16"):
         config.dtype = dtype
-        arguments = build.players(config)
+        arguments = build.game(config).players
         state = init_state(jax.random.key(0), batch={"x": stacked["x"][0]}, **arguments)
         step = functools.partial(train_step, **arguments)
         state, courses[dtype] = jax.jit(functools.partial(jax.lax.scan, step))(state, stacked)

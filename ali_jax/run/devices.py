@@ -6,7 +6,7 @@ over the global batch, so 8 devices train what 1 device trains.
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -59,9 +59,9 @@ def _in_cluster() -> bool:
     return any(int(count) > 1 for count in tasks) or on_tpu
 
 
-def make_mesh() -> Mesh:
-    """All devices of all processes along one axis, `data`."""
-    return Mesh(np.asarray(jax.devices()), ("data",))
+def make_mesh(over: Sequence[jax.Device] | None = None) -> Mesh:
+    """All devices of all processes, or those given, along one axis, `data`."""
+    return Mesh(np.asarray(jax.devices() if over is None else over), ("data",))
 
 
 def check_batch_size(batch_size: int, mesh: Mesh) -> None:

@@ -19,7 +19,7 @@ def of_step(config: ConfigDict) -> float:
     count, `cost_analysis()["flops"]`, includes zeros that a strided gradient multiplies).
     """
     forward = forward_macs(config)
-    if config.objective == "supervised":  # D alone, on real examples
+    if not build.needs(config).generated:  # D alone, on real examples
         return 2.0 * 3 * forward["discriminator"] * config.batch_size
     macs = 3 * forward["encoder"] + 3 * forward["generator"] + 2 * 4 * forward["discriminator"]
     return 2.0 * macs * config.batch_size
@@ -27,36 +27,29 @@ def of_step(config: ConfigDict) -> float:
 
 def forward_macs(config: ConfigDict) -> dict[str, float]:
     """Multiply-adds of one example through each network."""
-    networks, state = build.networks(config), build.state_shapes(config)
-    batch = build.batch_shapes(config)
+    game = build.game(config)
+    networks, state, batch = game.networks, game.shapes, game.example
     z = jax.ShapeDtypeStruct((1, config.model.latent_dim), jnp.float32)
     y = batch.get("attributes")
-    inputs = {"generator": (z, y), "discriminator": (batch["x"], z, y), "encoder": None}
+    inputs = {"generator": (z, y), "discriminator": (batch["x"], z, y)}
     if networks.encoder is not None:
         noise = jax.ShapeDtypeStruct((1, networks.encoder.noise_dim), jnp.float32)
         inputs["encoder"] = (batch["x"], noise, y)
-    return {
-        role: 0.0
-        if arguments is None
-        else _macs(
-            getattr(networks, role), getattr(state.params, role), getattr(state.batch_stats, role), arguments
-        )
+    counted = {
+        role: _macs(*(getattr(of, role) for of in (networks, state.params, state.batch_stats)), arguments)
         for role, arguments in inputs.items()
     }
+    return {"encoder": 0.0, **counted}  # a plain GAN has none
 
 
 def _macs(module, params, batch_stats, inputs) -> float:
     apply = functools.partial(module.apply, mutable=["intermediates"])
     variables = {"params": params, "batch_stats": batch_stats}
     _, sown = jax.eval_shape(apply, variables, *inputs)
-    stacks = {
-        "stack": getattr(module, "stack", None),
-        **{f"{part}_stack": getattr(module, f"{part}_stack", None) for part in ("x", "z", "joint")},
-    }
     total = 0.0
-    for name, stack in stacks.items():
-        for number, row in enumerate(stack.rows if stack else (), 1):
-            kernel = params.get(name, {}).get(f"layer_{number}", {}).get("kernel")
+    for name in params:  # of stacks, by layer
+        for number, row in enumerate(getattr(module, name).rows, 1):
+            kernel = params[name].get(f"layer_{number}", {}).get("kernel")
             if kernel is None:
                 continue
             output = sown["intermediates"][name][f"layer_{number}"]["output"][0].shape

@@ -12,35 +12,23 @@ from pathlib import Path
 import jax
 import matplotlib.image
 import numpy as np
-from absl import flags
 from matplotlib.figure import Figure
 
-from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run.files import save_png, write_whole
 
 RESULTS = Path(__file__).parent.parent / "results"  # those worth keeping
 ENVIRONMENT = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS")  # they change what is measured
 
-flags.DEFINE_string("output", None, "A folder for results.json and figures.")
+
+def output(asked: str | None, workdir: Path, name: str) -> Path:
+    """The folder for results, made: --output where it was given, else <workdir>/results/<name>."""
+    return asked_output(asked) or _made(workdir / "results" / name)
 
 
-def workdir(name: str | None) -> Path:
-    """The --workdir of a program that works on a run; a UserError where it is not one."""
-    if name is None:
-        raise UserError("Which run? Pass the --workdir of a run of ali_jax.main.")
-    config_lib.read(Path(name))
-    return Path(name)
-
-
-def output(workdir: Path, name: str) -> Path:
-    """The folder for results, made: --output, or <workdir>/results/<name>."""
-    return asked_output() or _made(Path(workdir) / "results" / name)
-
-
-def asked_output() -> Path | None:
+def asked_output(asked: str | None) -> Path | None:
     """The folder of --output, made; None where it was not given."""
-    return _made(Path(flags.FLAGS.output)) if flags.FLAGS.output else None
+    return _made(Path(asked)) if asked else None
 
 
 def _made(directory: Path) -> Path:

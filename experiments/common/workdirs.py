@@ -4,15 +4,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from absl import flags
 from ml_collections import ConfigDict
 
-from ali_jax import config as config_lib
-from ali_jax import data, inference, train
+from ali_jax import build, data, inference, train
+from ali_jax.data.examples import fit
 from ali_jax.errors import UserError
-from experiments.common import report
-
-flags.DEFINE_integer("seed", 0, "Of the noise, and of which images are drawn.", lower_bound=0)
+from ali_jax.run.workdirs import read_config
 
 
 class Run(NamedTuple):
@@ -23,15 +20,25 @@ class Run(NamedTuple):
     model: inference.Model
 
 
-def load(*, needs_encoder: bool = True) -> Run:
+def read(asked: str | Path | None) -> tuple[Path, ConfigDict]:
+    """The folder of --workdir and the config of its run.
+
+    Raises:
+      UserError: it was not given, or holds no run.
+    """
+    if asked is None:
+        raise UserError("Which run? Pass the --workdir of a run of ali_jax.main.")
+    return Path(asked), read_config(Path(asked))
+
+
+def load(asked: str | Path | None, *, needs_encoder: bool = True) -> Run:
     """The run in --workdir, at its newest readable checkpoint.
 
     Raises:
       UserError: there is no run, no checkpoint, or no encoder where one is needed.
     """
-    workdir = report.workdir(flags.FLAGS.workdir)
-    config = config_lib.read(workdir)
-    if config.objective == "supervised":
+    workdir, config = read(asked)
+    if not build.needs(config).generated:
         raise UserError(
             f"{workdir} holds a classifier, whose generator is untrained; pass another --workdir."
         )
@@ -44,13 +51,20 @@ def load(*, needs_encoder: bool = True) -> Run:
 
 def untrained(run: Run) -> inference.Model:
     """The run's networks as its seed made them: random kernels, running statistics still 0 and 1."""
-    state = train.fresh_state(run.config, examples(run.config, run.config.train_split))
+    split = examples(run.config, run.config.train_split)
+    state = train.fresh_state(run.config, build.game(run.config), split)
     return inference.Model(run.model.networks, state.params, state.batch_stats, 0)
 
 
 def examples(config: ConfigDict, split: str) -> data.Split:
     """A split of the run's data set, as its networks want it."""
-    return train.fit(data.load(config.dataset, split, config.data_dir), config)
+    return fit(data.load(config.dataset, split, config.data_dir), config)
+
+
+def refuse_points(config: ConfigDict, split: data.Split) -> None:
+    """Raises UserError where the examples are not images."""
+    if split.x.ndim != 4:
+        raise UserError(f"{config.dataset} holds points, not images; pass the --workdir of a run on images.")
 
 
 def describe(config: ConfigDict, name: str, split: data.Split) -> str:

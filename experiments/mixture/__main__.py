@@ -6,12 +6,15 @@ from absl import flags
 
 from ali_jax import main as program
 from ali_jax.errors import UserError
-from experiments.common import report
+from experiments.common import report, shared_flags
 from experiments.mixture import compare, search, speed
 
 COMMANDS = {"search": search.main, "compare": compare.main, "speed": speed.main}
 
-flags.DEFINE_integer("draws", 10, "Random draws of the hyperparameters, the same for both games.")
+
+def define_flags() -> None:
+    shared_flags.output()
+    flags.DEFINE_integer("draws", 10, "Random draws of the hyperparameters, the same for both games.")
 
 
 def main(argv):
@@ -20,10 +23,10 @@ def main(argv):
     values = flags.FLAGS
     workdir = Path(values.workdir or "runs/mixture_search")
     # The workdir is made by a command that found nothing wrong, so its own folder not here.
-    output = report.asked_output() or workdir / "results" / argv[1]
+    output = report.asked_output(values.output) or workdir / "results" / argv[1]
     results = COMMANDS[argv[1]](values.config, values.draws, workdir, output)
     print(report.write(output, results))
 
 
 if __name__ == "__main__":
-    program.run(main, default=program.CONFIGS / "mixture.py")
+    program.run(main, define_flags, default=program.CONFIGS / "mixture.py")

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import config as config_lib
-from ali_jax import train
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.inference import Model
+from ali_jax.run import workdirs
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.train_step import init_state
 from experiments.mixture import figure, loop, measures, search
@@ -33,15 +33,13 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
     del config, draws  # Those of the search count.
     config = read(workdir)
     (ali, ali_draw), (gan, gan_draw) = (load_best(config, workdir, game) for game in search.GAMES)
-    train_split, test_split = train.load_splits(config)
-    batches = search.batches_of(train_split, config)
+    splits = examples.load_splits(config)
+    test_split = splits["validation"]
+    batches = search.batches_of(splits["train"], config)
     folder = workdir / "compare" / f"gan_{gan_draw}_steps_{config.num_steps}"
     found = {"ali": ali}
-    with train.stop_signals() as stop:
-        for name, procedure in procedures(config, gan).items():
-            found[name] = train_one(config, procedure, batches, test_split.x, folder / name, stop)
-            if stop:
-                raise UserError(f"Stopped; the same command goes on from {workdir}.")
+    for name, procedure in procedures(config, gan).items():
+        found[name] = train_one(config, procedure, batches, test_split.x, folder / name)
     columns = {name: measure(model, test_split.x) for name, model in found.items()}
     panels = {title: columns[name][0] for name, title in COLUMNS.items()}
     figure.comparison(panels, test_split, output)
@@ -62,7 +60,7 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
 
 def read(workdir: Path) -> ConfigDict:
     """The config of the search in `workdir`."""
-    config = config_lib.read(workdir)
+    config = workdirs.read_config(workdir)
     if "draws" not in config:
         raise UserError(f"{workdir} holds a run, but no search; pass the --workdir of a search.")
     return config
@@ -78,7 +76,7 @@ def as_numbers(found: dict[str, jax.Array]) -> dict[str, float | None]:
     return {name: np.asarray(value).tolist() if np.isfinite(value) else None for name, value in found.items()}
 
 
-def train_one(config, procedure: Procedure, batches, x, folder: Path, stop: list) -> Model:
+def train_one(config, procedure: Procedure, batches, x, folder: Path) -> Model:
     """A model trained by the procedure, for as many steps as the search."""
     networks, optimizers, step, start = procedure
     step = functools.partial(step, networks=networks, optimizers=optimizers)
@@ -87,7 +85,7 @@ def train_one(config, procedure: Procedure, batches, x, folder: Path, stop: list
         # Jitted, so that it owns its arrays: the steps donate them, and others start from the same GAN.
         jax.jit(lambda: start(init_state(jax.random.key(config.seed), networks, optimizers, batches[0]))),
         lambda state: measure(Model(networks, state.params, state.batch_stats), x)[1],
-        *(batches, config, folder, stop),
+        *(batches, config, folder),
     )
     return Model(networks, state.params, state.batch_stats)
 

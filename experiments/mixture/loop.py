@@ -1,4 +1,4 @@
-"""The loop of every training procedure of the study: resumable, with a progress bar."""
+"""Every training procedure of the study: the package's loop, with a curve of measures and a progress bar."""
 
 import json
 import time
@@ -12,6 +12,8 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from ali_jax import data, train
+from ali_jax.errors import UserError
+from ali_jax.run import devices
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.files import write_whole
 
@@ -25,9 +27,8 @@ def advance(
     batches: data.Batches,
     config: ConfigDict,
     folder: Path,
-    stop: list,
 ) -> tuple[Any, Rows]:
-    """Trains to config.num_steps, or to a signal, from the last checkpoint in `folder` if there is one.
+    """Trains to config.num_steps from the last checkpoint in `folder`, if there is one.
 
     Args:
       run: (state, batches stacked along a new first axis) -> state; it may donate the state.
@@ -36,40 +37,59 @@ def advance(
       batches: `batches[step]`.
       config: its num_steps, steps_per_dispatch, log_every, checkpoint_every and keep_checkpoints.
       folder: of the checkpoints, and of curve.json, the rows.
-      stop: not empty once a signal came, see `train.stop_signals`.
 
     Returns:
       The last state, and a row for each evaluation.
+
+    Raises:
+      UserError: a signal stopped it before the last step.
     """
     with Checkpoints(folder, config.keep_checkpoints) as checkpoints:
         step, state = restore(checkpoints, jax.eval_shape(init)) or (0, init())
-        rows = read_rows(folder, step)
-        bar = tqdm(total=config.num_steps, initial=step, desc=folder.name, unit="step", disable=None)
-        since = time.perf_counter()
+        with Curve(folder, step, config, evaluate) as curve:
+            mesh = devices.make_mesh(jax.local_devices()[:1])
 
-        def note() -> None:
-            nonlocal since
-            found = {name: np.asarray(value).tolist() for name, value in evaluate(state).items()}
-            before, since = since, time.perf_counter()
-            rows.append({"step": step, "seconds": since - before, **found})
-            write_whole(folder / "curve.json", (json.dumps(rows) + "\n").encode())
-            bar.write(f"{folder.name}, step {step} of {config.num_steps}: {describe(found)}")
+            def run_steps(state, rows):
+                return run(state, rows), {}
 
-        while step < config.num_steps and not stop:
-            count = min(config.steps_per_dispatch, config.num_steps - step)
-            state = jax.block_until_ready(run(state, stacked(batches, step, count)))
-            step += count
-            bar.update(count)
-            if train.crossed(step, count, config.log_every):
-                note()
-            if train.crossed(step, count, config.checkpoint_every):
-                checkpoints.save(step, state)
-        # Also where a run was stopped between two evaluations and is not to go on.
-        if not stop and (not rows or rows[-1]["step"] != step):
-            note()
-        checkpoints.save(step, state)
-        bar.close()
-    return state, rows
+            state = train.loop(config, run_steps, batches, mesh, step, state, checkpoints, curve)
+    if curve.step < config.num_steps:
+        raise UserError(f"Stopped; the same command goes on from {folder.parent}.")
+    return state, curve.rows
+
+
+class Curve:
+    """What `train.loop` tells of its steps, as rows in curve.json and a progress bar."""
+
+    def __init__(self, folder: Path, step: int, config: ConfigDict, evaluate: Callable):
+        self.step, self.rows = step, read_rows(folder, step)
+        self._folder, self._config, self._evaluate = folder, config, evaluate
+        self._since = time.perf_counter()
+        self._bar = tqdm(total=config.num_steps, initial=step, desc=folder.name, unit="step", disable=None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        self._bar.close()
+
+    def after(self, step: int, count: int, state: Any, metrics: dict, finished: bool) -> None:
+        jax.block_until_ready(state)  # the bar shows what is done, not what is asked for
+        self.step = step
+        self._bar.update(count)
+        if finished or train.crossed(step, count, self._config.log_every):
+            self._note(state)
+
+    def before_save(self, step: int, state: Any) -> None:
+        """Nothing: of many runs at once some may diverge, and their measures say so."""
+
+    def _note(self, state: Any) -> None:
+        found = {name: np.asarray(value).tolist() for name, value in self._evaluate(state).items()}
+        before, self._since = self._since, time.perf_counter()
+        self.rows.append({"step": self.step, "seconds": self._since - before, **found})
+        write_whole(self._folder / "curve.json", (json.dumps(self.rows) + "\n").encode())
+        of = f"step {self.step} of {self._config.num_steps}"
+        self._bar.write(f"{self._folder.name}, {of}: {describe(found)}")
 
 
 def restore(checkpoints: Checkpoints, shapes: Any) -> tuple[int, Any] | None:

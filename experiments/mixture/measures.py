@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ali_jax import data
-from ali_jax.roles import Roles
+from ali_jax.roles import Roles, variables
 
 NEAR = 3 * data.MIXTURE_STD  # how far from a mean a sample still is of high quality
 ENOUGH = 20  # samples of high quality by which a mode is covered strictly: of 10,000, 400 belong to it
@@ -31,8 +31,7 @@ def observe(networks: Roles, params: Roles, batch_stats: Roles, x, key: jax.Arra
     key_z, key_noise = jax.random.split(key)
 
     def run(role: str, *inputs):
-        variables = {"params": getattr(params, role), "batch_stats": getattr(batch_stats, role)}
-        return getattr(networks, role).apply(variables, *inputs)
+        return getattr(networks, role).apply(variables(params, batch_stats, role), *inputs)
 
     prior = networks.generator.sample_prior(key_z, len(x))
     samples = run("generator", prior)

@@ -4,6 +4,7 @@ Each is a step (state, batch) -> (state, metrics) on the state of the game, with
 frozen has `optax.set_to_zero()`, and what has no part in a loss stays where it began.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import data, models
 from ali_jax.inference import Model
-from ali_jax.roles import Roles
+from ali_jax.roles import Roles, variables
 from ali_jax.train_step import TrainState, apply_updates, train_step
 from experiments.mixture import search
 
@@ -29,6 +30,14 @@ class Frozen(models.Generator):
     def __call__(self, z, condition=None, *, train: bool = False):
         return super().__call__(z, condition, train=False)
 
+    @classmethod
+    def of(cls, generator: models.Generator) -> "Frozen":
+        """The same generator, frozen."""
+        names = (
+            field.name for field in dataclasses.fields(generator) if field.name not in ("parent", "name")
+        )
+        return cls(**{name: getattr(generator, name) for name in names})
+
 
 class Procedure(NamedTuple):
     networks: Roles
@@ -41,8 +50,7 @@ def procedures(config: ConfigDict, gan: Model) -> dict[str, Procedure]:
     """The columns (b), (c) and (d) of figure 8, and (d) with a learned standard deviation."""
     adam, still = optax.adam(LEARNING_RATE, b1=B1, b2=config.b2), optax.set_to_zero()
     joint, vae = search.build(config, "ali"), search.build(gaussian(config), "ali")
-    g = joint.generator
-    frozen = joint._replace(generator=Frozen(g.stack, g.latent_dim, g.x_shape, g.prior))
+    frozen = joint._replace(generator=Frozen.of(joint.generator))
     take_over = functools.partial(with_generator, gan)
 
     def descent(loss: Callable, **options) -> Callable:
@@ -110,9 +118,9 @@ def divergence_from_prior(mu: jax.Array, sigma: jax.Array) -> jax.Array:
 
 def run(networks: Roles, role: str, params: Roles, batch_stats: Roles, *inputs):
     """(output, batch statistics) of one network in training."""
-    variables = {"params": getattr(params, role), "batch_stats": getattr(batch_stats, role)}
     module = getattr(networks, role)
-    output, mutated = module.apply(variables, *inputs, train=True, mutable=["batch_stats"])
+    before = variables(params, batch_stats, role)
+    output, mutated = module.apply(before, *inputs, train=True, mutable=["batch_stats"])
     return output, mutated["batch_stats"]
 
 

@@ -12,9 +12,11 @@ import optax
 from ml_collections import ConfigDict
 
 from ali_jax import config as config_lib
-from ali_jax import data, models, train
+from ali_jax import data, models
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.roles import Roles
+from ali_jax.run import workdirs
 from ali_jax.train_step import TrainState, init_state, train_step
 from experiments.common import report
 from experiments.mixture import figure, loop, measures
@@ -34,17 +36,15 @@ class Draw(NamedTuple):
 def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
     """Trains `draws` runs of each game, and draws their coverage into `output`; the results."""
     check(config, draws)
-    train_split, test_split = train.load_splits(config)
-    batches = batches_of(train_split, config)
+    splits = examples.load_splits(config)
+    batches = batches_of(splits["train"], config)
     config = with_draws(config, draws)
-    train.claim_workdir(workdir, config)
+    workdirs.claim(workdir, config)
     drawn = random_draws(draws, config.seed)
-    rows = {}
-    with train.stop_signals() as stop:
-        for game in GAMES:
-            _, rows[game] = train_all(config, game, drawn, batches, test_split.x, workdir / game, stop)
-            if stop:
-                raise UserError(f"Stopped; the same command goes on from {workdir}.")
+    rows = {
+        game: train_all(config, game, drawn, batches, splits["validation"].x, workdir / game)[1]
+        for game in GAMES
+    }
     report.save_plot(output, "coverage", figure.coverage(rows))
     return summarize(config, drawn, rows)
 
@@ -64,7 +64,7 @@ def check(config: ConfigDict, draws: int) -> None:
 
 def batches_of(split: data.Split, config: ConfigDict) -> data.Batches:
     """The points alone, without their labels."""
-    return data.Batches(train.fit(split, config)._replace(label=None), config.batch_size, config.seed)
+    return data.Batches(examples.fit(split, config)._replace(label=None), config.batch_size, config.seed)
 
 
 def with_draws(config: ConfigDict, draws: int) -> ConfigDict:
@@ -139,13 +139,13 @@ def evaluate_all(config: ConfigDict, game: str, x: np.ndarray):
     return lambda states: every(states.params, states.batch_stats)
 
 
-def train_all(config: ConfigDict, game: str, draws: Draw, batches, x, folder: Path, stop: list):
+def train_all(config: ConfigDict, game: str, draws: Draw, batches, x, folder: Path):
     """(stacked states, rows of measures) of a game; rows hold a list over draws for each measure."""
     return loop.advance(
         run_all(config, game, draws),
         jax.jit(functools.partial(init_all, config, game, draws, batches[0])),
         evaluate_all(config, game, x),
-        *(batches, config, folder, stop),
+        *(batches, config, folder),
     )
 
 

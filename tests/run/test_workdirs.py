@@ -1,0 +1,105 @@
+import json
+
+import pytest
+from conftest import CONFIGS, load_config
+
+from ali_jax import build
+from ali_jax.errors import UserError
+from ali_jax.run.workdirs import check_same_run, read_config, to_json
+
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_survives_its_json(name, tmp_path):
+    """What a workdir's config.json describes is what was trained."""
+    config = load_config(name)
+    (tmp_path / "config.json").write_text(to_json(config))
+    again = read_config(tmp_path)
+    assert to_json(again) == to_json(config)
+    assert build.game(again).networks == build.game(config).networks
+    check_same_run(config, tmp_path)
+
+
+def test_a_difference_is_named_with_both_values(tmp_path):
+    config = load_config("svhn")
+    (tmp_path / "config.json").write_text(to_json(config))
+    config.model.leak = 0.02
+    with pytest.raises(UserError, match=r"config\.model\.leak = 0\.01, not 0\.02"):
+        check_same_run(config, tmp_path)
+
+
+def test_the_row_that_differs_is_named(tmp_path):
+    config = load_config("svhn")
+    (tmp_path / "config.json").write_text(to_json(config))
+    *rows, last = config.model.generator
+    config.model.generator = (*rows, (*last[:5], 0.5, *last[6:]))
+    with pytest.raises(UserError, match=r"config\.model\.generator\[6\] = .*0\.0.*, not .*0\.5"):
+        check_same_run(config, tmp_path)
+
+
+def test_a_longer_run_on_another_disk_is_the_same_run(tmp_path):
+    config = load_config("svhn")
+    (tmp_path / "config.json").write_text(to_json(config))
+    config.num_steps, config.data_dir = 7, "/elsewhere"
+    check_same_run(config, tmp_path)
+
+
+def test_a_workdir_older_than_a_field_has_its_default(tmp_path):
+    config = load_config("svhn")
+    older = config.copy_and_resolve_references()
+    del older.model.prior
+    (tmp_path / "config.json").write_text(to_json(older))
+    assert read_config(tmp_path).model.prior == "normal"
+    check_same_run(config, tmp_path)
+
+
+@pytest.mark.parametrize("text", ['{"seed": ', "[]", '{"batch_size": "ten"}'])
+def test_a_damaged_config_json_is_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config\.json cannot be read"):
+        read_config(tmp_path)
+
+
+def test_another_dtype_is_another_run(tmp_path):
+    """It changes what every step computes."""
+    config = load_config("svhn")
+    (tmp_path / "config.json").write_text(to_json(config))
+    config.dtype = "bfloat16"
+    with pytest.raises(UserError, match=r"config\.dtype"):
+        check_same_run(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "former"),
+    [
+        ("digits", (), "joint_adversarial"),
+        ("digits_semi_supervised", ("ali",), "semi_supervised"),
+        ("digits_semi_supervised", ("feature_matching",), "feature_matching"),
+        ("digits_semi_supervised", ("supervised",), "supervised"),
+    ],
+)
+def test_runs_of_before_there_were_terms_are_the_same_runs(tmp_path, name, variant, former):
+    config = load_config(name, *variant)
+    fields = json.loads(to_json(config))
+    del fields["terms"]
+    fields |= {"objective": former, "unsupervised_weight": 1.0}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    check_same_run(config, tmp_path)
+    assert to_json(read_config(tmp_path)) == to_json(config)
+
+
+def test_the_former_weight_of_the_game_is_that_of_the_share_of_D(tmp_path):
+    fields = json.loads(to_json(load_config("digits_semi_supervised")))
+    del fields["terms"]
+    fields |= {"objective": "semi_supervised", "unsupervised_weight": 0.5}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    assert read_config(tmp_path).terms.adversarial.d == 0.5
+
+
+def test_another_term_or_setting_is_another_run(tmp_path):
+    config = load_config("digits")
+    (tmp_path / "config.json").write_text(to_json(config))
+    config.terms = {"adversarial": {"d": 0.5}}
+    with pytest.raises(UserError, match=r"config\.terms\.adversarial"):
+        check_same_run(config, tmp_path)

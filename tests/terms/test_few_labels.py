@@ -1,0 +1,86 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ali_jax.models import judgement
+from ali_jax.terms import Round, play_for
+from ali_jax.terms.few_labels import feature_matching, labels
+from ali_jax.terms.pairs import adversarial
+
+GAME = {
+    "labels": labels,
+    "adversarial": lambda *given: adversarial(*given, unlabelled=True),
+}
+
+
+def play(logits_q, logits_p, label, game=GAME):
+    """The share of a semi-supervised game that D judged so."""
+    round_ = Round({"label": jnp.asarray(label)}, None, judgement(logits_q), generated=judgement(logits_p))
+    return play_for(game, round_, None, jax.random.key(0))
+
+
+def k_plus_one_by_the_book(logits_q, logits_p, label):
+    """(L_D, L_GE) of the K + 1 game from probabilities of a softmax over K + 1 classes, in float64."""
+
+    def probabilities(logits):
+        e = np.exp(np.c_[np.asarray(logits, np.float64), np.zeros(len(logits))])
+        return e / e.sum(1, keepdims=True)
+
+    p_q, p_p = probabilities(logits_q), probabilities(logits_p)
+    known = label >= 0
+    real = 1 - p_q[:, -1]
+    right = p_q[np.arange(len(label)), label][known] / real[known]  # given that the pair is the encoder's
+    loss_d = -np.log(right).mean() - np.log(real[~known]).mean() - np.log(p_p[:, -1]).mean()
+    loss_ge = -np.log(p_q[~known, -1]).mean() - np.log(1 - p_p[:, -1]).mean()
+    return loss_d, loss_ge
+
+
+def test_the_game_is_a_softmax_over_k_plus_one_classes():
+    logits_q, logits_p = 3 * jax.random.normal(jax.random.key(0), (2, 6, 4))
+    label = np.array([2, -1, 0, -1, -1, 3])
+    share = play(logits_q, logits_p, label)
+    np.testing.assert_allclose(
+        [share.d, share.ge], k_plus_one_by_the_book(logits_q, logits_p, label), rtol=1e-5
+    )
+    right = np.argmax(logits_q, axis=1)[label >= 0] == label[label >= 0]
+    np.testing.assert_allclose(share.metrics["accuracy_on_labels"], right.mean())
+    np.testing.assert_allclose(
+        share.d, share.metrics["loss_labels"] + share.metrics["loss_adversarial_d"], rtol=1e-6
+    )
+
+
+def test_without_labels_it_is_the_ordinary_game_on_logsumexp_logits():
+    logits_q, logits_p = jax.random.normal(jax.random.key(1), (2, 5, 3))
+    s_q, s_p = (jax.nn.logsumexp(logits, axis=1, keepdims=True) for logits in (logits_q, logits_p))
+    nobody = jnp.full(5, -1)
+    ours = play(logits_q, logits_p, nobody)
+    ordinary = play(s_q, s_p, nobody, {"adversarial": adversarial})
+    np.testing.assert_allclose([ours.d, ours.ge], [ordinary.d, ordinary.ge], rtol=1e-6)
+    for name, value in ordinary.metrics.items():
+        np.testing.assert_allclose(ours.metrics[name], value, rtol=1e-6)
+
+
+def test_gradients_are_finite_where_a_kind_of_pairs_is_missing():
+    logits = 200 * jax.random.normal(jax.random.key(2), (2, 4, 3))
+    for label in (jnp.full(4, -1), jnp.arange(4) % 3):
+        for player in (0, 1):
+            grad = jax.grad(lambda logits, label=label, player=player: play(*logits, label)[player])(logits)
+            assert jnp.all(jnp.isfinite(grad))
+
+
+def test_labels_teach_only_the_discriminator():
+    logits = jax.random.normal(jax.random.key(3), (4, 3))
+    unlabelled = jnp.full(4, -1)
+    one_known, another = unlabelled.at[0].set(1), unlabelled.at[0].set(2)
+    grads = (jax.grad(lambda q, label=label: play(q, q, label).ge)(logits) for label in (one_known, another))
+    np.testing.assert_array_equal(*grads)
+
+
+def test_feature_matching_compares_means_of_unlabelled_features():
+    logits, batch = jnp.zeros((3, 2)), {"label": jnp.array([-1, -1, 1])}
+    features_q = jnp.array([[1.0, 2.0], [3.0, 4.0], [100.0, 100.0]])
+    features_p = jnp.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    real, generated = (judgement(logits, hidden=f) for f in (features_q, features_p))
+    share = feature_matching(Round(batch, None, real, generated=generated), None, None, weight=2.0)
+    np.testing.assert_allclose(share.ge, 2 * ((2 - 1) ** 2 + (3 - 1) ** 2) / 2)
+    assert share.d is None

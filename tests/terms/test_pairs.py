@@ -1,0 +1,70 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ali_jax.models import judgement
+from ali_jax.terms import Round
+from ali_jax.terms.pairs import adversarial, discriminator_loss, generator_encoder_loss
+
+S_Q = jnp.array([2.0, -1.0])
+S_P = jnp.array([0.5, -3.0])
+
+
+def round_of(logits_q, logits_p, label=None):
+    """A round that D judged so; the rest of it does not matter here."""
+    batch = {} if label is None else {"label": jnp.asarray(label)}
+    return Round(batch, None, real=judgement(logits_q), generated=judgement(logits_p))
+
+
+def test_losses_equal_hand_computed_numbers():
+    # softplus(-2) = 0.126928, softplus(1) = 1.313262, softplus(0.5) = 0.974077, softplus(-3) = 0.048587
+    np.testing.assert_allclose(discriminator_loss(S_Q, S_P), 1.231427, atol=1e-6)
+    # softplus(2) = 2.126928, softplus(-1) = 0.313262, softplus(-0.5) = 0.474077, softplus(3) = 3.048587
+    np.testing.assert_allclose(generator_encoder_loss(S_Q, S_P), 2.981427, atol=1e-6)
+
+
+def test_at_zero_logits_both_are_2_log_2_with_opposite_gradients():
+    zero = jnp.zeros(5)
+    loss_d, grads_d = jax.value_and_grad(discriminator_loss, (0, 1))(zero, zero)
+    loss_ge, grads_ge = jax.value_and_grad(generator_encoder_loss, (0, 1))(zero, zero)
+    np.testing.assert_allclose([loss_d, loss_ge], 2 * np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(grads_d[0], -0.1 * np.ones(5), rtol=1e-6)  # -sigmoid(0) / 5
+    np.testing.assert_array_equal(grads_d, -np.asarray(grads_ge))
+
+
+@pytest.mark.parametrize("size", [1e3, -1e3])
+def test_it_stays_finite_where_the_discriminator_is_sure(size):
+    def share(logits):
+        return adversarial(round_of(logits, -logits), None, None)
+
+    (d, ge, metrics), vjp = jax.vjp(share, jnp.full((4, 1), size))
+    assert np.isfinite([d, ge, *metrics.values()]).all()
+    zeros = {name: jnp.zeros(()) for name in metrics}
+    assert np.isfinite(vjp(type(share(jnp.zeros((4, 1))))(jnp.ones(()), jnp.ones(()), zeros))[0]).all()
+
+
+def test_it_reports_what_D_thinks():
+    metrics = adversarial(round_of(S_Q[:, None], S_P[:, None]), None, None).metrics
+    np.testing.assert_allclose(metrics["D_real"], (0.880797 + 0.268941) / 2, atol=1e-6)
+    np.testing.assert_allclose(metrics["D_generated"], (0.622459 + 0.047426) / 2, atol=1e-6)
+
+
+def test_each_share_has_a_weight_and_D_can_play_alone():
+    round_ = round_of(S_Q[:, None], S_P[:, None])
+    share = adversarial(round_, None, None, d=3.0, ge=0.5)
+    np.testing.assert_allclose([share.d, share.ge], [3 * 1.231427, 0.5 * 2.981427], atol=1e-5)
+    assert adversarial(round_, None, None, ge=0.0).ge is None
+
+
+def test_pairs_whose_label_is_known_take_no_part_where_asked():
+    logits_q, logits_p = jax.random.normal(jax.random.key(1), (2, 5, 1))
+    label = np.array([-1, 3, -1, 0, -1])
+    share = adversarial(round_of(logits_q, logits_p, label), None, None, unlabelled=True)
+    of_them = logits_q[label < 0, 0]
+    np.testing.assert_allclose(share.d, discriminator_loss(of_them, logits_p[:, 0]), rtol=1e-6)
+    np.testing.assert_allclose(share.ge, generator_encoder_loss(of_them, logits_p[:, 0]), rtol=1e-6)
+    np.testing.assert_allclose(share.metrics["D_real"], jax.nn.sigmoid(of_them).mean(), rtol=1e-6)
+    # By default labels do not count, though a batch may hold them.
+    everyone = adversarial(round_of(logits_q, logits_p, label), None, None)
+    np.testing.assert_allclose(everyone.d, discriminator_loss(logits_q, logits_p), rtol=1e-6)

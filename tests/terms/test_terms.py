@@ -1,0 +1,140 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ali_jax import build, terms
+from ali_jax.errors import UserError
+from ali_jax.terms import Needs, Round, Share, bind, needs, needs_of, play_for
+from ali_jax.train_step import play
+
+
+def noise(round, players, key):
+    return Share(ge=jax.random.normal(key), metrics={"drawn": jnp.ones(())})
+
+
+def other(round, players, key, *, weight=1.0):
+    return Share(d=weight * jax.random.normal(key))
+
+
+def play_of(game):
+    return play_for(game, Round({}, None, None), None, jax.random.key(0))
+
+
+def test_a_term_more_leaves_the_noise_of_the_others_as_it_was():
+    alone, both = play_of({"noise": noise}), play_of({"a_first_one": other, "noise": noise, "z_last": other})
+    assert alone.ge == both.ge == both.metrics["loss_noise"]
+    assert alone.metrics.keys() == {"drawn"}
+    assert both.metrics["loss_a_first_one"] != both.metrics["loss_z_last"]
+    np.testing.assert_allclose(both.d, both.metrics["loss_a_first_one"] + both.metrics["loss_z_last"])
+
+
+def test_the_order_in_a_config_does_not_matter():
+    game = {"noise": noise, "other": other, "third": other}
+    turned = dict(reversed(game.items()))
+    assert play_of(game).d == play_of(turned).d
+
+
+def test_two_metrics_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="metric drawn"):
+        play_of({"noise": noise, "again": noise})
+
+
+def test_settings_are_bound():
+    bound = bind({"adversarial": {"d": 2.0}, f"{__name__}:other": {"weight": 3.0}})
+    assert list(bound) == ["adversarial", f"{__name__}:other"]
+    key = jax.random.key(0)
+    np.testing.assert_allclose(bound[f"{__name__}:other"](None, None, key).d, 3 * jax.random.normal(key))
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({}, "nobody plays"),
+        ({"wasserstein": {}}, "no term 'wasserstein'.*adversarial, feature_matching, labels"),
+        ({"adversarial": {"weigth": 1.0}}, "no setting 'weigth'; choose of d, ge, unlabelled"),
+        ({"adversarial": 1.0}, "give a mapping of its settings"),
+        ({"nowhere.at.all:term": {}}, "cannot be imported .*nowhere"),
+        ({"ali_jax.terms:nothing": {}}, "cannot be imported .*nothing"),
+        ({f"{__name__}:noise": {"weight": 1.0}}, "choose of none"),
+    ],
+)
+def test_a_wrong_term_or_setting_is_named(named, words):
+    with pytest.raises(UserError, match=words):
+        bind(named)
+
+
+def test_what_a_game_needs_is_what_its_terms_need():
+    assert needs_of(bind({"adversarial": {}})) == Needs(generated=True)
+    assert needs_of(bind({"labels": {}})) == Needs(generated=False, labels=True)
+    assert needs_of(bind({"labels": {}, "feature_matching": {}})) == Needs(True, True, False)
+
+    @needs(encoder=True, heads=("z",))
+    def cycle(round, players, key):
+        return Share()
+
+    assert needs_of({"cycle": cycle, "noise": noise}) == Needs(encoder=True, heads=("z",))
+    with pytest.raises(UserError, match=r"cycle and feature_matching .* exclude each other"):
+        needs_of({"cycle": cycle, **bind({"feature_matching": {}})})
+
+
+@pytest.fixture
+def outcome(tiny_config):
+    """A round of the tiny game with a head for x and one for z, its players, and the game."""
+    tiny_config.model.discriminator_x_head = (("dense", 1, 1, 1, False, 0.0, "linear", "tied"),)
+    tiny_config.model.discriminator_z_head = (("dense", 1, 1, 1, False, 0.0, "linear", "tied"),)
+    tiny_config.model.init_std = 0.3
+    game = build.game(tiny_config)
+    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
+    state = game.init(jax.random.key(0), batch=batch)
+    return play(game.networks, state.params, state, batch), state, game
+
+
+def test_a_round_holds_what_was_drawn_inferred_generated_and_judged(outcome):
+    (round_, _, _, _), _, _ = outcome
+    assert round_.x.shape == round_.x_tilde.shape == (16, 8, 8, 1)
+    assert round_.z.shape == round_.encoding.z.shape == round_.encoding.sigma.shape == (16, 3)
+    for judged in (round_.real, round_.generated):
+        assert judged.joint.shape == (16, 1) and judged.hidden.shape == (16, 18)
+        assert judged.score.shape == judged.x.shape == judged.z.shape == (16,)
+        np.testing.assert_array_equal(judged.score, judged.joint[:, 0])
+    assert not np.allclose(round_.real.x, round_.generated.x)
+
+
+def test_players_run_the_same_networks_again(outcome):
+    (round_, players, batch_stats, key), state, _ = outcome
+    np.testing.assert_allclose(players.generate(round_.z), round_.x_tilde, rtol=1e-5, atol=1e-6)
+    again = players.encode(round_.x, key)
+    np.testing.assert_allclose(again.mu, round_.encoding.mu, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(again.z, round_.encoding.z)  # of noise of its own
+    judged = [players.judge(round_.x, again.z, k).score for k in jax.random.split(key)]
+    assert judged[0].shape == (16,) and not np.allclose(*judged)  # dropout of its own
+    # Statistics moved by the round's pass alone.
+    moved = jax.tree.map(lambda a, b: np.any(a != b), batch_stats, state.batch_stats)
+    assert all(jax.tree.leaves(moved))
+
+
+def test_a_term_may_use_scores_of_x_and_z_alone(outcome):
+    """Every network that a head sees through learns from it."""
+    _, state, game = outcome
+
+    @needs(heads=("x", "z"))
+    def alone(round, players, key):
+        def loss(s_q, s_p):
+            return jnp.mean(jax.nn.softplus(-s_q)) + jnp.mean(jax.nn.softplus(s_p))
+
+        (x_q, z_q), (x_p, z_p) = ((j.x, j.z) for j in (round.real, round.generated))
+        return Share(d=loss(x_q, x_p) + loss(z_q, z_p), ge=loss(x_p, x_q) + loss(z_p, z_q))
+
+    batch = {"x": np.zeros((16, 8, 8, 1), np.uint8)}
+    after, metrics = game.step(state, batch, terms={"alone": alone})
+    moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after.params, state.params)
+    assert all(jax.tree.leaves(moved.generator)) and any(jax.tree.leaves(moved.encoder))
+    heads = [moved.discriminator[name] for name in ("x_head", "z_head")]
+    assert all(jax.tree.leaves(heads)) and not any(jax.tree.leaves(moved.discriminator["joint_stack"]))
+    assert np.isfinite([*metrics.values()]).all()
+
+
+def test_every_term_is_listed_by_its_name():
+    assert {"adversarial", "labels", "feature_matching"} <= terms.TERMS.keys()
+    assert all(term.__name__ == name and term.__doc__ for name, term in terms.TERMS.items())

@@ -1,0 +1,108 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import load_config
+
+from ali_jax import build
+from ali_jax.errors import UserError
+from ali_jax.terms import Share, needs
+
+
+def test_the_learning_rate_decays_to_zero_after_its_share_of_the_steps(tiny_config):
+    tiny_config.learning_rate, tiny_config.num_steps, tiny_config.decay_after = 0.1, 10, 0.6
+    adam = build.optimizers(tiny_config).generator
+    params, sizes = jnp.zeros(()), []
+    state = adam.init(params)
+    for _ in range(11):  # Adam's step on a constant gradient is the rate itself.
+        update, state = adam.update(jnp.ones(()), state, params)
+        sizes.append(-float(update))
+    np.testing.assert_allclose(sizes, [0.1] * 7 + [0.075, 0.05, 0.025, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.999, 1 - 1e-9])
+def test_a_rate_that_decays_at_all_does_so_at_the_last_step(tiny_config, share):
+    """A share so close to 1 that it would round to no decay at all."""
+    tiny_config.learning_rate, tiny_config.num_steps, tiny_config.decay_after = 0.1, 10, share
+    adam = build.optimizers(tiny_config).generator
+    state = adam.init(jnp.zeros(()))
+    for rate in [0.1] * 10 + [0.0]:
+        update, state = adam.update(jnp.ones(()), state, jnp.zeros(()))
+        np.testing.assert_allclose(-update, rate, atol=1e-6)
+
+
+def test_weight_decay_adds_the_kernel_to_its_gradient_and_nothing_else(tiny_config):
+    """Adam's first step is the rate in the direction of what it is given."""
+    tiny_config.learning_rate, tiny_config.weight_decay = 0.1, 0.5
+    adam = build.optimizers(tiny_config).encoder
+    params = jnp.array([4.0, -4.0, 4.0])
+    params = {"layer_1": {"kernel": params, "bias": params, "norm": {"scale": params, "shift": params}}}
+    gradient = jax.tree.map(lambda _: jnp.array([0.0, 0.0, -2.0]), params)
+    update, _ = adam.update(gradient, adam.init(params), params)
+    np.testing.assert_allclose(update["layer_1"].pop("kernel"), [-0.1, 0.1, 0.0], atol=1e-6)
+    for of_others in jax.tree.leaves(update):
+        np.testing.assert_allclose(of_others, [0.0, 0.0, 0.1], atol=1e-6)
+
+
+def test_the_average_is_the_mean_of_few_steps_and_an_exponential_one_of_many(tiny_config):
+    tiny_config.average_rate = 0.25
+    x = jax.random.uniform(jax.random.key(0), (16, 8, 8, 1))
+    state = build.game(tiny_config).init(jax.random.key(1), batch={"x": x})
+    step, kernels, averages = jax.jit(build.game(tiny_config).step), [], []
+    for _ in range(6):
+        state, _ = step(state, {"x": x})
+        for kept, params in ((kernels, state.params), (averages, state.average[0])):
+            kept.append(np.asarray(params.encoder["stack"]["layer_1"]["kernel"]))
+    np.testing.assert_allclose(averages[3], np.mean(kernels[:4], axis=0), atol=1e-6)
+    np.testing.assert_allclose(averages[5], 0.75 * averages[4] + 0.25 * kernels[5], atol=1e-6)
+
+
+LABELS = {"labels": {}}
+FEW = {"labels": {}, "adversarial": {"unlabelled": True}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"terms": FEW}, "config.num_labels is 0; config.terms .* needs labels"),
+        ({"num_labels": 20}, "no term of config.terms .adversarial. learns from labels"),
+        ({"terms": FEW, "num_labels": 20, "labelled_batch_size": 16}, "must be from 1 to 15"),
+        ({"terms": LABELS, "num_labels": 20, "labelled_batch_size": 8}, "without an encoder"),
+        ({"terms": {"feature_matching": {}, **FEW}, "num_labels": 20}, "without an encoder"),
+        ({"terms": {"test_build:scores_of_z": {}}}, "score of z alone.*discriminator_z_head"),
+    ],
+)
+def test_terms_that_do_not_fit_the_rest_are_named(tiny_config, changes, words):
+    for field, value in changes.items():
+        tiny_config[field] = value
+    with pytest.raises(UserError, match=words):
+        build.game(tiny_config)
+
+
+@needs(heads=("z",))
+def scores_of_z(round, players, key):
+    return Share(d=jnp.mean(round.real.z))
+
+
+@needs(encoder=True)
+def wants_codes(round, players, key):
+    return Share(ge=jnp.mean(round.encoding.z))
+
+
+def test_a_term_that_needs_an_encoder_is_refused_to_a_plain_gan():
+    config = load_config("mixture", "gan")
+    config.terms = {"adversarial": {}, "test_build:wants_codes": {}}
+    with pytest.raises(UserError, match=r"needs an encoder, and config\.model\.encoder is None"):
+        build.game(config)
+
+
+def test_a_head_of_more_than_one_feature_is_named(tiny_config):
+    tiny_config.model.discriminator_x_head = (("dense", 1, 1, 2, False, 0.0, "linear", "tied"),)
+    with pytest.raises(UserError, match="discriminator_x_head has 2 features"):
+        build.game(tiny_config)
+
+
+def test_more_logits_than_one_need_a_term_with_labels(tiny_config):
+    tiny_config.model.discriminator_joint = (("dense", 1, 1, 10, False, 0.2, "linear", "tied"),)
+    with pytest.raises(UserError, match="has 10 features; without a term that learns from labels"):
+        build.game(tiny_config)

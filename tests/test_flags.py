@@ -1,0 +1,48 @@
+"""The flags of the programs: no two collide, and importing defines none."""
+
+import importlib
+
+import pytest
+from absl import flags
+from conftest import flags_of
+
+from experiments.common import report
+
+EXPERIMENTS = report.RESULTS.parent
+NAMES = [
+    "ali_jax.main",
+    *sorted(f"experiments.{path.stem}" for path in EXPERIMENTS.glob("*.py")),
+    *sorted(f"experiments.{path.parent.name}.__main__" for path in EXPERIMENTS.glob("*/__main__.py")),
+]
+SHARED = ("output", "seed", "train_split", "test_split")
+
+
+@pytest.fixture(scope="module")
+def programs():
+    return {name: importlib.import_module(name) for name in NAMES}
+
+
+def test_importing_all_programs_defines_no_flag(programs):
+    defined = {module: found for module, found in flags.FLAGS.flags_by_module_dict().items() if found}
+    assert len(programs) > 2
+    assert not [module for module in defined if module.startswith(("ali_jax", "experiments"))]
+
+
+def test_no_two_flags_of_a_program_collide_and_none_outlives_it(programs):
+    """absl raises where a program defines a flag that it shares with others, or that absl has, once more."""
+    before = set(flags.FLAGS)
+    for program in programs.values():
+        with flags_of(program):
+            assert {"config", "workdir"} < set(flags.FLAGS) - before
+        assert set(flags.FLAGS) == before
+
+
+def test_a_shared_flag_is_the_same_in_every_program(programs):
+    found = {}
+    for program in programs.values():
+        with flags_of(program):
+            for name in {*SHARED} & {*flags.FLAGS}:
+                flag = flags.FLAGS[name]
+                found.setdefault(name, []).append((flag.default, flag.help))
+    assert {name: len(set(definitions)) for name, definitions in found.items()} == dict.fromkeys(SHARED, 1)
+    assert all(len(definitions) > 1 for definitions in found.values())
