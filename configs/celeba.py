@@ -11,6 +11,7 @@ Measured: 800 steps of 20 images (experiments/README.md). The full run: not run.
 """
 
 from ali_jax import config as config_lib
+from ali_jax.models.rows import conv, transposed
 
 
 def get_config(reading: str = "recommended"):
@@ -28,40 +29,37 @@ def get_config(reading: str = "recommended"):
     model.leak = 0.02
     model.init_std = 0.01
     model.posterior = "gaussian"
-    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
+    # conv(feature maps, side of the kernel): stride 1, no dropout and leaky ReLU where nothing else is said.
     model.encoder = (
-        ("convolution", 2, 1, 64, True, 0.0, "leaky_relu"),
-        ("convolution", 7, 2, 128, True, 0.0, "leaky_relu"),
-        ("convolution", 5, 2, 256, True, 0.0, "leaky_relu"),
-        ("convolution", 7, 2, 256, True, 0.0, "leaky_relu"),
-        ("convolution", 4, 1, 512, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 512, False, 0.0, "linear", "tied"),  # mu 256, log sigma 256
+        conv(64, 2, norm=True),
+        conv(128, 7, stride=2, norm=True),
+        conv(256, 5, stride=2, norm=True),
+        conv(256, 7, stride=2, norm=True),
+        conv(512, 4, norm=True),
+        conv(512, 1, nonlinearity="linear"),  # mu 256, log sigma 256
     )
     model.generator = (
-        ("transposed", 4, 1, 512, True, 0.0, "leaky_relu"),
-        ("transposed", 7, 2, 256, True, 0.0, "leaky_relu"),
-        ("transposed", 5, 2, 256, True, 0.0, "leaky_relu"),
-        ("transposed", 7, 2, 128, True, 0.0, "leaky_relu"),
-        ("transposed", 2, 1, 64, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 3, False, 0.0, "sigmoid", "untied"),
+        transposed(512, 4, norm=True),
+        transposed(256, 7, stride=2, norm=True),
+        transposed(256, 5, stride=2, norm=True),
+        transposed(128, 7, stride=2, norm=True),
+        transposed(64, 2, norm=True),
+        conv(3, 1, nonlinearity="sigmoid", bias="untied"),
     )
     model.discriminator_x = (
-        (
-            *("convolution", 2, 1, 64, first_norm, drop, "leaky_relu"),
-            "none" if first_norm else "tied",
-        ),
-        ("convolution", 7, 2, 128, True, drop, "leaky_relu"),
-        ("convolution", 5, 2, 256, True, drop, "leaky_relu"),
-        ("convolution", 7, 2, 256, True, drop, "leaky_relu"),
-        ("convolution", 4, 1, 512, True, drop, "leaky_relu"),
+        conv(64, 2, norm=first_norm, dropout=drop),
+        conv(128, 7, stride=2, norm=True, dropout=drop),
+        conv(256, 5, stride=2, norm=True, dropout=drop),
+        conv(256, 7, stride=2, norm=True, dropout=drop),
+        conv(512, 4, norm=True, dropout=drop),
     )
     model.discriminator_z = (
-        ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "none"),
-        ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "none"),
+        conv(1024, 1, dropout=0.2, bias="none"),
+        conv(1024, 1, dropout=0.2, bias="none"),
     )
     model.discriminator_joint = (
-        ("convolution", 1, 1, 2048, False, 0.2, "leaky_relu", "tied"),
-        ("convolution", 1, 1, 2048, False, 0.2, "leaky_relu", "tied"),
-        ("convolution", 1, 1, 1, False, 0.2, "linear", "tied"),
+        conv(2048, 1, dropout=0.2),
+        conv(2048, 1, dropout=0.2),
+        conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
     return config

@@ -16,7 +16,10 @@ table and its code disagree about it in two places:
 Measured: nothing yet but that it trains, resumes and draws its figures. The full run: not run.
 """
 
+from pathlib import Path
+
 from ali_jax import config as config_lib
+from ali_jax.models.rows import conv, identity
 
 
 def get_config(reading: str = "recommended"):
@@ -26,58 +29,46 @@ def get_config(reading: str = "recommended"):
     config.validation_split = "train[45000:]"
     config.num_steps = 2_913_750  # 6,475 epochs of batches of 100
 
-    wide = config_lib.reading(reading, recommended=1, code=1, paper=2)
     model = config.model
     model.x_shape = (32, 32, 3)
     model.latent_dim = 64
     model.leak = 0.1
     model.init_std = 0.01
     model.posterior = "gaussian"
-    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
+    # G is SVHN's, and so are E's layers but the last.
+    svhn = config_lib.load(Path(__file__).with_name("svhn.py")).model
     model.encoder = (
-        ("convolution", 5, 1, 32, True, 0.0, "leaky_relu"),
-        ("convolution", 4, 2, 64, True, 0.0, "leaky_relu"),
-        ("convolution", 4, 1, 128, True, 0.0, "leaky_relu"),
-        ("convolution", 4, 2, 256, True, 0.0, "leaky_relu"),
-        ("convolution", 4, 1, 512, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 512, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 128, False, 0.0, "linear", "tied"),  # mu 64, log sigma 64
+        *svhn.encoder[:-1],
+        conv(128, 1, nonlinearity="linear"),  # mu 64, log sigma 64
     )
-    model.generator = (
-        ("transposed", 4, 1, 256, True, 0.0, "leaky_relu"),
-        ("transposed", 4, 2, 128, True, 0.0, "leaky_relu"),
-        ("transposed", 4, 1, 64, True, 0.0, "leaky_relu"),
-        ("transposed", 4, 2, 32, True, 0.0, "leaky_relu"),
-        ("transposed", 5, 1, 32, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 32, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 3, False, 0.0, "sigmoid", "untied"),
-    )
-    # Feature maps before the maximum over pairs of them.
+    model.generator = svhn.generator
+    # conv(feature maps before the maximum over pairs of them, side of the kernel): stride 1 if not said.
+    wide = config_lib.reading(reading, recommended=1, code=1, paper=2)
     every_input = (
-        ("convolution", 5, 1, 32 * wide, False, 0.2, "maxout2", "tied"),
-        ("convolution", 4, 2, 64 * wide, False, 0.5, "maxout2", "tied"),
-        ("convolution", 4, 1, 128 * wide, False, 0.5, "maxout2", "tied"),
-        ("convolution", 4, 2, 256 * wide, False, 0.5, "maxout2", "tied"),
-        ("convolution", 4, 1, 512 * wide, False, 0.5, "maxout2", "tied"),
+        conv(32 * wide, 5, dropout=0.2, nonlinearity="maxout2"),
+        conv(64 * wide, 4, stride=2, dropout=0.5, nonlinearity="maxout2"),
+        conv(128 * wide, 4, dropout=0.5, nonlinearity="maxout2"),
+        conv(256 * wide, 4, stride=2, dropout=0.5, nonlinearity="maxout2"),
+        conv(512 * wide, 4, dropout=0.5, nonlinearity="maxout2"),
     )
     as_in_code = (
-        ("convolution", 5, 1, 32, False, 0.2, "maxout2", "tied"),
-        ("convolution", 4, 2, 64, False, 0.5, "maxout2", "tied"),
-        ("convolution", 4, 1, 128, False, 0.0, "linear", "tied"),
-        ("identity", 1, 1, 128, False, 0.5, "maxout2"),
-        ("convolution", 4, 2, 256, False, 0.0, "maxout2", "tied"),
-        ("convolution", 4, 1, 512, False, 0.5, "maxout2", "tied"),
+        conv(32, 5, dropout=0.2, nonlinearity="maxout2"),
+        conv(64, 4, stride=2, dropout=0.5, nonlinearity="maxout2"),
+        conv(128, 4, nonlinearity="linear"),
+        identity(128, dropout=0.5, nonlinearity="maxout2"),
+        conv(256, 4, stride=2, nonlinearity="maxout2"),
+        conv(512, 4, dropout=0.5, nonlinearity="maxout2"),
     )
     model.discriminator_x = config_lib.reading(
         reading, recommended=every_input, code=as_in_code, paper=every_input
     )
     model.discriminator_z = (
-        ("convolution", 1, 1, 512 * wide, False, 0.2, "maxout2", "none"),
-        ("convolution", 1, 1, 512 * wide, False, 0.5, "maxout2", "none"),
+        conv(512 * wide, 1, dropout=0.2, nonlinearity="maxout2", bias="none"),
+        conv(512 * wide, 1, dropout=0.5, nonlinearity="maxout2", bias="none"),
     )
     model.discriminator_joint = (
-        ("convolution", 1, 1, 1024 * wide, False, 0.5, "maxout2", "tied"),
-        ("convolution", 1, 1, 1024 * wide, False, 0.5, "maxout2", "tied"),
-        ("convolution", 1, 1, 1, False, 0.5, "linear", "tied"),
+        conv(1024 * wide, 1, dropout=0.5, nonlinearity="maxout2"),
+        conv(1024 * wide, 1, dropout=0.5, nonlinearity="maxout2"),
+        conv(1, 1, dropout=0.5, nonlinearity="linear"),
     )
     return config

@@ -11,6 +11,7 @@ Measured: nothing yet but that it trains, resumes and draws its figures. The ful
 """
 
 from ali_jax import config as config_lib
+from ali_jax.models.rows import dense, noise
 
 
 def get_config(game: str = "ali"):
@@ -31,28 +32,28 @@ def get_config(game: str = "ali"):
     model.leak = 0.0
     model.init_std = 0.02
     model.posterior = "noise"
-    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
+    # dense(units): no dropout anywhere.
     encoder = (
-        ("noise", 1, 1, 2, False, 0.0, "linear"),
-        ("dense", 1, 1, 400, True, 0.0, "relu"),
-        ("dense", 1, 1, 400, True, 0.0, "relu"),
-        ("dense", 1, 1, 2, False, 0.0, "linear", "tied"),
+        noise(2),
+        dense(400, norm=True, nonlinearity="relu"),
+        dense(400, norm=True, nonlinearity="relu"),
+        dense(2, nonlinearity="linear"),
     )
     model.encoder = config_lib.reading(game, ali=encoder, gan=None)
     model.generator = (
-        ("dense", 1, 1, 400, True, 0.0, "relu"),
-        ("dense", 1, 1, 400, True, 0.0, "relu"),
-        ("dense", 1, 1, 400, True, 0.0, "relu"),
-        ("dense", 1, 1, 400, True, 0.0, "relu"),
-        ("dense", 1, 1, 2, False, 0.0, "linear", "tied"),
+        dense(400, norm=True, nonlinearity="relu"),
+        dense(400, norm=True, nonlinearity="relu"),
+        dense(400, norm=True, nonlinearity="relu"),
+        dense(400, norm=True, nonlinearity="relu"),
+        dense(2, nonlinearity="linear"),
     )
     # D(x) and D(z) pass x and z on; 1000 features are 200 units of 5 pieces.
     model.discriminator_x = ()
     model.discriminator_z = config_lib.reading(game, ali=(), gan=None)
     model.discriminator_joint = (
-        ("dense", 1, 1, 1000, False, 0.0, "maxout5", "tied"),
-        ("dense", 1, 1, 1000, False, 0.0, "maxout5", "tied"),
-        ("dense", 1, 1, 1000, False, 0.0, "maxout5", "tied"),
-        ("dense", 1, 1, 1, False, 0.0, "linear", "tied"),
+        dense(1000, nonlinearity="maxout5"),
+        dense(1000, nonlinearity="maxout5"),
+        dense(1000, nonlinearity="maxout5"),
+        dense(1, nonlinearity="linear"),
     )
     return config

@@ -8,6 +8,7 @@ Measured: nothing yet but that it trains, resumes and draws its figures. The ful
 """
 
 from ali_jax import config as config_lib
+from ali_jax.models.rows import conv, transposed
 
 
 def get_config():
@@ -23,33 +24,33 @@ def get_config():
     model.leak = 0.01
     model.init_std = 0.02
     model.posterior = "gaussian"
-    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
+    # conv(feature maps, side of the kernel): stride 1, no dropout and leaky ReLU where nothing else is said.
     model.encoder = (
-        ("convolution", 4, 2, 32, True, 0.0, "leaky_relu"),
-        ("convolution", 5, 2, 64, True, 0.0, "leaky_relu"),
-        ("convolution", 5, 1, 256, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 256, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 64, False, 0.0, "linear", "tied"),  # mu 32, log sigma 32
+        conv(32, 4, stride=2, norm=True),
+        conv(64, 5, stride=2, norm=True),
+        conv(256, 5, norm=True),
+        conv(256, 1, norm=True),
+        conv(64, 1, nonlinearity="linear"),  # mu 32, log sigma 32
     )
     model.generator = (
-        ("convolution", 1, 1, 256, True, 0.0, "leaky_relu"),
-        ("transposed", 5, 1, 64, True, 0.0, "leaky_relu"),
-        ("transposed", 5, 2, 32, True, 0.0, "leaky_relu"),
-        ("transposed", 4, 2, 32, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 1, False, 0.0, "sigmoid", "untied"),
+        conv(256, 1, norm=True),
+        transposed(64, 5, norm=True),
+        transposed(32, 5, stride=2, norm=True),
+        transposed(32, 4, stride=2, norm=True),
+        conv(1, 1, nonlinearity="sigmoid", bias="untied"),
     )
     model.discriminator_x = (
-        ("convolution", 4, 2, 32, False, 0.2, "leaky_relu", "tied"),
-        ("convolution", 5, 2, 64, True, 0.2, "leaky_relu"),
-        ("convolution", 5, 1, 256, True, 0.2, "leaky_relu"),
+        conv(32, 4, stride=2, dropout=0.2),
+        conv(64, 5, stride=2, norm=True, dropout=0.2),
+        conv(256, 5, norm=True, dropout=0.2),
     )
     model.discriminator_z = (
-        ("convolution", 1, 1, 256, False, 0.2, "leaky_relu", "none"),
-        ("convolution", 1, 1, 256, False, 0.2, "leaky_relu", "none"),
+        conv(256, 1, dropout=0.2, bias="none"),
+        conv(256, 1, dropout=0.2, bias="none"),
     )
     model.discriminator_joint = (
-        ("convolution", 1, 1, 512, False, 0.2, "leaky_relu", "tied"),
-        ("convolution", 1, 1, 512, False, 0.2, "leaky_relu", "tied"),
-        ("convolution", 1, 1, 1, False, 0.2, "linear", "tied"),
+        conv(512, 1, dropout=0.2),
+        conv(512, 1, dropout=0.2),
+        conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
     return config

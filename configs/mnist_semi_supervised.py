@@ -11,6 +11,7 @@ without z on the labelled images alone. Measured: see experiments/README.md.
 from pathlib import Path
 
 from ali_jax import config as config_lib
+from ali_jax.models.rows import dense
 
 
 def get_config(game: str = "ali"):
@@ -28,27 +29,27 @@ def get_config(game: str = "ali"):
     model.latent_dim = 32
     model.leak = 0.1
     model.init_std = 0.05
-    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias, noise
+    # dense(units): no dropout and leaky ReLU where nothing else is said.
     model.encoder = (
-        ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
-        ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
-        ("dense", 1, 1, 64, False, 0.0, "linear", "tied"),  # mu 32, log sigma 32
+        dense(500, norm=True),
+        dense(500, norm=True),
+        dense(64, nonlinearity="linear"),  # mu 32, log sigma 32
     )
     model.generator = (
-        ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
-        ("dense", 1, 1, 500, True, 0.0, "leaky_relu"),
-        ("dense", 1, 1, 784, False, 0.0, "sigmoid", "untied"),
+        dense(500, norm=True),
+        dense(500, norm=True),
+        dense(784, nonlinearity="sigmoid", bias="untied"),
     )
-    # Gaussian noise on D's inputs in place of dropout, as Salimans et al.: the last column of its rows.
+    # Gaussian noise on D's inputs in place of dropout, as Salimans et al.
     model.discriminator_x = (
-        ("dense", 1, 1, 500, False, 0.0, "leaky_relu", "tied", 0.3),
-        ("dense", 1, 1, 250, False, 0.0, "leaky_relu", "tied", 0.3),
+        dense(500, input_noise=0.3),
+        dense(250, input_noise=0.3),
     )
-    model.discriminator_z = (("dense", 1, 1, 250, False, 0.0, "leaky_relu", "tied", 0.5),)
+    model.discriminator_z = (dense(250, input_noise=0.5),)
     model.discriminator_joint = (
-        ("dense", 1, 1, 250, False, 0.0, "leaky_relu", "tied", 0.3),
-        ("dense", 1, 1, 250, False, 0.0, "leaky_relu", "tied", 0.3),
-        ("dense", 1, 1, 1, False, 0.0, "linear", "tied", 0.3),
+        dense(250, input_noise=0.3),
+        dense(250, input_noise=0.3),
+        dense(1, nonlinearity="linear", input_noise=0.3),
     )
     config_lib.make_semi_supervised(config, game, num_classes=10, labelled=50, unlabelled=100)
     config.num_labels = 100

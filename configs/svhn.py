@@ -8,6 +8,7 @@ reconstructions do not follow their originals yet (experiments/README.md). The f
 """
 
 from ali_jax import config as config_lib
+from ali_jax.models.rows import conv, transposed
 
 
 def get_config():
@@ -23,39 +24,39 @@ def get_config():
     model.leak = 0.01
     model.init_std = 0.01
     model.posterior = "gaussian"
-    # operation, kernel, stride, feature maps, BN?, dropout, nonlinearity, bias
+    # conv(feature maps, side of the kernel): stride 1, no dropout and leaky ReLU where nothing else is said.
     model.encoder = (
-        ("convolution", 5, 1, 32, True, 0.0, "leaky_relu"),
-        ("convolution", 4, 2, 64, True, 0.0, "leaky_relu"),
-        ("convolution", 4, 1, 128, True, 0.0, "leaky_relu"),
-        ("convolution", 4, 2, 256, True, 0.0, "leaky_relu"),
-        ("convolution", 4, 1, 512, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 512, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 512, False, 0.0, "linear", "tied"),  # mu 256, log sigma 256
+        conv(32, 5, norm=True),
+        conv(64, 4, stride=2, norm=True),
+        conv(128, 4, norm=True),
+        conv(256, 4, stride=2, norm=True),
+        conv(512, 4, norm=True),
+        conv(512, 1, norm=True),
+        conv(512, 1, nonlinearity="linear"),  # mu 256, log sigma 256
     )
     model.generator = (
-        ("transposed", 4, 1, 256, True, 0.0, "leaky_relu"),
-        ("transposed", 4, 2, 128, True, 0.0, "leaky_relu"),
-        ("transposed", 4, 1, 64, True, 0.0, "leaky_relu"),
-        ("transposed", 4, 2, 32, True, 0.0, "leaky_relu"),
-        ("transposed", 5, 1, 32, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 32, True, 0.0, "leaky_relu"),
-        ("convolution", 1, 1, 3, False, 0.0, "sigmoid", "untied"),
+        transposed(256, 4, norm=True),
+        transposed(128, 4, stride=2, norm=True),
+        transposed(64, 4, norm=True),
+        transposed(32, 4, stride=2, norm=True),
+        transposed(32, 5, norm=True),
+        conv(32, 1, norm=True),
+        conv(3, 1, nonlinearity="sigmoid", bias="untied"),
     )
     model.discriminator_x = (
-        ("convolution", 5, 1, 32, False, 0.2, "leaky_relu", "tied"),
-        ("convolution", 4, 2, 64, True, 0.2, "leaky_relu"),
-        ("convolution", 4, 1, 128, True, 0.2, "leaky_relu"),
-        ("convolution", 4, 2, 256, True, 0.2, "leaky_relu"),
-        ("convolution", 4, 1, 512, True, 0.2, "leaky_relu"),
+        conv(32, 5, dropout=0.2),
+        conv(64, 4, stride=2, norm=True, dropout=0.2),
+        conv(128, 4, norm=True, dropout=0.2),
+        conv(256, 4, stride=2, norm=True, dropout=0.2),
+        conv(512, 4, norm=True, dropout=0.2),
     )
     model.discriminator_z = (
-        ("convolution", 1, 1, 512, False, 0.2, "leaky_relu", "none"),
-        ("convolution", 1, 1, 512, False, 0.2, "leaky_relu", "none"),
+        conv(512, 1, dropout=0.2, bias="none"),
+        conv(512, 1, dropout=0.2, bias="none"),
     )
     model.discriminator_joint = (
-        ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "tied"),
-        ("convolution", 1, 1, 1024, False, 0.2, "leaky_relu", "tied"),
-        ("convolution", 1, 1, 1, False, 0.2, "linear", "tied"),
+        conv(1024, 1, dropout=0.2),
+        conv(1024, 1, dropout=0.2),
+        conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
     return config

@@ -1,14 +1,15 @@
+import shutil
+
 import jax
 import numpy as np
 import pytest
-from conftest import load_config
-from test_checkpoint import truncate
+from conftest import load_config, make_tiny_config
+from helpers import make_conditional_config, truncate, untrained
 
-from ali_jax import build, data, inference, train
+from ali_jax import build, data, inference
 from ali_jax.errors import UserError
 from ali_jax.run import checkpoints
 from ali_jax.run.workdirs import claim
-from ali_jax.train_step import init_state
 
 
 @pytest.fixture(scope="module")
@@ -16,21 +17,24 @@ def images():
     return data.load("digits", "test").x[:5]
 
 
-@pytest.fixture
-def model(tiny_config, images):
-    tiny_config.model.init_std = 0.3
-    players = build.game(tiny_config).players
-    state = init_state(jax.random.key(0), batch={"x": images}, **players)
-    return inference.Model(players["networks"], state.params, state.batch_stats)
+@pytest.fixture(scope="module")
+def model(images):
+    config = make_tiny_config()
+    config.model.init_std = 0.3
+    return untrained(config, x=images)
 
 
-def test_load_gives_the_model_that_was_trained(tmp_path, tiny_config, images):
-    state = train.train_and_evaluate(tiny_config, tmp_path)
-    trained = inference.Model(build.game(tiny_config).networks, state.params, state.batch_stats)
-    loaded = inference.load(tmp_path)
-    np.testing.assert_array_equal(inference.encode(loaded, images), inference.encode(trained, images))
-    earlier = inference.load(tmp_path, step=4)
-    assert not np.array_equal(inference.encode(earlier, images), inference.encode(loaded, images))
+def test_load_gives_the_model_that_was_saved(tmp_path, tiny_config, images):
+    claim(tmp_path, tiny_config)
+    init = jax.jit(build.game(tiny_config).init)
+    states = {step: init(jax.random.key(step), batch={"x": images}) for step in (4, 12)}
+    with checkpoints.Checkpoints(tmp_path) as saved:
+        for step, state in states.items():
+            saved.save(step, state)
+    for wanted, step in ((None, 12), (4, 4)):
+        loaded = inference.load(tmp_path, wanted)
+        jax.tree.map(np.testing.assert_array_equal, loaded.params, states[step].params)
+        jax.tree.map(np.testing.assert_array_equal, loaded.batch_stats, states[step].batch_stats)
 
 
 def test_load_says_what_is_wrong_with_a_workdir(tmp_path, tiny_config):
@@ -42,21 +46,21 @@ def test_load_says_what_is_wrong_with_a_workdir(tmp_path, tiny_config):
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]  # nothing is made
 
 
-def test_load_leaves_the_workdir_as_it_is(tmp_path, tiny_config, images, caplog):
+def test_load_leaves_the_workdir_as_it_is(tmp_path, tiny_workdir, images, caplog):
     """Also where it falls back from a damaged checkpoint to the one before."""
-    train.train_and_evaluate(tiny_config, tmp_path)
+    workdir = shutil.copytree(tiny_workdir, tmp_path / "copy")
 
     def listing():
-        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        return {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
 
     before = listing()
-    earlier = inference.load(tmp_path, step=8)
-    inference.load(tmp_path)
+    earlier = inference.load(workdir, step=8)
+    inference.load(workdir)
     assert listing() == before
 
-    truncate(tmp_path / "checkpoints" / "12")
+    truncate(workdir / "checkpoints" / "12")
     before = listing()
-    fallen_back = inference.load(tmp_path)
+    fallen_back = inference.load(workdir)
     assert listing() == before
     assert "step 12 cannot be read" in caplog.text
     np.testing.assert_array_equal(inference.encode(fallen_back, images), inference.encode(earlier, images))
@@ -79,8 +83,10 @@ def test_uint8_and_unit_floats_are_the_same_images(model, images):
 def test_without_a_key_the_code_is_the_mean_and_with_one_a_draw(model, images):
     mean = inference.encode(model, images)
     np.testing.assert_array_equal(mean, inference.features(model, images)["mu"])
-    draws = [inference.encode(model, images, key=jax.random.key(i)) for i in range(500)]
-    assert not np.array_equal(draws[0], draws[1])
+    one, other = (inference.encode(model, images, key=jax.random.key(i)) for i in (0, 1))
+    assert not np.array_equal(one, other)
+    many = np.tile(images, (500, 1, 1, 1))
+    draws = inference.encode(model, many, key=jax.random.key(2)).reshape(500, 5, 3)
     deviation = np.std(draws, axis=0)
     assert (abs(np.mean(draws, axis=0) - mean) < 5 * deviation / np.sqrt(500)).all()
 
@@ -109,18 +115,8 @@ def test_chunks_change_nothing(model, images, monkeypatch):
 
 
 def test_a_conditional_model_listens_to_its_attributes():
-    config = load_config("celeba_conditional")
-    config.model.x_shape, config.model.latent_dim = (1, 1, 3), 4
-    embed = config.model.generator[0]
-    config.model.encoder = (embed, ("dense", 1, 1, 8, False, 0.0, "linear", "tied"))
-    config.model.generator = (embed, ("dense", 1, 1, 3, False, 0.0, "sigmoid", "tied"))
-    config.model.discriminator_x = config.model.discriminator_z = ()
-    config.model.discriminator_joint = (embed, ("dense", 1, 1, 1, False, 0.0, "linear", "tied"))
-    config.model.init_std = 0.5
-    players = build.game(config).players
     x, y = np.zeros((2, 1, 1, 3), np.uint8), np.eye(2, 40, dtype=np.uint8)
-    state = init_state(jax.random.key(0), batch={"x": x, "attributes": y}, **players)
-    model = inference.Model(players["networks"], state.params, state.batch_stats)
+    model = untrained(make_conditional_config(1, 1, 3), x=x, attributes=y)
     codes = inference.encode(model, x, y)
     assert not np.allclose(codes[0], codes[1])  # the same image, other attributes
     pictures = inference.decode(model, codes[[0, 0]], y)

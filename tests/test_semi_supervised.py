@@ -173,3 +173,14 @@ def test_the_discriminator_grows_by_its_head_alone(name, extra):
         for config in (load_config(name), load_config(f"{name}_semi_supervised"))
     ]
     assert sizes[1] - sizes[0] == extra
+
+
+def test_300_steps_learn_the_digits_from_100_labels(tmp_path):
+    """Chance errs on 90 % of them; these steps err on 6 % and 9 %."""
+    config = load_config("digits_semi_supervised")
+    config.num_steps = config.log_every = 300
+    train.train_and_evaluate(config, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    [found] = [line for line in lines if "test_error" in line]
+    assert found["step"] == 300
+    assert found["validation_error"] < 0.2 and found["test_error"] < 0.2

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 from conftest import load_config
+from helpers import make_conditional_config
 from jax.flatten_util import ravel_pytree
 
 from ali_jax import build, data, models, terms
@@ -274,3 +275,29 @@ def test_linear_gaussian_ali_recovers_the_posterior():
     np.testing.assert_allclose(head["kernel"][0, 2], 0, atol=0.1)  # sigma does not depend on x
     np.testing.assert_allclose(head["bias"][0], 0, atol=0.1)
     np.testing.assert_allclose(jnp.exp(head["bias"][2]), abs(s) / jnp.hypot(w, s), atol=0.1)
+
+
+def test_D_sees_both_pairs_of_an_example_with_its_attributes():
+    """Rows alternate between (x_i, E(x_i)) and (G(z_i), z_i): each attribute vector comes twice in a row."""
+    config = make_conditional_config(1, 1, 3)
+    random = np.random.default_rng(0)
+    x = random.random((4, 1, 1, 3), dtype=np.float32)
+    attributes = random.integers(2, size=(4, 40), dtype=np.uint8)
+    batch = {"x": x, "attributes": attributes}
+    players = build.game(config).players
+    state = init_state(jax.random.key(0), batch=batch, **players)
+    given = {}
+
+    class Records:
+        def apply(self, variables, x, z, condition, **kwargs):
+            given.update(x=x, z=z, condition=condition)
+            return jnp.zeros((len(x), 1)), {}
+
+    networks = players["networks"]
+    play(networks._replace(discriminator=Records()), state.params, state, batch)
+    np.testing.assert_array_equal(given["condition"], np.repeat(attributes, 2, axis=0))
+    np.testing.assert_array_equal(given["x"][0::2], x)
+    # G made each of its images from the z and the attributes that D sees beside it.
+    from_z = networks.generator.apply({"params": state.params.generator}, given["z"][1::2], attributes)
+    np.testing.assert_allclose(given["x"][1::2], from_z, rtol=1e-5)
+    assert not np.allclose(from_z[0], from_z[1])

@@ -3,7 +3,7 @@
     conv(64, 4, stride=2, norm=True, dropout=0.2)  # 64 maps, kernel 4x4, BN, dropout on the input, leaky ReLU
 
 A row is a tuple, so that a config's JSON and the command line can hold it too: there its values stand in the
-order of `Row`, those at the end optional.
+order of `Row`, the last two optional.
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,13 @@ class Row(NamedTuple):
 
 
 BIASES = ("none", "tied", "untied")
+# What the values of each type must be, in words and as Python has them.
+KINDS = {
+    str: ("a name in quotes", str),
+    int: ("a whole number", int),
+    bool: ("True or False", bool),
+    float: ("a number", (int, float)),
+}
 
 
 def conv(features: int, kernel: int = 1, **options: Any) -> Row:
@@ -93,11 +100,17 @@ def parse(field: str, number: int, values: Sequence[Any], operations, nonlineari
     """
     where = f"Row {number} of {field}"
     try:
+        if isinstance(values, str):  # of a stack of one row that lacks the comma behind it
+            raise TypeError
         parsed = Row(*values)
     except TypeError:
         raise UserError(
             f"{where} is {values!r}; a row is ({', '.join(Row._fields)}), the last two optional."
         ) from None
+    for name, kind in Row.__annotations__.items():
+        words, types = KINDS[kind]
+        if not isinstance(getattr(parsed, name), types):
+            raise UserError(f"{where}: {name} is {getattr(parsed, name)!r}; it must be {words}.")
     if parsed.operation not in operations:
         raise UserError(f"{where}: the operation {parsed.operation!r} is none of {', '.join(operations)}.")
     if parsed.nonlinearity not in nonlinearities:

@@ -41,27 +41,53 @@ def arrays(size, kernel, stride, image, dtype=np.float64):
     return [rng.normal(size=shape).astype(dtype) for shape in (x, k, (2, out, out, features))]
 
 
-def check_with_gradients(function, expected, x, kernel):
-    """Value, and both gradients for a random cotangent, to float64 precision."""
-    value, pullback = jax.vjp(function, x, kernel)
-    value_, pullback_ = jax.vjp(expected, x, kernel)
-    np.testing.assert_allclose(value, value_, rtol=1e-10, atol=1e-10)
-    cotangent = np.random.default_rng(1).normal(size=value_.shape)
-    for ours, theirs in zip(pullback(cotangent), pullback_(cotangent), strict=True):
-        assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
-        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
+PAIRS = ((conv, reference), (conv_transpose, reference_transpose))
+
+
+def check_both(derive, size, kernel, stride, image):
+    """derive(operation, its input, its kernel) of both convolutions against `lax`, to float64 precision."""
+    with jax.enable_x64(True):
+        x, k, y = arrays(size, kernel, stride, image)
+
+        @jax.jit  # all at once: compiling takes longer than computing
+        def of_all(x, k, y):
+            return [[derive(f, a, k) for f in pair] for pair, a in zip(PAIRS, (x, y), strict=True)]
+
+        for ours, theirs in of_all(x, k, y):
+            for one, other in zip(ours, theirs, strict=True):
+                assert one.shape == other.shape and one.dtype == other.dtype == np.float64
+                assert np.abs(other).max() > 0.1
+                np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("size, kernel, stride, image", SHAPES)
 def test_values_and_gradients(size, kernel, stride, image):
-    with jax.enable_x64(True):
-        x, k, y = arrays(size, kernel, stride, image)
+    """The value, and both gradients for a random cotangent."""
 
-        def both(adjoint, standard):
-            return lambda a, b: adjoint(a, b, stride), lambda a, b: standard(a, b, stride)
+    def derive(operation, a, k):
+        value, pullback = jax.vjp(lambda a, k: operation(a, k, stride), a, k)
+        return value, *pullback(np.random.default_rng(1).normal(size=value.shape))
 
-        check_with_gradients(*both(jax.jit(conv, static_argnums=2), reference), x, k)
-        check_with_gradients(*both(jax.jit(conv_transpose, static_argnums=2), reference_transpose), y, k)
+    check_both(derive, size, kernel, stride, image)
+
+
+@pytest.mark.parametrize(
+    "size, kernel, stride, image",
+    [
+        *((10, 4, 2, False), (7, 4, 3, False), (8, 5, 1, True)),
+        *((4, 4, 1, False), (4, 4, 2, True), (6, 1, 1, False)),  # those that are matrix products
+    ],
+)
+def test_second_derivatives(size, kernel, stride, image):
+    """Both gradients of a function of both gradients: each with respect to the input and to the kernel."""
+
+    def derive(operation, a, k):
+        def first(a, k):
+            return jax.grad(lambda a, k: jnp.sum(jnp.sin(operation(a, k, stride))), (0, 1))(a, k)
+
+        return jax.grad(lambda a, k: sum(jnp.sum(jnp.cos(g)) for g in first(a, k)), (0, 1))(a, k)
+
+    check_both(derive, size, kernel, stride, image)
 
 
 @pytest.mark.parametrize("operation", [conv, conv_transpose])
@@ -78,8 +104,8 @@ def test_vmap_over_kernels(operation, size, kernel, stride):
 
             return jax.grad(loss, (0, 1))(a, kernel)
 
-        together = jax.vmap(gradients)(kernels)
-        one_by_one = [gradients(kernel) for kernel in kernels]
+        together = jax.jit(jax.vmap(gradients))(kernels)
+        one_by_one = [jax.jit(gradients)(kernel) for kernel in kernels]
         for axis in range(2):
             expected = np.stack([g[axis] for g in one_by_one])
             np.testing.assert_allclose(together[axis], expected, rtol=1e-9, atol=1e-9)
@@ -92,8 +118,13 @@ def test_bfloat16_stays_bfloat16_and_accumulates_in_more(operation, size, kernel
     a = x if operation is conv else y
     # Equal terms: a running sum in bfloat16 would stop growing at 256 of them.
     a, k = jnp.ones((512, *a.shape[1:]), jnp.bfloat16), jnp.asarray(k, jnp.bfloat16)
-    value, pullback = jax.vjp(lambda a, k: operation(a, k, stride), a, k)
-    gradients = pullback(jnp.ones_like(value))
+
+    @jax.jit
+    def derive(a, k):
+        value, pullback = jax.vjp(lambda a, k: operation(a, k, stride), a, k)
+        return value, pullback(jnp.ones_like(value))
+
+    value, gradients = derive(a, k)
     assert {array.dtype for array in (value, *gradients)} == {jnp.dtype(jnp.bfloat16)}
     pixels = min(value.shape[1], a.shape[1]) ** 2
     np.testing.assert_allclose(gradients[1].astype(jnp.float32), 512 * pixels, rtol=0.01)
@@ -120,7 +151,7 @@ def test_composes_with_scan_and_grad():
         return jnp.sum(lax.scan(body, jnp.ones((2, 5, 5, 2)), length=3)[0])
 
     ours = jax.jit(jax.grad(lambda k: loss(k, conv, conv_transpose)))(kernel)
-    theirs = jax.grad(lambda k: loss(k, reference, reference_transpose))(kernel)
+    theirs = jax.jit(jax.grad(lambda k: loss(k, reference, reference_transpose)))(kernel)
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 

@@ -1,6 +1,6 @@
-"""Run by test_sharding.py: trains on 8 host devices, and keeps what the model says before it is saved.
+"""Run by test_devices.py: trains on 8 host devices, and keeps what the model says before it is saved.
 
-python tests/eight_devices_checkpoint.py WORKDIR
+PYTHONPATH=.:tests python tests/run/eight_devices_checkpoint.py WORKDIR
 """
 
 import os

@@ -1,5 +1,14 @@
+import contextlib
+import fcntl
 import json
 import logging
+import os
+import pty
+import re
+import struct
+import sys
+import termios
+import time
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,11 +94,82 @@ def test_lines_from_beyond_the_checkpoint_are_dropped(tmp_path):
 
 
 def test_without_tensorflow_training_goes_on(tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(__import__("sys").modules, "clu", None)
+    monkeypatch.setitem(sys.modules, "clu", None)
     with writer(tmp_path) as out:
         out.write(1, SCALARS)
     assert "Not writing to TensorBoard" in caplog.text
     assert (tmp_path / "metrics.jsonl").exists()
+
+
+@contextlib.contextmanager
+def terminal(monkeypatch):
+    """A terminal as stderr, where our logger writes too -> a function that gives the lines it shows by now.
+
+    Not a fixture: pytest puts a stderr of its own in place between a fixture and its test.
+    """
+    master, slave = pty.openpty()
+    os.set_blocking(master, False)
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))  # 24 lines of 120 columns
+    written = []
+
+    def lines():
+        written.append(os.read(master, 2**16).decode())
+        return shown("".join(written))
+
+    logger = logging.getLogger("ali_jax")
+    with os.fdopen(slave, "w") as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        patch.setattr(logger, "handlers", [logging.StreamHandler(stream)])
+        yield lines
+    os.close(master)
+
+
+def shown(written: str) -> list[str]:
+    """The lines of a terminal after these characters: what follows a carriage return goes over the line."""
+    lines = [""]
+    for piece in re.findall(r"\r|\n|[^\r\n]+", written):
+        if piece == "\n":
+            lines.append("")
+            column = 0
+        elif piece == "\r":
+            column = 0
+        else:
+            column = column if lines[-1] else 0
+            lines[-1] = lines[-1][:column] + piece + lines[-1][column + len(piece) :]
+            column += len(piece)
+    return [line.rstrip() for line in lines]
+
+
+def test_a_terminal_shows_a_bar_with_losses_and_speed_below_whole_lines_of_the_log(
+    tmp_path, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO, "ali_jax")
+    losses = {"loss_discriminator": 0.25, "loss_generator_encoder": 1.75}
+    with terminal(monkeypatch) as lines:
+        with writer(tmp_path) as out:
+            for _ in range(3):
+                time.sleep(0.11)  # longer than tqdm waits between two drawings of a bar
+                out.advance(1, losses)
+            out.write_look(3, {"error": 0.5}, {})
+            logging.getLogger("ali_jax.train").info("Something to say.")
+            out.write(3, SCALARS)
+            *log, bar = lines()
+            # No line for the losses: the bar shows them.
+            assert log == ["step 3: error 0.5000", "Something to say."]
+            assert re.search(r" 3/10 \[.*step.*, \d+ images/s, L_D 0\.250, L_GE 1\.750\]$", bar)
+            out.advance(1, losses)
+        *log, bar, end = lines()
+        assert log == ["step 3: error 0.5000", "Something to say."] and end == ""
+        assert re.search(r" 4/10 \[.*step.*, \d+ images/s, L_D 0\.250, L_GE 1\.750\]$", bar)
+
+
+def test_without_a_terminal_there_is_no_bar_but_lines_of_the_log(tmp_path, capsys, caplog):
+    caplog.set_level(logging.INFO, "ali_jax")
+    with writer(tmp_path) as out:
+        out.advance(5, {"loss_discriminator": 0.25})
+        out.write(5, SCALARS)
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.match(r"step 5 of 10: L_D 0\.5000, L_GE 0\.5000, .*images/s, \d+:\d+ left$", line)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(59.6, "1:00"), (3723, "1:02:03"), (float("inf"), "?")])

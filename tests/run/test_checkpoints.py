@@ -4,25 +4,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import load_config
+from conftest import load_config, make_tiny_config
+from helpers import truncate
 
 from ali_jax import build
 from ali_jax.errors import UserError
 from ali_jax.run.checkpoints import Checkpoints
-from ali_jax.train_step import init_state
 
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
 
-@pytest.fixture
-def state(tiny_config):
+@pytest.fixture(scope="module")
+def state():
     x = np.zeros((4, 8, 8, 1), np.uint8)
-    return init_state(jax.random.key(3), batch={"x": x}, **build.game(tiny_config).players)
+    return jax.jit(build.init(make_tiny_config()))(jax.random.key(3), batch={"x": x})
 
 
-@pytest.fixture
-def shapes(tiny_config):
-    return build.game(tiny_config).shapes
+@pytest.fixture(scope="module")
+def shapes():
+    return build.game(make_tiny_config()).shapes
 
 
 def at(state, step):
@@ -65,14 +65,6 @@ def test_only_the_last_few_are_kept(tmp_path, state):
 def test_an_empty_workdir_has_nothing_to_restore(tmp_path, shapes):
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore(shapes, DEVICE) is None
-
-
-def truncate(folder):
-    """Cuts every data file of a checkpoint to half its length."""
-    files = [p for p in folder.rglob("*") if p.is_file() and "/d/" in str(p)]
-    assert files
-    for path in files:
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def test_a_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, state, shapes, caplog):

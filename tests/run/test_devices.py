@@ -1,6 +1,5 @@
 """Eight devices train what one trains, and exchange gradients and statistics, nothing else."""
 
-import functools
 import json
 import os
 import shutil
@@ -18,50 +17,59 @@ from ali_jax.run import devices
 from ali_jax.run.workdirs import read_config
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 
 
-@functools.cache
-def findings(name: str) -> dict:
-    """What eight_devices.py finds out about a config, in a process with 8 host devices."""
-    return json.loads(run("eight_devices.py", name).splitlines()[-1])
-
-
-def run(script: str, argument) -> str:
-    """What a script beside this one prints, run in a process of its own."""
-    result = subprocess.run(
+def start(script: str, argument) -> subprocess.Popen:
+    """A script beside this one, in a process of its own, for which it sets 8 host devices."""
+    return subprocess.Popen(
         [sys.executable, HERE / script, argument],
-        cwd=HERE.parent,
-        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
-        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=400,
-        check=False,
     )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+
+
+def finish(process: subprocess.Popen) -> str:
+    """What the script printed."""
+    printed, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
+    return printed
 
 
 # svhn has batch normalisation in D, cifar10 has none.
-@pytest.mark.parametrize("name", ["svhn", "cifar10"])
-def test_eight_devices_train_what_one_trains(name):
+NAMES = ("svhn", "cifar10")
+
+
+@pytest.fixture(scope="module")
+def findings() -> dict:
+    """What eight_devices.py finds out about each config."""
+    started = {name: start("eight_devices.py", name) for name in NAMES}  # one beside the other
+    return {name: json.loads(finish(process).splitlines()[-1]) for name, process in started.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_eight_devices_train_what_one_trains(name, findings):
     """20 steps; sums over the batch are rounded in another order: 1e-6 of a number near 1.
 
     Other noise, masks or data would change the losses by their own spread, some 1e-2. Gradients are compared
     by Adam's averages of them: a parameter moves by the learning rate in the direction of its gradient's sign
     however small that is, and says little.
     """
-    found = findings(name)
+    found = findings[name]
     assert found["largest_loss_difference"] < 1e-4
     assert found["largest_statistic_difference"] < 1e-4
     assert found["largest_moment_difference"] < 1e-2
 
 
-@pytest.mark.parametrize("name", ["svhn", "cifar10"])
-def test_a_step_reduces_gradients_and_statistics_and_nothing_else(name, capsys):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_reduces_gradients_and_statistics_and_nothing_else(name, findings, capsys):
     """All-reduces only, of the gradients and of BatchNorm's sums: for each normalised channel two sums in the
     forward pass and two in each of the backward passes, of which D has two. Scalars are losses and metrics.
     """
-    found = findings(name)
+    found = findings[name]
     reduced = found["collectives"]["all-reduce"]["bytes"]
     least = found["parameter_bytes"]
     most = least + 3 * found["statistic_bytes"] + 4 * 64
@@ -75,7 +83,7 @@ def test_a_step_reduces_gradients_and_statistics_and_nothing_else(name, capsys):
 def workdir_of_eight(tmp_path_factory):
     """A workdir of 12 steps on 8 devices; said.npz holds what the model said there."""
     workdir = tmp_path_factory.mktemp("eight")
-    run("eight_devices_checkpoint.py", workdir)
+    finish(start("eight_devices_checkpoint.py", workdir))
     return workdir
 
 

@@ -162,9 +162,15 @@ def test_implicit_encoder_depends_on_its_noise(model):
 
 def test_frozen_embedding_is_one_for_all_networks_and_never_trained():
     config = load_config("celeba_conditional", "code")
-    shapes = build.game(config).shapes
-    for params in (shapes.params.encoder["stack"], shapes.params.generator["stack"]):
-        assert not [name for name, layer in params.items() if "embed" in str(layer)]
+    params = build.game(config).shapes.params
+    rows = {
+        "encoder": (config.model.encoder, params.encoder["stack"]),
+        "generator": (config.model.generator, params.generator["stack"]),
+        "discriminator": (config.model.discriminator_joint, params.discriminator["joint_stack"]),
+    }
+    for role, (of_role, layers) in rows.items():
+        [number] = [i for i, row in enumerate(of_role, 1) if row[0] == "embed_frozen"]
+        assert f"layer_{number}" not in layers, role
     row = models.Row(*config.model.generator[0])
     stack = models.Stack((row,), 0.01, 0.0, jnp.float32)
     y = jnp.eye(40)

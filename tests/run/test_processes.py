@@ -4,14 +4,10 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-from test_main import SMALL, last_state, wait_for_lines
-
-ROOT = Path(__file__).parent.parent
+from helpers import SMALL, last_state, start, wait_for_lines
 
 
 def free_port() -> int:
@@ -20,23 +16,21 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def start(workdir, *flags, processes: int, devices: int, log: Path):
+def start_run(workdir, *flags, processes: int, devices: int, log: Path):
     """`processes` processes of `devices` devices each -> their Popen objects."""
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
     }
-    command = [sys.executable, "-m", "ali_jax.main", *SMALL, f"--workdir={workdir}", *flags]
+    flags = [*SMALL, f"--workdir={workdir}", *flags]
     if processes > 1:
-        command += [f"--coordinator=localhost:{free_port()}", f"--num_processes={processes}"]
+        flags += [f"--coordinator=localhost:{free_port()}", f"--num_processes={processes}"]
     started = []
     for number in range(processes):
         own = [f"--process_id={number}"] if processes > 1 else []
         with open(f"{log}.{number}", "w") as output:
-            started.append(
-                subprocess.Popen([*command, *own], cwd=ROOT, env=environment, stdout=output, stderr=output)
-            )
+            started.append(start(*flags, *own, env=environment, stdout=output, stderr=output))
     return started
 
 
@@ -50,21 +44,21 @@ def finish(processes, log: Path) -> list[str]:
 def test_two_processes_killed_and_resumed_by_one_end_as_one_undisturbed(tmp_path):
     flags = ["--config.num_steps=40", "--config.checkpoint_every=10", "--config.figures_every=1000"]
     whole = tmp_path / "whole"
-    finish(start(whole, *flags, processes=1, devices=8, log=tmp_path / "a"), tmp_path / "a")
-
+    undisturbed = start_run(whole, *flags, processes=1, devices=8, log=tmp_path / "a")  # beside the others
     workdir = tmp_path / "killed"
-    two = start(workdir, *flags, processes=2, devices=4, log=tmp_path / "b")
+    two = start_run(workdir, *flags, processes=2, devices=4, log=tmp_path / "b")
     wait_for_lines(two[0], workdir / "metrics.jsonl", 25)
     for process in two:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    [log] = finish(start(workdir, *flags, processes=1, devices=8, log=tmp_path / "c"), tmp_path / "c")
+    [log] = finish(start_run(workdir, *flags, processes=1, devices=8, log=tmp_path / "c"), tmp_path / "c")
+    finish(undisturbed, tmp_path / "a")
     assert re.search(r"from the checkpoint of step [12]0", log)
 
     (step_a, state_a), (step_b, state_b) = last_state(whole), last_state(workdir)
     assert step_a == step_b == 40
     for a, b in zip(state_a, state_b, strict=True):
-        # Sums between processes may be rounded in another order; see test_sharding.
+        # Sums between processes may be rounded in another order; see test_devices.
         np.testing.assert_allclose(a, b, atol=5e-3)
 
 
@@ -72,7 +66,7 @@ def test_sigterm_to_one_process_leaves_one_checkpoint_of_all(tmp_path):
     workdir = tmp_path / "run"
     flags = ["--config.num_steps=1000000", "--config.checkpoint_every=1000000"]
     flags += ["--config.figures_every=1000000"]
-    two = start(workdir, *flags, processes=2, devices=4, log=tmp_path / "a")
+    two = start_run(workdir, *flags, processes=2, devices=4, log=tmp_path / "a")
     wait_for_lines(two[0], workdir / "metrics.jsonl", 3)
     two[1].send_signal(signal.SIGTERM)  # not the one that writes the logs
     logs = finish(two, tmp_path / "a")

@@ -9,7 +9,7 @@ from ali_jax.models.layers import NONLINEARITIES, BatchNorm, Layer, Row, append_
 def batch_norm(h, variables=None, train=True):
     norm = BatchNorm()
     variables = variables or norm.init(jax.random.key(0), h, False)
-    return norm.apply(variables, h, train, mutable=["batch_stats"])
+    return jax.jit(lambda v, h: norm.apply(v, h, train, mutable=["batch_stats"]))(variables, h)
 
 
 def test_batch_norm_normalises_with_epsilon_inside_the_root():
@@ -49,9 +49,14 @@ def test_statistics_are_float32_in_bfloat16():
 
 def layer(row, h, train=False, std=0.5):
     module = Layer(Row(*row), std, 0.1, jnp.float32)
-    variables = module.init(jax.random.key(0), h, None, None, False)
-    outputs = module.apply(variables, h, None, None, train, rngs={"dropout": jax.random.key(1)})
-    return outputs, variables.get("params", {})
+
+    @jax.jit
+    def run(h):
+        variables = module.init(jax.random.key(0), h, None, None, False)
+        outputs = module.apply(variables, h, None, None, train, rngs={"dropout": jax.random.key(1)})
+        return outputs, variables.get("params", {})
+
+    return run(h)
 
 
 def test_dropout_falls_on_the_input_of_the_layer():

@@ -1,0 +1,69 @@
+"""What several test modules share beside conftest's fixtures: runs in processes of their own, and models."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+from conftest import load_config
+
+from ali_jax import build, inference
+from ali_jax.run.checkpoints import Checkpoints
+from ali_jax.run.workdirs import read_config
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["--config.batch_size=16", "--config.log_every=1", "--config.steps_per_dispatch=1"]
+
+
+def start(*flags, **options):
+    """The program as a user starts it, in a process of its own."""
+    command = [sys.executable, "-m", "ali_jax.main", *map(str, flags)]
+    return subprocess.Popen(command, cwd=ROOT, text=True, **options)
+
+
+def wait_for_lines(process, path, count):
+    for _ in range(2000):
+        assert process.poll() is None, "the run ended before it could be stopped"
+        if path.exists() and path.read_text().count("\n") >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not reach {count} lines")
+
+
+def last_state(workdir):
+    """(step, the arrays) of a workdir's last checkpoint."""
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with Checkpoints(workdir) as checkpoints:
+        shapes = build.game(read_config(workdir)).shapes
+        step, state = checkpoints.restore(shapes, device)
+    return step, jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+
+
+def truncate(folder):
+    """Cuts every data file of a checkpoint to half its length."""
+    files = [p for p in folder.rglob("*") if p.is_file() and "/d/" in str(p)]
+    assert files
+    for path in files:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def make_conditional_config(*x_shape: int):
+    """configs/celeba_conditional.py as one linear map a network, each with its embedding of 40 attributes."""
+    config = load_config("celeba_conditional")
+    config.model.x_shape, config.model.latent_dim = x_shape, 4
+    config.model.init_std = 0.5
+    pixels = x_shape[0] * x_shape[1] * x_shape[2]
+    flatten = ("flatten", 1, 1, pixels, False, 0.0, "linear")
+    embed = config.model.generator[0]
+    config.model.encoder = (flatten, embed, ("dense", 1, 1, 8, False, 0.0, "linear", "tied"))
+    config.model.generator = (embed, ("dense", 1, 1, pixels, False, 0.0, "sigmoid", "tied"))
+    config.model.discriminator_x, config.model.discriminator_z = (flatten,), ()
+    config.model.discriminator_joint = (embed, ("dense", 1, 1, 1, False, 0.0, "linear", "tied"))
+    return config
+
+
+def untrained(config, **batch):
+    """The model of a config before its first step, of the shape of these examples."""
+    state = jax.jit(build.game(config).init)(jax.random.key(0), batch=batch)
+    return inference.of_state(build.game(config).networks, state)
