@@ -2,6 +2,8 @@
 
 import functools
 import json
+import os
+import signal
 
 import jax
 import numpy as np
@@ -65,35 +67,37 @@ def leaves(states):
 
 
 def test_a_stopped_search_goes_on_as_if_it_had_not_been(tiny_study, tmp_path):
-    draws, (batches, x), stop = search.random_draws(2, seed=0), small_data(tiny_study), []
+    draws, (batches, x) = search.random_draws(2, seed=0), small_data(tiny_study)
     procedure = (
         search.run_all(tiny_study, "ali", draws),
         jax.jit(functools.partial(search.init_all, tiny_study, "ali", draws, batches[0])),
         search.evaluate_all(tiny_study, "ali", x),
     )
-    whole, rows = loop.advance(*procedure, batches, tiny_study, tmp_path / "whole", stop)
+    whole, rows = loop.advance(*procedure, batches, tiny_study, tmp_path / "whole")
     assert [row["step"] for row in rows] == [6, 10]
 
     class Interrupted:
         """The batches, and a signal while number 7 is fetched."""
 
         def __getitem__(self, step):
-            stop.extend([15] * (step == 7))
+            if step == 7:
+                os.kill(os.getpid(), signal.SIGTERM)
             return batches[step]
 
     parts = tmp_path / "parts"
-    stopped, _ = loop.advance(*procedure, Interrupted(), tiny_study, parts, stop)
-    assert stopped.step.tolist() == [8, 8]
+    with pytest.raises(UserError, match="goes on from"):
+        loop.advance(*procedure, Interrupted(), tiny_study, parts)
+    assert [path.name for path in (parts / "checkpoints").iterdir() if path.name == "8"] == ["8"]
     assert [row["step"] for row in json.loads((parts / "curve.json").read_text())] == [6]
     # Asked for no more steps, it measures where it stopped.
     tiny_study.num_steps = 8
-    _, ended = loop.advance(*procedure, batches, tiny_study, parts, [])
+    _, ended = loop.advance(*procedure, batches, tiny_study, parts)
     assert [row["step"] for row in ended] == [6, 8]
     tiny_study.num_steps = 10
     # Rows from beyond the checkpoint, as of a run killed before it saved the next, are forgotten.
     beyond = {**rows[-1], "modes_covered": [-1, -1]}
     (parts / "curve.json").write_text(json.dumps([*ended[:1], beyond]))
-    resumed, again = loop.advance(*procedure, batches, tiny_study, parts, [])
+    resumed, again = loop.advance(*procedure, batches, tiny_study, parts)
     for one, other in zip(leaves(whole), leaves(resumed), strict=True):
         np.testing.assert_array_equal(one, other)
     assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in rows]

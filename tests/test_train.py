@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from ali_jax import config, data, train
+from ali_jax import data, train
 from ali_jax.data import examples
 from ali_jax.errors import UserError
+from ali_jax.run.workdirs import to_json
 
 
 def leaves(state):
@@ -38,7 +39,7 @@ def test_a_run_leaves_what_it_promises(tmp_path, tiny_config):
     steps = ("0000006", "0000012")
     assert figures == [f"{n}_{s}.png" for n in ("reconstructions", "samples") for s in steps]
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["12", "4", "8"]
-    assert json.loads((tmp_path / "config.json").read_text()) == json.loads(config.to_json(tiny_config))
+    assert json.loads((tmp_path / "config.json").read_text()) == json.loads(to_json(tiny_config))
     assert list(tmp_path.glob("events.out.tfevents*"))
 
 
@@ -90,8 +91,8 @@ def test_parameters_that_are_not_finite_never_reach_a_checkpoint(tmp_path, tiny_
     """Losses are of the state before the update: they are still finite when the update is not."""
     compiled_steps = train.compiled_steps
 
-    def poisoned_at_step_8(config, mesh):
-        steps = compiled_steps(config, mesh)
+    def poisoned_at_step_8(game, mesh):
+        steps = compiled_steps(game, mesh)
 
         def run(state, batches):
             state, metrics = steps(state, batches)

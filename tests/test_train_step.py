@@ -10,8 +10,9 @@ from conftest import load_config
 from helpers import make_conditional_config
 from jax.flatten_util import ravel_pytree
 
-from ali_jax import build, data, models, terms
+from ali_jax import build, data, models
 from ali_jax.roles import Roles
+from ali_jax.terms.pairs import adversarial, discriminator_loss, generator_encoder_loss
 from ali_jax.train_step import init_state, interleave, play, train_step, unit_interval
 
 
@@ -43,11 +44,11 @@ def test_gradients_equal_two_separate_grads(game):
     )
 
     def loss(player, params):
-        outcome = play(networks, params, state, batch)
-        return player(outcome.logits_q[:, 0], outcome.logits_p[:, 0])
+        round_ = play(networks, params, state, batch).round
+        return player(round_.real.joint[:, 0], round_.generated.joint[:, 0])
 
-    loss_d, of_d = jax.value_and_grad(functools.partial(loss, terms.discriminator_loss))(state.params)
-    loss_ge, of_ge = jax.value_and_grad(functools.partial(loss, terms.generator_encoder_loss))(state.params)
+    loss_d, of_d = jax.value_and_grad(functools.partial(loss, discriminator_loss))(state.params)
+    loss_ge, of_ge = jax.value_and_grad(functools.partial(loss, generator_encoder_loss))(state.params)
     expected = Roles(of_ge.generator, of_ge.encoder, of_d.discriminator)
     stepped = jax.tree.map(jnp.subtract, state.params, after.params)
     leaves_equal(stepped, expected, rtol=1e-4, atol=1e-6)
@@ -60,12 +61,8 @@ def test_each_role_gets_nothing_from_the_other_loss(game, silent):
     """With one loss held at zero, only the players of the other one move."""
     state, batch, arguments = game
 
-    def objective(logits_q, logits_p, batch):
-        *both, metrics = terms.joint_adversarial(logits_q, logits_p, batch)
-        both[silent] = 0.0 * both[silent]
-        return *both, metrics
-
-    after, _ = train_step(state, batch, objective=objective, **arguments)
+    game = {"adversarial": functools.partial(adversarial, **{("d", "ge")[silent]: jnp.zeros(())})}
+    after, _ = train_step(state, batch, terms=game, **arguments)
     moved = Roles(*(not same(a, b) for a, b in zip(state.params, after.params, strict=True)))
     players_of_ge = silent == 0
     assert moved == Roles(players_of_ge, players_of_ge, not players_of_ge)

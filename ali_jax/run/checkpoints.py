@@ -49,7 +49,7 @@ class Checkpoints:
     def save(self, step: int, state: NamedTuple) -> None:
         """Writes `state` in the background; does nothing if this step is there already."""
         if step != self.latest_step():
-            self._manager.save(step, args=ocp.args.StandardSave(_written(state)))
+            self._manager.save(step, args=ocp.args.PyTreeSave(_written(state)))
 
     def restore(
         self, shapes: NamedTuple, sharding: jax.sharding.Sharding, step: int | None = None

@@ -53,6 +53,9 @@ def advance(
                 return run(state, rows), {}
 
             state = train.loop(config, run_steps, batches, mesh, step, state, checkpoints, curve)
+            # Also where a run was stopped between two evaluations and is not to go on.
+            if curve.step == config.num_steps and (not curve.rows or curve.rows[-1]["step"] != curve.step):
+                curve.note(state)
     if curve.step < config.num_steps:
         raise UserError(f"Stopped; the same command goes on from {folder.parent}.")
     return state, curve.rows
@@ -78,12 +81,13 @@ class Curve:
         self.step = step
         self._bar.update(count)
         if finished or train.crossed(step, count, self._config.log_every):
-            self._note(state)
+            self.note(state)
 
     def before_save(self, step: int, state: Any) -> None:
         """Nothing: of many runs at once some may diverge, and their measures say so."""
 
-    def _note(self, state: Any) -> None:
+    def note(self, state: Any) -> None:
+        """Adds the row of this state."""
         found = {name: np.asarray(value).tolist() for name, value in self._evaluate(state).items()}
         before, self._since = self._since, time.perf_counter()
         self.rows.append({"step": self.step, "seconds": self._since - before, **found})

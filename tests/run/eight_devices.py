@@ -31,8 +31,9 @@ def main(name):
     batches = data.Batches(data.Split(x, None, None), config.batch_size, config.seed)
     meshes = {count: jax.sharding.Mesh(np.asarray(jax.devices()[:count]), ("data",)) for count in (1, 8)}
     # Once for both: compiling it takes longer than compiling the step.
-    fresh = jax.jit(build.game(config).init)(jax.random.key(0), batch=batches[0])
-    runs = {count: run(config, fresh, batches, mesh) for count, mesh in meshes.items()}
+    game = build.game(config)
+    fresh = jax.jit(game.init)(jax.random.key(0), batch=batches[0])
+    runs = {count: run(game, fresh, batches, mesh) for count, mesh in meshes.items()}
     (one, losses_one, _), (eight, losses_eight, program) = runs[1], runs[8]
     print(
         json.dumps(
@@ -48,10 +49,10 @@ def main(name):
     )
 
 
-def run(config, fresh, batches, mesh):
+def run(game, fresh, batches, mesh):
     """(state after STEPS steps, both losses of each step, the text of the compiled step)."""
     state = jax.device_put(fresh, devices.replicated(mesh), may_alias=False)  # the step takes its buffers
-    step = train.compiled_steps(config, mesh)
+    step = train.compiled_steps(game, mesh)
     step = step.lower(state, devices.put_batches([batches[0]], mesh)).compile()
     losses = []
     for number in range(STEPS):

@@ -2,6 +2,7 @@ import numpy as np
 from PIL import Image
 
 from ali_jax.run import images
+from ali_jax.run.files import save_png
 
 
 def test_grid_places_images_row_by_row_and_fills_with_white():
@@ -31,7 +32,7 @@ def test_reconstructions_stand_right_of_their_originals():
 
 def test_save_png_round_trips_and_leaves_no_temporary_file(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    images.save_png(tmp_path / "deep" / "a.png", picture)
+    save_png(tmp_path / "deep" / "a.png", picture)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "deep" / "a.png")), picture)
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.png"]
 

@@ -31,7 +31,7 @@ class Log:
 
 
 def of_steps(*losses):
-    return {name: jnp.asarray(losses) for name in metrics.LOSSES}
+    return {name: jnp.asarray(losses) for name in metrics.SHOWN}
 
 
 def test_means_over_the_interval_are_written_when_it_ends():
@@ -67,7 +67,7 @@ def writer(workdir, first_step=0):
     return metrics.MetricWriter(workdir, first_step, num_steps=10, batch_size=4)
 
 
-SCALARS = dict.fromkeys([*metrics.LOSSES, "D_real", "D_generated"], 0.5)
+SCALARS = dict.fromkeys([*metrics.SHOWN, "D_real", "D_generated"], 0.5)
 
 
 def test_metrics_go_to_jsonl_tensorboard_and_the_log(tmp_path, caplog):
