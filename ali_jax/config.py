@@ -1,7 +1,9 @@
 """What every config holds, with its default, and the checks that need no data."""
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
@@ -37,7 +39,7 @@ def default() -> ConfigDict:
     config.weight_decay = 0.0  # this times each parameter is added to its gradient (L2), before Adam
     config.average_rate = 0.0  # of an average of the parameters over steps, used instead of them; 0: none
 
-    config.terms = {"adversarial": {}}  # what the players play for: term -> its settings; see `terms`
+    config.terms = as_terms({"adversarial": {}})  # term -> settings; see `ali_jax.terms`
     config.num_labels = 0  # training examples whose label is known, as many of each class
     config.label_seed = 0  # which ones
     config.labelled_batch_size = 0  # of the batch_size examples, those with a label
@@ -51,6 +53,11 @@ def default() -> ConfigDict:
     config.model.prior = "normal"  # of z; "uniform" is over [-1, 1]
     config.model.num_attributes = 0  # above 0: the networks are conditional on as many
     return config
+
+
+def as_terms(terms: Mapping[str, Mapping[str, Any]]) -> ConfigDict:
+    """A value for config.terms, where a name may hold dots, as "my_package.terms:pull" does."""
+    return ConfigDict(terms, allow_dotted_keys=True)
 
 
 def check(config: ConfigDict) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 from absl import flags
 
 from ali_jax import data, inference
-from ali_jax import main as program
 from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
 from ali_jax.run import images
 from experiments.common import report, shared_flags, workdirs
 

@@ -29,10 +29,10 @@ from tqdm import tqdm
 
 from ali_jax import build, data, train
 from ali_jax import config as config_lib
-from ali_jax import main as program
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.models import Row
+from ali_jax.run import command_line as program
 from ali_jax.run import devices
 from experiments.common import flops, report, shared_flags
 

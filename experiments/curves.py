@@ -13,8 +13,8 @@ from absl import flags
 from matplotlib.figure import Figure
 
 from ali_jax import data
-from ali_jax import main as program
 from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
 from experiments.common import report, shared_flags, workdirs
 

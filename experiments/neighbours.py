@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from ali_jax import data, inference
-from ali_jax import main as program
 from ali_jax.errors import UserError
 from ali_jax.models.layers import NONLINEARITIES
 from ali_jax.run import checkpoints, images
+from ali_jax.run import command_line as program
 from experiments.common import accuracies, features, labelled, report, shared_flags, workdirs
 
 SHOWN, NEAREST = 10, 8  # queries in the figure, neighbours of each

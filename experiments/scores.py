@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from ali_jax import data, inference
-from ali_jax import main as program
 from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
 from experiments.common import distances, inception, report, shared_flags, workdirs
 
 MANIFOLDS = ("precision", "recall", "density", "coverage")

@@ -10,6 +10,7 @@ results.json, the curves of the error and table.md, in WORKDIR/results/semi_supe
 written anew whenever a run ends.
 """
 
+import sys
 from pathlib import Path
 
 import jax
@@ -20,9 +21,9 @@ from ml_collections import ConfigDict, config_flags
 
 from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
-from ali_jax import main as program
 from ali_jax.data import examples
 from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
 from ali_jax.run.files import write_whole
 from ali_jax.run.metrics import read_lines
 from experiments.common import report, shared_flags, workdirs
@@ -91,6 +92,7 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
     """--config in the method's variant, with the overrides of the command line."""
     config = config_lib.load(program.config_name().split(":")[0], method)
     config.update_from_flattened_dict(config_flags.get_override_values(flags.FLAGS["config"]))
+    program.set_terms(config, sys.argv)
     config.num_labels, config.seed, config.label_seed = num_labels, seed, seed
     if not build.needs(config).generated:  # as many labels in a batch as the games have
         config.batch_size = config.labelled_batch_size

@@ -18,8 +18,8 @@ from absl import flags
 from matplotlib.figure import Figure
 
 from ali_jax import data, inference
-from ali_jax import main as program
 from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
 from experiments.common import features, l2svm, labelled, report, shared_flags, workdirs
 
 SETS = ("code", "pooled", "pixels", "untrained_code", "untrained_pooled")

@@ -21,8 +21,8 @@ from jax.sharding import Mesh
 
 from ali_jax import build, train
 from ali_jax import config as config_lib
-from ali_jax import main as program
 from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
 from ali_jax.run import devices
 from experiments.common import collectives, flops, report, shared_flags
 

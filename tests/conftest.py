@@ -14,7 +14,7 @@ from absl.testing import flagsaver
 
 from ali_jax import config as config_lib
 from ali_jax import data, train
-from ali_jax import main as program
+from ali_jax.run import command_line as program
 from experiments.mixture import search
 
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -7,11 +7,12 @@ import sys
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
+from conftest import flags_of
 from helpers import ROOT, SMALL, last_state, start, wait_for_lines
 
 from ali_jax import main
 from ali_jax.errors import UserError
+from ali_jax.run import command_line
 
 
 def finish(process):
@@ -68,8 +69,8 @@ def in_process(monkeypatch):
     def run(*flags):
         argv = ["main.py", *map(str, flags)]
         monkeypatch.setattr(sys, "argv", argv)  # where ml_collections looks for overrides
-        with flagsaver.flagsaver():
-            main.main(main.parse_flags(argv))
+        with flags_of(main):
+            main.main(command_line.parse_flags(argv))
 
     monkeypatch.chdir(ROOT)
     return run
@@ -84,6 +85,11 @@ def in_process(monkeypatch):
         (["--config.batch_size=0"], "batch_size"),
         (["--config.batch_size=ten"], "ten"),
         (["--steps=10"], "steps"),
+        (["--config.lr=0.1"], "There is no config.lr; is it "),
+        (["--config.batch_sise=10"], "is it config.batch_size"),
+        (["--config.model.latent=4"], "config.model.latent_dim"),
+        (["--config.terms.adversarial.weigth=0.1"], "no setting 'weigth'; choose of d, ge, unlabelled"),
+        (["--config.terms={}"], "nobody plays for anything"),
         (["--workdir=/dev/null/run"], "/dev/null/run"),
         (["config=configs/svhn.py"], "config=configs/svhn.py"),
     ],

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
+from ali_jax.models.rows import Row
 from ali_jax.run import devices
 from ali_jax.run.files import write_whole
 
@@ -72,14 +73,23 @@ def _as_config(fields: dict) -> ConfigDict:
         fields["terms"] = terms
     config = config_lib.default()
     if "terms" in fields:
-        config.terms = fields.pop("terms")  # not merged with the default's
+        config.terms = config_lib.as_terms(fields.pop("terms"))  # not merged with the default's
     config.update(fields)
     return config
 
 
+def _comparable(config: ConfigDict) -> dict:
+    """What config.json says, rows in full: of the command line they may lack their last values."""
+    fields = json.loads(to_json(config))
+    for name, rows in fields["model"].items():
+        if isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows):
+            fields["model"][name] = [list(Row(*row)) for row in rows]
+    return fields
+
+
 def check_same_run(config: ConfigDict, workdir: Path) -> None:
     """Raises UserError if `workdir` was begun with a config that trains something else."""
-    before, now = (json.loads(to_json(c)) for c in (read_config(workdir), config))
+    before, now = (_comparable(c) for c in (read_config(workdir), config))
     # With a decaying rate, another length is another schedule from the first step on.
     may_change = {*MAY_CHANGE} if config.decay_after == 1 else {*MAY_CHANGE} - {"num_steps"}
     for field in sorted({*before, *now} - may_change):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from absl import flags
 
-from ali_jax import main as program
 from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
 from experiments.common import report, shared_flags
 from experiments.mixture import compare, search, speed
 

@@ -1,0 +1,185 @@
+"""The command line of every program: flags, overrides of the config, and mistakes in one sentence."""
+
+import ast
+import difflib
+import functools
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import absl.logging
+import jax
+from absl import app, flags
+from ml_collections import ConfigDict, config_flags
+
+from ali_jax import config as config_lib
+from ali_jax.errors import UserError
+
+PACKAGE = Path(__file__).parent.parent
+# Beside the package in a checkout, inside it where it was installed.
+CONFIGS = next((p for p in (PACKAGE.parent / "configs", PACKAGE / "configs") if p.is_dir()), PACKAGE)
+
+DEFAULT = CONFIGS / "digits.py"
+
+
+def define_shared_flags() -> None:
+    """The flags of every program that `run` runs."""
+    config_flags.DEFINE_config_file("config", None, f"What to train; default: {DEFAULT}.", lock_config=True)
+    flags.DEFINE_string("workdir", None, "Where to keep the run; default: runs/<name of the config>.")
+
+
+def run(program, define_flags, default: Path = DEFAULT):
+    """Runs program(argv) with flags parsed; a UserError ends in its one sentence and exit status 1.
+
+    Args:
+      program: a function of what is left of the command line once its flags are read.
+      define_flags: defines the program's own flags. They are defined here, and not where the program is
+        imported, so that programs can be imported together whatever their flags are called.
+      default: the config where the command line names none.
+    """
+    define_shared_flags()
+    define_flags()
+    log_to_stderr()
+    if jax.config.jax_compilation_cache_dir is None:  # $JAX_COMPILATION_CACHE_DIR is the user's
+        # A second run of the same program starts in seconds.
+        jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
+    try:
+        app.run(program, flags_parser=functools.partial(parse_flags, default=default))
+    except UserError as error:
+        sys.exit(f"Error: {error}")
+
+
+def config_name() -> str:
+    """--config as it was given: a file, and behind a colon its variant."""
+    return config_flags.get_config_filename(flags.FLAGS["config"])
+
+
+def refuse_words(argv) -> None:
+    """Raises UserError for what is left of the command line once its flags are read."""
+    if len(argv) > 1:
+        raise UserError(f"{argv[1]!r} is not a flag; write --workdir=... and the like.")
+
+
+def parse_flags(argv, default: Path = DEFAULT):
+    """absl's parser; a UserError where it or ml_collections would show a traceback."""
+    if not any(arg.split("=")[0].lstrip("-") == "config" for arg in argv[1:]):
+        # Not the flag's own default: overrides of another config would be tried on that as well.
+        argv = [argv[0], f"--config={default}", *argv[1:]]
+    given = sys.argv
+    try:
+        sys.argv = [arg for arg in argv if not _sets_terms(arg)]  # where ml_collections finds overrides
+        remaining = flags.FLAGS(sys.argv)
+        getattr(flags.FLAGS.config, "seed", None)  # raises what loading the config met
+    except OSError as error:
+        raise UserError(
+            f"The config cannot be loaded ({last_line(error)}); pass --config=PATH of one in {CONFIGS}."
+        ) from None
+    except (AttributeError, KeyError, flags.Error) as error:
+        raise UserError(_mistake(argv, error)) from None
+    finally:
+        sys.argv = given
+    set_terms(flags.FLAGS.config, argv)
+    return remaining
+
+
+def _mistake(argv: list[str], error: Exception) -> str:
+    """What is wrong with the command line, in one sentence."""
+    if "get_config() takes 0 positional arguments" in str(error):
+        return "This config knows no variants; drop the colon and what follows it."
+    if unknown := _unknown_field(argv):
+        return unknown
+    # A UserError of get_config comes wrapped, its traceback in the message.
+    return last_line(error).removeprefix("ali_jax.errors.UserError: ")
+
+
+def _unknown_field(argv: list[str]) -> str | None:
+    """The sentence for the first --config.FIELD that the config does not have."""
+    named = next(arg.split("=", 1)[1] for arg in argv[1:] if arg.lstrip("-").startswith("config="))
+    path, _, variant = named.partition(":")
+    try:
+        fields = _paths(config_lib.load(path, *([variant] if variant else [])))
+    except Exception:  # Whatever loading it raised is told by who loaded it first.
+        return None
+    for arg in argv[1:]:
+        field = arg.split("=")[0].lstrip("-").removeprefix("config.")
+        if arg.lstrip("-").startswith("config.") and not _sets_terms(arg) and field not in fields:
+            near = difflib.get_close_matches(field, fields, n=3, cutoff=0.4) or [*fields][:3]
+            near += [name for name in fields if name.endswith(f"_{field}")]
+            choices = " or ".join(f"config.{name}" for name in dict.fromkeys(near))
+            return f"There is no config.{field}; is it {choices}?"
+    return None
+
+
+def _paths(config: ConfigDict, before: str = "") -> dict[str, None]:
+    """Every field of a config and of the configs within it, as overrides name them."""
+    found: dict[str, None] = {}
+    for name, value in config.items():
+        found[f"{before}{name}"] = None
+        if isinstance(value, ConfigDict):
+            found |= _paths(value, f"{before}{name}.")
+    return found
+
+
+# --- Terms: a mapping that grows, with keys that hold dots, which ml_collections' overrides do not know ----
+
+
+def set_terms(config: ConfigDict, argv: list[str]) -> None:
+    """Applies every --config.terms of a command line.
+
+    --config.terms={...} is the whole game, --config.terms.NAME={...} a term with its settings, new or not,
+    and --config.terms.NAME.SETTING=VALUE one of its settings.
+    """
+    for path, value in _assignments(argv):
+        terms = config.terms.to_dict()
+        if not path and isinstance(value, dict):
+            terms = value
+        elif path and isinstance(value, dict):
+            terms[path] = value
+        else:
+            name, _, setting = path.rpartition(".")
+            if not name:
+                raise UserError(
+                    f"--config.terms{'.' + path if path else ''} is {value!r}; write a mapping, such as "
+                    "'{\"adversarial\": {}}', or --config.terms.TERM.SETTING=VALUE."
+                )
+            terms[name] = {**terms.get(name, {}), setting: value}
+        with config.unlocked(), config.ignore_type():
+            config.terms = config_lib.as_terms(terms)
+
+
+def _assignments(argv: list[str]) -> Iterator[tuple[str, Any]]:
+    """("adversarial.d", 0.5) of --config.terms.adversarial.d=0.5."""
+    for arg in filter(_sets_terms, argv[1:]):
+        path, _, text = arg.lstrip("-").partition("=")
+        try:
+            value = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
+        except (SyntaxError, ValueError):
+            value = text
+        yield path.removeprefix("config.terms").removeprefix("."), value
+
+
+def _sets_terms(arg: str) -> bool:
+    name = arg.split("=")[0].lstrip("-")
+    return arg.startswith("-") and (name == "config.terms" or name.startswith("config.terms."))
+
+
+# --- What a person reads ---------------------------------------------------------------------------
+
+
+def last_line(error: Exception) -> str:
+    """The last line of an error's message, where ml_collections may have put a quoted message."""
+    line = str(error).strip().replace("\\n", "\n").splitlines()[-1].strip()
+    return line[:-1] if line.endswith("?'") else line
+
+
+def log_to_stderr() -> None:
+    """Our own lines, and of other libraries only warnings."""
+    absl.logging.set_verbosity(absl.logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("ali_jax")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
