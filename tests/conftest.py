@@ -3,9 +3,15 @@
 import contextlib
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Many tests, and the processes that they start, compile the same programs, which is most of their time. What
+# one of them compiled the others read, from a folder that is removed at the end.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="ali_jax_tests_"))
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 import jax
 import pytest
@@ -19,6 +25,13 @@ from experiments.mixture import search
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 flags.FLAGS.mark_as_parsed()  # Programs of experiments/ read their flags; tests set them by `flags_of`.
+
+
+def pytest_unconfigure(config):
+    """pytest's last call: of the controller, where there are workers, which all share the folder."""
+    if not hasattr(config, "workerinput") and "ali_jax_tests_" in os.environ["JAX_COMPILATION_CACHE_DIR"]:
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

@@ -52,7 +52,7 @@ def conditional_workdir(tmp_path_factory):
     x = random.integers(256, size=(50, 32, 32, 3), dtype=np.uint8)
     split = data.Split(x, None, random.integers(2, size=(50, 40), dtype=np.uint8))
     workdir = tmp_path_factory.mktemp("runs") / "conditional"
-    train.train_and_evaluate(config, workdir, (split, split))
+    train.train_and_evaluate(config, workdir, {"train": split, "validation": split})
     return workdir, split
 
 

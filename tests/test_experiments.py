@@ -44,7 +44,7 @@ def test_step_and_loop_are_timed(tiny_config, tmp_path):
     tiny_config.steps_per_dispatch = 2
     step = benchmark.time_step(tiny_config, digits, steps=4)
     assert step["images_per_second"] == 16 / step["step_seconds"] > 0
-    loop = benchmark.time_loop(tiny_config, (digits, digits))
+    loop = benchmark.time_loop(tiny_config, {"train": digits, "validation": digits})
     assert loop["loop_images_per_second"] > 0
 
 
@@ -59,7 +59,7 @@ def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config,
 
     monkeypatch.setattr(pictures, "of_training", slow)
     tiny_config.checkpoint_every = 10
-    found = benchmark.time_loop(tiny_config, (digits, digits))
+    found = benchmark.time_loop(tiny_config, {"train": digits, "validation": digits})
     extra = found["loop_checkpoint_and_figures_seconds"]
     assert extra > 0.9
     assert 16 / found["loop_images_per_second"] > extra / 10
@@ -104,7 +104,7 @@ def test_every_pair_gives_a_ratio(monkeypatch):
 
 
 def test_random_images_have_the_shape_of_the_config():
-    split, _ = benchmark.random_splits(load_config("celeba_conditional"))
+    split = benchmark.random_splits(load_config("celeba_conditional"))["train"]
     assert split.x.shape[1:] == (64, 64, 3) and split.x.dtype == np.uint8
     assert split.attributes.shape == (len(split.x), 40)
 

@@ -73,7 +73,7 @@ def test_the_discriminator_starts_undecided(tiny_config, game):
     tiny_config.num_labels, tiny_config.model.init_std = 20, 1e-4
     batch = {"x": examples.load_splits(tiny_config)["train"].x[:16], "label": np.full(16, labels.UNLABELLED)}
     game = build.game(tiny_config)
-    _, metrics = game.step(game.init(jax.random.key(0), batch=batch), batch)
+    _, metrics = jax.jit(game.step)(jax.jit(game.init)(jax.random.key(0), batch=batch), batch)
     np.testing.assert_allclose([metrics["D_real"], metrics["D_generated"]], 0.5, atol=1e-4)
 
 
@@ -140,7 +140,7 @@ def test_class_probabilities_average_over_draws_of_z(semi_config):
     semi_config.model.init_std = 1.0
     x = examples.load_splits(semi_config)["test"].x[:20]
     game = build.game(semi_config)
-    model = inference.of_state(game.networks, game.init(jax.random.key(0), batch={"x": x}))
+    model = inference.of_state(game.networks, jax.jit(game.init)(jax.random.key(0), batch={"x": x}))
     key = jax.random.key(1)
     averaged = inference.class_probabilities(model, x, key=key, samples=3)
     codes = [inference.encode(model, x, key=k) for k in jax.random.split(key, 3)]

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from conftest import narrow
 
+from ali_jax import build
 from ali_jax.errors import UserError
+from ali_jax.run import devices
 from experiments import tpu_compile
 from experiments.common import collectives
 
@@ -50,7 +52,7 @@ def test_the_forms_for_the_cpu_are_not_lowered_for_the_tpu():
     """Convolutions through Eigen dilate the rows of their input and not its columns; nothing else does."""
     config = narrow("svhn")
     config.batch_size = 4
-    traced = tpu_compile.trace(config, jax.sharding.Mesh(np.asarray(jax.devices()[:1]), ("data",)))
+    traced = tpu_compile.trace(config, build.game(config), devices.make_mesh(jax.devices()[:1]))
     forms = {}
     for platform in ("cpu", "tpu"):
         text = traced.lower(lowering_platforms=(platform,)).as_text()

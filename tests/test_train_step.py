@@ -11,6 +11,7 @@ from helpers import make_conditional_config
 from jax.flatten_util import ravel_pytree
 
 from ali_jax import build, data, models
+from ali_jax.models import judgement
 from ali_jax.roles import Roles
 from ali_jax.terms.pairs import adversarial, discriminator_loss, generator_encoder_loss
 from ali_jax.train_step import init_state, interleave, play, train_step, unit_interval
@@ -30,7 +31,8 @@ def game(tiny_config):
     tiny_config.model.init_std = 0.3
     players = build.game(tiny_config).players
     x = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
-    return init_state(jax.random.key(0), batch={"x": x}, **players), {"x": x}, players
+    init = jax.jit(functools.partial(init_state, **players))
+    return init(jax.random.key(0), batch={"x": x}), {"x": x}, players
 
 
 def test_gradients_equal_two_separate_grads(game):
@@ -288,7 +290,7 @@ def test_D_sees_both_pairs_of_an_example_with_its_attributes():
     class Records:
         def apply(self, variables, x, z, condition, **kwargs):
             given.update(x=x, z=z, condition=condition)
-            return jnp.zeros((len(x), 1)), {}
+            return judgement(jnp.zeros((len(x), 1)), hidden=jnp.zeros((len(x), 1))), {}
 
     networks = players["networks"]
     play(networks._replace(discriminator=Records()), state.params, state, batch)

@@ -17,7 +17,7 @@ DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 @pytest.fixture(scope="module")
 def state():
     x = np.zeros((4, 8, 8, 1), np.uint8)
-    return jax.jit(build.init(make_tiny_config()))(jax.random.key(3), batch={"x": x})
+    return jax.jit(build.game(make_tiny_config()).init)(jax.random.key(3), batch={"x": x})
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,7 +88,7 @@ def outcome(tiny_config):
     tiny_config.model.init_std = 0.3
     game = build.game(tiny_config)
     batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
-    state = game.init(jax.random.key(0), batch=batch)
+    state = jax.jit(game.init)(jax.random.key(0), batch=batch)
     return play(game.networks, state.params, state, batch), state, game
 
 
@@ -127,7 +129,7 @@ def test_a_term_may_use_scores_of_x_and_z_alone(outcome):
         return Share(d=loss(x_q, x_p) + loss(z_q, z_p), ge=loss(x_p, x_q) + loss(z_p, z_q))
 
     batch = {"x": np.zeros((16, 8, 8, 1), np.uint8)}
-    after, metrics = game.step(state, batch, terms={"alone": alone})
+    after, metrics = jax.jit(functools.partial(game.step, terms={"alone": alone}))(state, batch)
     moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after.params, state.params)
     assert all(jax.tree.leaves(moved.generator)) and any(jax.tree.leaves(moved.encoder))
     heads = [moved.discriminator[name] for name in ("x_head", "z_head")]
