@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+from ali_jax import config as config_lib
 from ali_jax import models
 from ali_jax.errors import UserError, first_line
-from ali_jax.models import Row
 from ali_jax.roles import Roles
 from ali_jax.terms import Needs, Term, bind, needs_of
 from ali_jax.train_step import TrainState, init_state, train_step
@@ -63,11 +63,6 @@ def game(config: ConfigDict) -> Game:
 def needs(config: ConfigDict) -> Needs:
     """What the terms of the config need, without building the game."""
     return needs_of(bind(config.terms.to_dict()))
-
-
-def num_logits(config: ConfigDict) -> int:
-    """Width of D's last layer: 1, or the number of classes."""
-    return Row(*config.model.discriminator_joint[-1]).features
 
 
 def optimizers(config: ConfigDict) -> Roles:
@@ -128,10 +123,10 @@ def _check(config: ConfigDict, needs: Needs) -> None:
                 f"config.num_labels is {config.num_labels}, but no term of config.terms ({names}) learns "
                 "from labels; add the term labels, or pass a config that has it."
             )
-        if num_logits(config) != 1:
+        if config_lib.num_logits(config) != 1:
             raise UserError(
-                f"The last row of config.model.discriminator_joint has {num_logits(config)} features; "
-                f"without a term that learns from labels (config.terms has {names}) it needs 1."
+                f"The last row of config.model.discriminator_joint has {config_lib.num_logits(config)} "
+                f"features; without a term that learns from labels (config.terms has {names}) it needs 1."
             )
         return
     if config.num_labels < 1:
@@ -146,6 +141,11 @@ def _check(config: ConfigDict, needs: Needs) -> None:
 
 
 def _check_encoder(there: bool, names: str, needs: Needs) -> None:
+    if there and needs.encoder and not needs.generated:
+        raise UserError(
+            f"config.terms ({names}) plays with no generated pairs, without which E is not trained; add a "
+            "term that does, such as adversarial."
+        )
     if there and (needs.encoder is False or not needs.generated):
         raise UserError(
             f"config.terms ({names}) is a game without an encoder, with D of x alone; set "

@@ -79,6 +79,11 @@ def check(config: ConfigDict) -> None:
         raise UserError(f"config.label_seed is {config.label_seed}; it must be at least 0.")
 
 
+def num_logits(config: ConfigDict) -> int:
+    """Width of D's last layer: 1, or the number of classes."""
+    return Row(*config.model.discriminator_joint[-1]).features
+
+
 def load(path: Path | str, *variant: str) -> ConfigDict:
     """get_config(*variant) of a config's file: to run it, or to build another config on it."""
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
@@ -100,7 +105,7 @@ def make_semi_supervised(
       labelled: examples of a batch with a label.
       unlabelled: examples of a batch without.
     """
-    config.terms = reading(
+    terms = reading(
         game,
         ali={"labels": {}, "adversarial": {"unlabelled": True}},
         feature_matching={
@@ -110,6 +115,7 @@ def make_semi_supervised(
         },
         supervised={"labels": {}},
     )
+    config.terms = as_terms(terms)
     config.test_split = "test"
     config.labelled_batch_size = labelled
     config.batch_size = labelled + reading(game, ali=unlabelled, feature_matching=unlabelled, supervised=0)

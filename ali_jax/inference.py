@@ -183,7 +183,7 @@ def class_probabilities(
 
 def classification_error(model: Model, split: Split, key: jax.Array | None = None, samples: int = 1) -> float:
     """Share of the examples whose most probable class is wrong; see `class_probabilities`."""
-    probabilities = class_probabilities(model, split.x, key=key, samples=samples)
+    probabilities = class_probabilities(model, split.x, split.attributes, key, samples)
     return float(np.mean(np.argmax(probabilities, axis=-1) != split.label))
 
 

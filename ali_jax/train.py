@@ -50,6 +50,7 @@ def train_and_evaluate(
     labelled = examples.labelled_examples(config, splits["train"])
     process = (jax.process_index(), jax.process_count())
     batches = examples.open_batches(config, splits["train"], labelled, *process)
+    jax.eval_shape(game.step, game.shapes, batches[0])  # raises what the first step would, before a claim
     workdirs.claim(workdir, config, labelled)
 
     def look(state: TrainState) -> tuple[dict[str, float], dict[str, np.ndarray]]:

@@ -21,7 +21,7 @@ import optax
 from ali_jax import models
 from ali_jax.models import Judgement, unit_interval
 from ali_jax.roles import Roles, variables
-from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, needs_of, play_for
+from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, join, needs_of, play_for
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -82,7 +82,7 @@ def train_step(
       batch: "x" (M, ...), uint8 images or floats; "attributes" (M, A) where the networks are conditional;
         "label" (M,) int32, -1 where it is not known, in a game with labels.
       networks: modules with `apply`.
-      optimizers: one optax transformation per role; `optax.set_to_zero()` freezes a role.
+      optimizers: one optax transformation per role; `optax.set_to_zero()` freezes the parameters of a role.
       terms: what the players play for, by name; see `ali_jax.terms`.
       average_rate: weight of the newest parameters in `state.average`, where that is kept.
       sharding: how the batch axis is laid out over devices, where it is; sampled noise follows it.
@@ -97,7 +97,8 @@ def train_step(
         losses = {"loss_discriminator": share.d, "loss_generator_encoder": share.ge}
         metrics = {name: loss for name, loss in losses.items() if loss is not None}
         both = tuple(jnp.zeros(()) if loss is None else loss for loss in losses.values())
-        return both, (outcome.batch_stats, metrics | share.metrics | summarize_round(outcome.round))
+        metrics = join(metrics, summarize_round(outcome.round), share.metrics)
+        return both, (outcome.batch_stats, metrics)
 
     # One forward pass, two pullbacks; each player keeps its own part and XLA drops the halves that nobody
     # keeps.

@@ -9,7 +9,6 @@ commands run in turn (A B A B ...), each in a process of its own, and every pair
 prints a JSON object that has "images_per_second" as its last line.
 """
 
-import copy
 import json
 import os
 import resource
@@ -31,7 +30,6 @@ from ali_jax import build, data, train
 from ali_jax import config as config_lib
 from ali_jax.data import examples
 from ali_jax.errors import UserError
-from ali_jax.models import Row
 from ali_jax.run import command_line as program
 from ali_jax.run import devices
 from experiments.common import flops, report, shared_flags
@@ -94,7 +92,7 @@ def random_splits(config) -> dict[str, data.Split]:
     random = np.random.default_rng(0)
     shape = (max(5000, config.batch_size), *config.model.x_shape)
     attributes = random.integers(0, 2, (shape[0], config.model.num_attributes), dtype=np.uint8)
-    label = np.arange(shape[0], dtype=np.int32) % Row(*config.model.discriminator_joint[-1]).features
+    label = np.arange(shape[0], dtype=np.int32) % config_lib.num_logits(config)
     split = data.Split(random.integers(0, 256, shape, dtype=np.uint8), label, attributes)
     return dict.fromkeys(("train", "validation", "test"), split)
 
@@ -134,7 +132,7 @@ def time_loop(config, splits) -> dict:
     loop's plain rate, and those about the end of the fourth hold a checkpoint and the first figures, their
     compilation included. This cost is counted as often as the config asks for a checkpoint.
     """
-    config, every = copy.deepcopy(config), config.checkpoint_every
+    config, every = config.copy_and_resolve_references(), config.checkpoint_every
     steps = config.log_every = max(config.log_every, config.steps_per_dispatch)
     config.num_steps = 6 * steps
     config.figures_every = config.checkpoint_every = 4 * steps

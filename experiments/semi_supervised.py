@@ -64,7 +64,11 @@ def main(argv):
         raise UserError("Where shall the runs be kept? Pass --workdir.")
     workdir = Path(values.workdir)
     output = report.output(values.output, workdir, "semi_supervised")
+    if program.sets_terms(sys.argv):
+        raise UserError("The methods of the table are games of their own; leave --config.terms out.")
     runs = {run: config_of(*run) for run in runs_of(values)}
+    for config in runs.values():
+        build.game(config)  # what is wrong with a method is said before another one trains
     splits, results = examples.load_splits(values.config), {}
     for run, config in runs.items():
         folder = workdir / "{}_{}_{}".format(*run)
@@ -92,7 +96,6 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
     """--config in the method's variant, with the overrides of the command line."""
     config = config_lib.load(program.config_name().split(":")[0], method)
     config.update_from_flattened_dict(config_flags.get_override_values(flags.FLAGS["config"]))
-    program.set_terms(config, sys.argv)
     config.num_labels, config.seed, config.label_seed = num_labels, seed, seed
     if not build.needs(config).generated:  # as many labels in a batch as the games have
         config.batch_size = config.labelled_batch_size

@@ -1,6 +1,7 @@
 """Every test runs on the CPU, without the network, and without silent broadcasting between ranks."""
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -12,6 +13,12 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # one of them compiled the others read, from a folder that is removed at the end.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="ali_jax_tests_"))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+# A compiler that optimises little takes half the time, and small networks run no slower for it. Code compiled
+# as users have it is tested by tests/test_golden.py.
+os.environ["QUICK_COMPILER"] = "--xla_backend_optimization_level=0" + (
+    " --xla_cpu_use_fusion_emitters=false" * (importlib.metadata.version("jax") < "0.12")  # gone since then
+)
+os.environ.setdefault("XLA_FLAGS", os.environ["QUICK_COMPILER"])
 
 import jax
 import pytest

@@ -1,5 +1,6 @@
 """What several test modules share beside conftest's fixtures: runs in processes of their own, and models."""
 
+import os
 import subprocess
 import sys
 import time
@@ -19,7 +20,8 @@ SMALL = ["--config.batch_size=16", "--config.log_every=1", "--config.steps_per_d
 def start(*flags, **options):
     """The program as a user starts it, in a process of its own."""
     command = [sys.executable, "-m", "ali_jax.main", *map(str, flags)]
-    return subprocess.Popen(command, cwd=ROOT, text=True, **options)
+    environment = {**os.environ, "XLA_FLAGS": ""}  # compiled as users have it: these runs take many steps
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **options)
 
 
 def wait_for_lines(process, path, count):

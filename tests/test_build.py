@@ -64,6 +64,7 @@ FEW = {"labels": {}, "adversarial": {"unlabelled": True}}
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"terms": {"adversarial": {"unlabelled": True}}}, "config.num_labels is 0"),
         ({"terms": FEW}, "config.num_labels is 0; config.terms .* needs labels"),
         ({"num_labels": 20}, "no term of config.terms .adversarial. learns from labels"),
         ({"terms": FEW, "num_labels": 20, "labelled_batch_size": 16}, "must be from 1 to 15"),
@@ -82,6 +83,10 @@ def test_terms_that_do_not_fit_the_rest_are_named(tiny_config, changes, words):
 @needs(heads=("z",))
 def scores_of_z(round, players, key):
     return Share(d=jnp.mean(round.real.z))
+
+
+def no_share(round, players, key):
+    return 1.0
 
 
 @needs(encoder=True)
@@ -105,4 +110,11 @@ def test_a_head_of_more_than_one_feature_is_named(tiny_config):
 def test_more_logits_than_one_need_a_term_with_labels(tiny_config):
     tiny_config.model.discriminator_joint = (("dense", 1, 1, 10, False, 0.2, "linear", "tied"),)
     with pytest.raises(UserError, match="has 10 features; without a term that learns from labels"):
+        build.game(tiny_config)
+
+
+def test_dropout_outside_of_D_is_refused(tiny_config):
+    row, *rows = tiny_config.model.encoder
+    tiny_config.model.encoder = ((*row[:5], 0.2, *row[6:]), *rows)
+    with pytest.raises(UserError, match="Row 1 of config.model.encoder has dropout"):
         build.game(tiny_config)

@@ -88,6 +88,8 @@ def in_process(monkeypatch):
         (["--config.lr=0.1"], "There is no config.lr; is it "),
         (["--config.batch_sise=10"], "is it config.batch_size"),
         (["--config.model.latent=4"], "config.model.latent_dim"),
+        (["--config", "configs/digits.py", "--config.seeds=4"], "config.seed"),
+        (["--config.terms.test_build:no_share={}"], "returned float, not a Share"),
         (["--config.terms.adversarial.weigth=0.1"], "no setting 'weigth'; choose of d, ge, unlabelled"),
         (["--config.terms={}"], "nobody plays for anything"),
         (["--workdir=/dev/null/run"], "/dev/null/run"),

@@ -3,10 +3,10 @@
 import numpy as np
 from ml_collections import ConfigDict
 
+from ali_jax import config as config_lib
 from ali_jax import data
 from ali_jax.data import labels
 from ali_jax.errors import UserError
-from ali_jax.models.rows import Row
 
 
 def load_splits(config: ConfigDict) -> dict[str, data.Split]:
@@ -47,7 +47,7 @@ def labelled_examples(config: ConfigDict, split: data.Split) -> np.ndarray | Non
     """Which training examples keep their labels; None in a game without labels."""
     if not config.num_labels:
         return None
-    logits = Row(*config.model.discriminator_joint[-1]).features
+    logits = config_lib.num_logits(config)
     classes = int(np.max(split.label)) + 1
     if logits != classes:
         raise UserError(
@@ -67,7 +67,8 @@ def open_batches(
     """A process's share of the batches, by step; of labelled examples alone where they fill a batch."""
     process = (config.seed, process_index, process_count)
     if labelled is None:
-        return data.Batches(split, config.batch_size, *process)
+        # Labels that no term of the game wants never reach it.
+        return data.Batches(split._replace(label=None), config.batch_size, *process)
     if config.labelled_batch_size == config.batch_size:
         known = labels.labelled_split(split, labelled, config.batch_size)
         return data.Batches(known, config.batch_size, *process)

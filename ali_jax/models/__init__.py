@@ -83,6 +83,13 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
             raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
         return Stack(parsed, init_std, model["leak"], DTYPES[dtype])
 
+    for field in ("generator", "encoder"):
+        for number, row in enumerate(model[field] or (), 1):
+            if Row(*row).dropout or Row(*row).input_noise:
+                raise UserError(
+                    f"Row {number} of config.model.{field} has dropout or noise on its input; only rows "
+                    "of the discriminator may."
+                )
     return Roles(
         generator=Generator(stack("generator"), model["latent_dim"], tuple(model["x_shape"]), model["prior"]),
         encoder=_encoder(stack("encoder"), model),

@@ -9,6 +9,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from ali_jax.errors import UserError, first_line
+from ali_jax.run import devices
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,8 @@ class Checkpoints:
         )
         unreadable = []
         for candidate in steps:
-            try:
-                found = self._manager.restore(candidate, args=_only(like))
-            except Exception as error:  # A damaged file may raise anything.
+            found, error = self._try(candidate, like)
+            if error is not None:
                 logger.warning("The checkpoint of step %d cannot be read.", candidate)
                 unreadable.append((candidate, error))
                 continue
@@ -92,15 +92,28 @@ class Checkpoints:
             ) from error
         return None
 
+    def _try(self, step: int, like: Any) -> tuple[Any, Exception | None]:
+        """(what was restored, None), or (None, the error) where any process of the run met one."""
+        found = error = None
+        try:
+            found = self._manager.restore(step, args=_only(like))
+        except Exception as met:  # A damaged file may raise anything.
+            error = met
+        # A model that is only read may be read by one process alone.
+        if not self._read_only and devices.any_process(error is not None) and error is None:
+            error = OSError("another process of the run cannot read it")
+        return found, error
+
     def _set_aside(self, steps: list[int]) -> None:
         """Moves unreadable checkpoints out of the way, so that training can write those steps again."""
-        for step in steps:
+        for step in steps if jax.process_index() == 0 else ():
             target = self.directory.parent / "unreadable_checkpoints" / str(step)
             target.parent.mkdir(exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
             shutil.move(self.directory / str(step), target)
             logger.warning("Moved it to %s and went on from the one before.", target)
         if steps:
+            devices.any_process(False)  # all wait until they are moved
             self._manager.reload()
 
 

@@ -3,6 +3,7 @@
 import ast
 import difflib
 import functools
+import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -96,8 +97,9 @@ def _mistake(argv: list[str], error: Exception) -> str:
 
 def _unknown_field(argv: list[str]) -> str | None:
     """The sentence for the first --config.FIELD that the config does not have."""
-    named = next(arg.split("=", 1)[1] for arg in argv[1:] if arg.lstrip("-").startswith("config="))
-    path, _, variant = named.partition(":")
+    given = " ".join(argv[1:]).replace("--config ", "--config=").split()  # either form of the flag
+    named = [arg.partition("=")[2] for arg in given if arg.lstrip("-").startswith("config=")]
+    path, _, variant = named[-1].partition(":")
     try:
         fields = _paths(config_lib.load(path, *([variant] if variant else [])))
     except Exception:  # Whatever loading it raised is told by who loaded it first.
@@ -144,9 +146,19 @@ def set_terms(config: ConfigDict, argv: list[str]) -> None:
                     f"--config.terms{'.' + path if path else ''} is {value!r}; write a mapping, such as "
                     "'{\"adversarial\": {}}', or --config.terms.TERM.SETTING=VALUE."
                 )
-            terms[name] = {**terms.get(name, {}), setting: value}
+            terms[name] = {**_mapping(name, terms.get(name, {})), setting: value}
+        for name, settings in terms.items():
+            _mapping(name, settings)
         with config.unlocked(), config.ignore_type():
             config.terms = config_lib.as_terms(terms)
+
+
+def _mapping(name: str, settings: Any) -> dict:
+    if not isinstance(settings, dict):
+        raise UserError(
+            f"--config.terms gives {name} {settings!r}; write a mapping of its settings, or {{}}."
+        )
+    return settings
 
 
 def _assignments(argv: list[str]) -> Iterator[tuple[str, Any]]:
@@ -154,10 +166,22 @@ def _assignments(argv: list[str]) -> Iterator[tuple[str, Any]]:
     for arg in filter(_sets_terms, argv[1:]):
         path, _, text = arg.lstrip("-").partition("=")
         try:
-            value = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
-        except (SyntaxError, ValueError):
-            value = text
+            value = json.loads(text)
+        except ValueError:
+            value = _literal(text)
         yield path.removeprefix("config.terms").removeprefix("."), value
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
+
+
+def sets_terms(argv: list[str]) -> bool:
+    """Whether a command line changes the terms of its config."""
+    return any(map(_sets_terms, argv[1:]))
 
 
 def _sets_terms(arg: str) -> bool:

@@ -84,6 +84,8 @@ def _comparable(config: ConfigDict) -> dict:
     for name, rows in fields["model"].items():
         if isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows):
             fields["model"][name] = [list(Row(*row)) for row in rows]
+    # What is None and what is not there are the same.
+    fields["model"] = {name: value for name, value in fields["model"].items() if value is not None}
     return fields
 
 

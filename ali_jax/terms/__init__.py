@@ -14,6 +14,7 @@ of its own or beside others like it.
 
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Mapping
 from functools import partial
@@ -21,7 +22,7 @@ from typing import Any
 
 from ali_jax.errors import UserError, first_line
 from ali_jax.models import Encoding, Judgement
-from ali_jax.terms.game import Needs, Players, Round, Share, Term, needs, play_for
+from ali_jax.terms.game import Needs, Players, Round, Share, Term, join, need_of, needs, play_for
 from ali_jax.terms.pairs import adversarial
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Term",
     "bind",
     "find",
+    "join",
     "needs",
     "needs_of",
     "play_for",
@@ -47,7 +49,11 @@ def _search() -> dict[str, Term]:
         importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)
     )
     functions = (value for module in modules for value in vars(module).values() if inspect.isfunction(value))
-    return {function.__name__: function for function in functions if hasattr(function, "needs")}
+    terms: dict[str, Term] = {}
+    for function in functions:
+        if hasattr(function, "needs") and terms.setdefault(function.__name__, function) is not function:
+            raise ImportError(f"two terms are called {function.__name__}")
+    return terms
 
 
 TERMS: dict[str, Term] = dict(sorted(_search().items()))
@@ -67,30 +73,58 @@ def bind(named: Mapping[str, Mapping[str, Any]]) -> dict[str, Term]:
 
 def _bound(name: str, settings: Any) -> Term:
     term = find(name)
-    _, _, _, *parameters = inspect.signature(term).parameters.values()
-    known = [parameter.name for parameter in parameters]
+    parameters = _settings(name, term)
+    known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
     if not isinstance(settings, Mapping):
         raise UserError(
             f"config.terms has {settings!r} for {name}; give a mapping of its settings "
             f"({', '.join(known) or 'it has none'}), or an empty one."
         )
     for setting in settings:
-        if setting not in known:
+        if setting not in known and len(known) == len(parameters):
             raise UserError(
                 f"The term {name} of config.terms has no setting {setting!r}; "
                 f"choose of {', '.join(known) or 'none'}."
             )
     for parameter in parameters:
-        if parameter.default is parameter.empty and parameter.name not in settings:
-            raise UserError(f"The term {name} of config.terms needs the setting {parameter.name!r}; add it.")
-    bound = partial(term, **settings)
-    bound.needs = getattr(term, "needs", Needs())
-    return bound
+        _check_value(name, parameter, settings)
+    return partial(term, **settings)
+
+
+def _settings(name: str, term: Term) -> list[inspect.Parameter]:
+    """The parameters of a term after the three that all have."""
+    try:
+        _, _, _, *parameters = inspect.signature(term).parameters.values()
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{name} of config.terms is no term; a term is a function of (round, players, key) and, after "
+            "these, of its settings."
+        ) from None
+    return parameters
+
+
+def _check_value(name: str, parameter: inspect.Parameter, settings: Mapping[str, Any]) -> None:
+    default = parameter.default
+    if parameter.kind is parameter.VAR_KEYWORD or (
+        parameter.name not in settings and default is not parameter.empty
+    ):
+        return
+    if parameter.name not in settings:
+        raise UserError(f"The term {name} of config.terms needs the setting {parameter.name!r}; add it.")
+    value = settings[parameter.name]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    wanted = "true or false" if isinstance(default, bool) else "a finite number"
+    fits = isinstance(value, bool) if isinstance(default, bool) else number and math.isfinite(value)
+    if isinstance(default, bool | int | float) and not fits:
+        raise UserError(
+            f"The setting {parameter.name} of the term {name} of config.terms is {value!r}; "
+            f"it must be {wanted}."
+        )
 
 
 def find(name: str) -> Term:
     """The function of a name in TERMS, or of "module:function"."""
-    if ":" not in name:
+    if ":" not in str(name):
         if name not in TERMS:
             raise UserError(
                 f"There is no term {name!r} for config.terms; choose of {', '.join(TERMS)}, or name a "
@@ -99,12 +133,22 @@ def find(name: str) -> Term:
         return TERMS[name]
     module, _, function = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"The term {name!r} of config.terms cannot be imported ({first_line(error)}); the module must be "
-            "one that `python -c 'import ...'` finds from here, and have that function."
-        ) from None
+        found = importlib.import_module(module)
+    except (ModuleNotFoundError, TypeError, ValueError) as error:
+        # Of a module that is there and imports another that is not, the traceback tells where.
+        if isinstance(error, ModuleNotFoundError) and not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise _no_term(name, first_line(error)) from None
+    if not hasattr(found, function):
+        raise _no_term(name, f"{module} has no {function}")
+    return getattr(found, function)
+
+
+def _no_term(name: str, reason: str) -> UserError:
+    return UserError(
+        f"The term {name!r} of config.terms cannot be imported ({reason}); the module must be one that "
+        "`python -c 'import ...'` finds from here, and have that function."
+    )
 
 
 def needs_of(terms: Mapping[str, Term]) -> Needs:
@@ -113,7 +157,7 @@ def needs_of(terms: Mapping[str, Term]) -> Needs:
     Raises:
       UserError: two terms exclude each other.
     """
-    each = {name: getattr(term, "needs", Needs()) for name, term in terms.items()}
+    each = {name: need_of(term) for name, term in terms.items()}
     with_encoder = [name for name, need in each.items() if need.encoder is True]
     without = [name for name, need in each.items() if need.encoder is False]
     if with_encoder and without:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from ali_jax.errors import UserError
 from ali_jax.models import Encoding, Judgement
 
 
@@ -25,7 +27,11 @@ class Round(NamedTuple):
 
 
 class Players(NamedTuple):
-    """Further passes with the round's parameters, in training; running statistics of these are not kept."""
+    """Further passes with the round's parameters, in training; running statistics of these are not kept.
+
+    Conditional networks get the attributes of the round's examples, so that x and z have as many rows. Batch
+    normalisation is over the examples given, for D over the one kind of pairs that it is given.
+    """
 
     generate: Callable[[jax.Array], jax.Array]  # z (M, n) -> x (M, ...)
     encode: Callable[[jax.Array, jax.Array], Encoding]  # x, key of the noise -> Encoding
@@ -51,15 +57,30 @@ class Needs(NamedTuple):
 
 Term = Callable[..., Share]
 
+RESERVED = frozenset({"step", "images_per_second"})  # columns of metrics.jsonl
+
 
 def needs(**what: Any) -> Callable[[Term], Term]:
-    """Notes beside a term what it needs, see `Needs`; a term without the note needs generated pairs."""
+    """Notes beside a term what it needs, see `Needs`; a term without the note needs generated pairs.
+
+    A value may be a function of the term's settings, a mapping.
+    """
+    unknown = {*what.get("heads", ())} - {"x", "z"}
+    if unknown:
+        raise ValueError(f"D has no head for {min(unknown)}; heads are x and z")
 
     def note(term: Term) -> Term:
-        term.needs = Needs(**what)
+        term.needs = what
         return term
 
     return note
+
+
+def need_of(term: Term) -> Needs:
+    """What a term needs, also where its settings are bound by functools.partial."""
+    settings = dict(getattr(term, "keywords", {}))
+    noted = getattr(getattr(term, "func", term), "needs", {})
+    return Needs(**{name: value(settings) if callable(value) else value for name, value in noted.items()})
 
 
 def play_for(terms: Mapping[str, Term], round: Round, players: Players, key: jax.Array) -> Share:
@@ -69,18 +90,38 @@ def play_for(terms: Mapping[str, Term], round: Round, players: Players, key: jax
     it was. Where there are several terms, each one's share of a loss is a metric too.
 
     Raises:
-      ValueError: two terms log a metric of the same name.
+      UserError: a term gives no `Share` of scalars, or two log a metric of the same name.
     """
     total, metrics = Share(), {}
     # In an order that the config's does not change: sums are rounded as they are taken.
     for name in sorted(terms, reverse=True):
         share = terms[name](round, players, jax.random.fold_in(key, zlib.crc32(name.encode())))
+        _check(name, share)
         total = total._replace(d=_sum(total.d, share.d), ge=_sum(total.ge, share.ge))
         own = dict(share.metrics) | (_losses(name, share) if len(terms) > 1 else {})
-        if twice := metrics.keys() & own.keys():
-            raise ValueError(f"two terms log the metric {min(twice)}; rename that of {name}")
-        metrics |= own
+        metrics = join(metrics, own)
     return total._replace(metrics=metrics)
+
+
+def join(*parts: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """All metrics together; a UserError where two have one name, or one that the log needs itself."""
+    joined: dict[str, jax.Array] = {}
+    for part in parts:
+        if twice := part.keys() & (joined.keys() | RESERVED):
+            raise UserError(f"The metric {min(twice)} of a term is there already; give it another name.")
+        joined |= part
+    return joined
+
+
+def _check(name: str, share: Any) -> None:
+    if not isinstance(share, Share):
+        raise UserError(f"The term {name} of config.terms returned {type(share).__name__}, not a Share.")
+    for part, value in {"d": share.d, "ge": share.ge, **share.metrics}.items():
+        if value is not None and jnp.shape(value) != ():
+            raise UserError(
+                f"{part} of the term {name} of config.terms has the shape {jnp.shape(value)}; it must be a "
+                "scalar, such as the mean over examples."
+            )
 
 
 def _sum(a: jax.Array | None, b: jax.Array | None) -> jax.Array | None:

@@ -9,7 +9,7 @@ from ali_jax.terms.game import Players, Round, Share, needs
 from ali_jax.terms.means import known, mean_where
 
 
-@needs()
+@needs(labels=lambda settings: settings.get("unlabelled", False))
 def adversarial(
     round: Round,
     players: Players,

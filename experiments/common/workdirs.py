@@ -38,7 +38,7 @@ def load(asked: str | Path | None, *, needs_encoder: bool = True) -> Run:
       UserError: there is no run, no checkpoint, or no encoder where one is needed.
     """
     workdir, config = read(asked)
-    if not build.needs(config).generated:
+    if config.labelled_batch_size == config.batch_size:
         raise UserError(
             f"{workdir} holds a classifier, whose generator is untrained; pass another --workdir."
         )

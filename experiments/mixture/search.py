@@ -1,6 +1,5 @@
 """Random hyperparameters for ALI and for GAN: every run of a game trained at once."""
 
-import copy
 import functools
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +53,12 @@ def check(config: ConfigDict, draws: int) -> None:
     config_lib.check(config)
     if draws < 1:
         raise UserError(f"--draws is {draws}; it must be at least 1.")
+    usual = config_lib.default()
+    for field in ("terms", "weight_decay", "decay_after", "average_rate"):
+        if config[field] != usual[field]:
+            raise UserError(
+                f"config.{field} is {config[field]}; the study plays the paper's game; leave it out."
+            )
     model = config.model
     if config.dataset != "mixture" or model.latent_dim != 2 or model.encoder is None:
         raise UserError(
@@ -69,7 +74,7 @@ def batches_of(split: data.Split, config: ConfigDict) -> data.Batches:
 
 def with_draws(config: ConfigDict, draws: int) -> ConfigDict:
     """The config of a search, whose workdir is refused to a search of another number of draws."""
-    config = copy.deepcopy(config)
+    config = config.copy_and_resolve_references()
     with config.unlocked():
         config.draws = draws
     return config

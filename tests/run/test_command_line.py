@@ -30,8 +30,10 @@ def test_a_term_is_added_and_its_name_may_hold_dots():
 
 
 def test_the_whole_game_is_replaced():
-    text = '{"labels": {}, "my_package.terms:pull": {"weight": 0.1}}'
+    text = '{"labels": {}, "my_package.terms:pull": {"weight": 0.1}, "adversarial": {"unlabelled": true}}'
     assert terms_after(f"--config.terms={text}") == json.loads(text)
+    # So it may be written in Python as well as in JSON.
+    assert terms_after(f"--config.terms={json.loads(text)}") == json.loads(text)
 
 
 def test_such_terms_survive_the_config_json(tmp_path):
@@ -41,7 +43,10 @@ def test_such_terms_survive_the_config_json(tmp_path):
     assert read_config(tmp_path).terms.to_dict() == {"adversarial": {}, "my_package.terms:pull": {}}
 
 
-@pytest.mark.parametrize("argument", ["--config.terms=adversarial", "--config.terms.labels=1.0"])
+@pytest.mark.parametrize(
+    "argument",
+    ["--config.terms=adversarial", "--config.terms.labels=1.0", "--config.terms={'adversarial': 3}"],
+)
 def test_what_is_no_mapping_is_named(argument):
     with pytest.raises(UserError, match="write a mapping"):
         terms_after(argument)

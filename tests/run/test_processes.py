@@ -21,7 +21,7 @@ def start_run(workdir, *flags, processes: int, devices: int, log: Path):
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
     }
     flags = [*SMALL, f"--workdir={workdir}", *flags]
     if processes > 1:

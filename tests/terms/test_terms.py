@@ -8,6 +8,7 @@ import pytest
 from ali_jax import build, terms
 from ali_jax.errors import UserError
 from ali_jax.terms import Needs, Round, Share, bind, needs, needs_of, play_for
+from ali_jax.terms.few_labels import labels
 from ali_jax.train_step import play
 
 
@@ -17,6 +18,10 @@ def noise(round, players, key):
 
 def other(round, players, key, *, weight=1.0):
     return Share(d=weight * jax.random.normal(key))
+
+
+def asks(round, players, key, margin):
+    return Share()
 
 
 def play_of(game):
@@ -38,8 +43,26 @@ def test_the_order_in_a_config_does_not_matter():
 
 
 def test_two_metrics_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="metric drawn"):
+    with pytest.raises(UserError, match="metric drawn"):
         play_of({"noise": noise, "again": noise})
+    with pytest.raises(UserError, match="metric step"):
+        play_of({"noise": lambda *given: Share(ge=jnp.zeros(()), metrics={"step": jnp.zeros(())})})
+
+
+@pytest.mark.parametrize(
+    ("gives", "words"),
+    [({"ge": 1.0}, "returned dict, not a Share"), (Share(ge=jnp.zeros(3)), r"ge .* has the shape \(3,\)")],
+)
+def test_what_is_no_share_of_scalars_is_named(gives, words):
+    with pytest.raises(UserError, match=words):
+        play_of({"mine": lambda *given: gives})
+
+
+def test_what_a_term_needs_is_seen_through_partial_and_may_depend_on_its_settings():
+    assert needs_of({"labels": functools.partial(labels, weight=0.5)}) == Needs(False, True)
+    assert needs_of(bind({"adversarial": {"unlabelled": True}})) == Needs(True, True)
+    with pytest.raises(ValueError, match="no head for joint"):
+        needs(heads=("joint",))
 
 
 def test_settings_are_bound():
@@ -59,6 +82,13 @@ def test_settings_are_bound():
         ({"nowhere.at.all:term": {}}, "cannot be imported .*nowhere"),
         ({"ali_jax.terms:nothing": {}}, "cannot be imported .*nothing"),
         ({f"{__name__}:noise": {"weight": 1.0}}, "choose of none"),
+        ({"adversarial": {"d": "much"}}, "setting d of the term adversarial .* must be a finite number"),
+        ({"adversarial": {"ge": float("nan")}}, "must be a finite number"),
+        ({"adversarial": {"unlabelled": 1}}, "must be true or false"),
+        ({"math:sqrt": {}}, "is no term"),
+        ({"ali_jax.terms:TERMS": {}}, "is no term"),
+        ({".foo:bar": {}}, "cannot be imported"),
+        ({f"{__name__}:asks": {}}, "needs the setting 'margin'; add it"),
     ],
 )
 def test_a_wrong_term_or_setting_is_named(named, words):
