@@ -40,6 +40,11 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+# For jax.jit: as users have it, where many steps are run.
+OPTIMISED = {"xla_backend_optimization_level": 3}
+if jax.__version_info__ < (0, 12):
+    OPTIMISED["xla_cpu_use_fusion_emitters"] = True
+
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 

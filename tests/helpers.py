@@ -17,11 +17,11 @@ ROOT = Path(__file__).parent.parent
 SMALL = ["--config.batch_size=16", "--config.log_every=1", "--config.steps_per_dispatch=1"]
 
 
-def start(*flags, **options):
-    """The program as a user starts it, in a process of its own."""
+def start(*flags, env=None, **options):
+    """The program as a user starts it, in a process of its own; without `env`, compiled as users have it."""
     command = [sys.executable, "-m", "ali_jax.main", *map(str, flags)]
-    environment = {**os.environ, "XLA_FLAGS": ""}  # compiled as users have it: these runs take many steps
-    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **options)
+    env = {**os.environ, "XLA_FLAGS": ""} if env is None else env
+    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **options)
 
 
 def wait_for_lines(process, path, count):

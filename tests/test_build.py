@@ -116,5 +116,5 @@ def test_more_logits_than_one_need_a_term_with_labels(tiny_config):
 def test_dropout_outside_of_D_is_refused(tiny_config):
     row, *rows = tiny_config.model.encoder
     tiny_config.model.encoder = ((*row[:5], 0.2, *row[6:]), *rows)
-    with pytest.raises(UserError, match="Row 1 of config.model.encoder has dropout"):
+    with pytest.raises(UserError, match=r"Row 1 of config\.model\.encoder has dropout"):
         build.game(tiny_config)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import load_config
+from conftest import OPTIMISED, load_config
 from helpers import make_conditional_config
 from jax.flatten_util import ravel_pytree
 
@@ -210,7 +210,8 @@ def test_bfloat16_stays_close_to_float32():
         arguments = build.game(config).players
         state = init_state(jax.random.key(0), batch={"x": stacked["x"][0]}, **arguments)
         step = functools.partial(train_step, **arguments)
-        state, courses[dtype] = jax.jit(functools.partial(jax.lax.scan, step))(state, stacked)
+        run = jax.jit(functools.partial(jax.lax.scan, step), compiler_options=OPTIMISED)
+        state, courses[dtype] = run(state, stacked)
         floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
         assert {leaf.dtype for leaf in [*floats, *courses[dtype].values()]} == {jnp.dtype("float32")}
     for name in ("loss_discriminator", "loss_generator_encoder", "D_real", "sigma_mean", "x_tilde_std"):
@@ -264,7 +265,8 @@ def test_linear_gaussian_ali_recovers_the_posterior():
 
     state = init_state(jax.random.key(0), networks, optimizers, {"x": data[:2]})
     zeros = jax.tree.map(jnp.zeros_like, state.params)
-    (_, mean), _ = jax.jit(functools.partial(jax.lax.scan, step, length=5000))((state, zeros), None)
+    run = functools.partial(jax.lax.scan, step, length=5000)
+    (_, mean), _ = jax.jit(run, compiler_options=OPTIMISED)((state, zeros), None)
 
     w, s = mean.generator["stack"]["layer_1"]["kernel"][:, 0]
     head = mean.encoder["stack"]["layer_1"]

@@ -83,16 +83,9 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
             raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
         return Stack(parsed, init_std, model["leak"], DTYPES[dtype])
 
-    for field in ("generator", "encoder"):
-        for number, row in enumerate(model[field] or (), 1):
-            if Row(*row).dropout or Row(*row).input_noise:
-                raise UserError(
-                    f"Row {number} of config.model.{field} has dropout or noise on its input; only rows "
-                    "of the discriminator may."
-                )
     return Roles(
-        generator=Generator(stack("generator"), model["latent_dim"], tuple(model["x_shape"]), model["prior"]),
-        encoder=_encoder(stack("encoder"), model),
+        generator=_generator(_without_dropout("generator", stack("generator")), model),
+        encoder=_encoder(_without_dropout("encoder", stack("encoder")), model),
         discriminator=_discriminator(stack),
     )
 
@@ -129,6 +122,22 @@ def undecided(num_logits: int) -> float:
     20 steps, and D does not recover.
     """
     return math.log(1 / num_logits)
+
+
+def _without_dropout(field: str, stack: Stack | None) -> Stack | None:
+    for number, row in enumerate(stack.rows if stack else (), 1):
+        if row.dropout or row.input_noise:
+            raise UserError(
+                f"Row {number} of config.model.{field} has dropout or noise on its input; only rows of the "
+                "discriminator may."
+            )
+    return stack
+
+
+def _generator(stack: Stack | None, model: Mapping[str, Any]) -> Generator:
+    if stack is None:
+        raise UserError("config.model.generator is None; give its rows.")
+    return Generator(stack, model["latent_dim"], tuple(model["x_shape"]), model["prior"])
 
 
 def _discriminator(stack) -> Discriminator:
