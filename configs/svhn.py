@@ -3,8 +3,8 @@
     python -m ali_jax.main --config=configs/svhn.py --workdir=runs/svhn
 
 The networks of the paper's SVHN table and the settings of its code: 531,131 images of the "extra" split,
-100 epochs. Measured: 3,000 steps on a subset of 4,000 images, 2 cores of a CPU: samples show digits,
-reconstructions do not follow their originals yet (experiments/README.md). The full run: not run.
+100 epochs. Measured: 6,500 steps on a subset of 4,000 images, 2 cores of a CPU: samples show digits,
+reconstructions seldom the digit of their original (experiments/README.md). The full run: not run.
 """
 
 from ali_jax import config as config_lib

@@ -17,11 +17,15 @@ ROOT = Path(__file__).parent.parent
 SMALL = ["--config.batch_size=16", "--config.log_every=1", "--config.steps_per_dispatch=1"]
 
 
+def environment(**values):
+    """Of a process that a test starts: compiled as users have it, and without TensorBoard."""
+    return {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(ROOT / "tests" / "without_clu"), **values}
+
+
 def start(*flags, env=None, **options):
-    """The program as a user starts it, in a process of its own; without `env`, compiled as users have it."""
+    """The program as a user starts it, in a process of its own."""
     command = [sys.executable, "-m", "ali_jax.main", *map(str, flags)]
-    env = {**os.environ, "XLA_FLAGS": ""} if env is None else env
-    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **options)
+    return subprocess.Popen(command, cwd=ROOT, env=env or environment(), text=True, **options)
 
 
 def wait_for_lines(process, path, count):

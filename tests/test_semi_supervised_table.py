@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import load_config
+from helpers import environment
 
 from ali_jax.errors import UserError
 from experiments import semi_supervised as program
@@ -52,7 +53,7 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path):
     command += ["--methods=ali,supervised", "--seeds=0", "--labels=20", "--config.num_steps=4"]
     command += ["--config.figures_every=2", "--config.steps_per_dispatch=2"]
     results = tmp_path / "results" / "semi_supervised"
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    subprocess.run(command, check=True, cwd=ROOT, env=environment(), capture_output=True)
     first = json.loads((results / "results.json").read_text())
     assert [run["curve"]["step"] for run in first["runs"]] == [[2, 4], [2, 4]]
     assert [row["method"] for row in first["table"]] == ["ali", "supervised"]
@@ -61,7 +62,7 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path):
         *("results.json", "table.md"),
         *("errors.png", "errors.pdf"),
     }
-    again = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
+    again = subprocess.run(command, check=True, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert "is trained: 4 steps of 4" in again.stderr
     assert json.loads((results / "results.json").read_text())["runs"] == first["runs"]
 

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import numpy as np
-from helpers import SMALL, last_state, start, wait_for_lines
+from helpers import SMALL, environment, last_state, start, wait_for_lines
 
 
 def free_port() -> int:
@@ -18,11 +18,7 @@ def free_port() -> int:
 
 def start_run(workdir, *flags, processes: int, devices: int, log: Path):
     """`processes` processes of `devices` devices each -> their Popen objects."""
-    environment = {
-        **os.environ,
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
-    }
+    env = environment(XLA_FLAGS=f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}")
     flags = [*SMALL, f"--workdir={workdir}", *flags]
     if processes > 1:
         flags += [f"--coordinator=localhost:{free_port()}", f"--num_processes={processes}"]
@@ -30,7 +26,7 @@ def start_run(workdir, *flags, processes: int, devices: int, log: Path):
     for number in range(processes):
         own = [f"--process_id={number}"] if processes > 1 else []
         with open(f"{log}.{number}", "w") as output:
-            started.append(start(*flags, *own, env=environment, stdout=output, stderr=output))
+            started.append(start(*flags, *own, env=env, stdout=output, stderr=output))
     return started
 
 
