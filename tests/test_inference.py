@@ -6,9 +6,10 @@ import pytest
 from conftest import load_config, make_tiny_config
 from helpers import make_conditional_config, truncate, untrained
 
-from ali_jax import build, data, inference
+from ali_jax import build, data, inference, train
 from ali_jax.errors import UserError
 from ali_jax.run import checkpoints
+from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.workdirs import claim
 
 
@@ -162,3 +163,21 @@ def test_both_paths_begin_and_end_at_the_codes():
     np.testing.assert_allclose(inference.linear(z1, z2, along)[:, 1], (z1 + z2) / 2)
     half = inference.spherical(z1, z2, along)[:, 1]
     np.testing.assert_allclose(half, [[0.5**0.5, 0.5**0.5], [0, 5], [1, 1]], atol=1e-5)
+
+
+def test_a_model_is_loaded_without_the_moments_of_its_optimizers(tmp_path, tiny_config, monkeypatch):
+    """Of a run that keeps an average, that alone; the rest of the checkpoint is not read."""
+    tiny_config.average_rate, tiny_config.num_steps = 0.5, 3
+    state = train.train_and_evaluate(tiny_config, tmp_path)
+    asked = []
+    restore = Checkpoints.restore
+
+    def spy(self, shapes, *arguments):
+        asked.append({name for name, value in shapes._asdict().items() if value is not None})
+        return restore(self, shapes, *arguments)
+
+    monkeypatch.setattr(Checkpoints, "restore", spy)
+    model = inference.load(tmp_path)
+    assert asked == [{"average"}]
+    for loaded, kept in zip(jax.tree.leaves(model.params), jax.tree.leaves(state.average[0]), strict=True):
+        np.testing.assert_array_equal(loaded, kept)

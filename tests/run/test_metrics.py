@@ -175,3 +175,11 @@ def test_without_a_terminal_there_is_no_bar_but_lines_of_the_log(tmp_path, capsy
 @pytest.mark.parametrize(("seconds", "text"), [(59.6, "1:00"), (3723, "1:02:03"), (float("inf"), "?")])
 def test_durations(seconds, text):
     assert metrics.duration(seconds) == text
+
+
+def test_the_loss_of_every_term_is_watched():
+    """Its share may be NaN where the sum that hides it is not."""
+    recorder = metrics.Recorder(Log(), log_every=2, first_step=4)
+    recorder.add(7, of_steps(1.0, 1.0, 1.0) | {"loss_mine": jnp.array([1.0, jnp.nan, jnp.inf])})
+    with pytest.raises(metrics.NotFinite, match="loss_mine is not finite at step 6"):
+        recorder.catch_up()

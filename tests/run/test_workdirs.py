@@ -1,11 +1,13 @@
 import json
 
+import jax
 import pytest
 from conftest import CONFIGS, load_config
 
 from ali_jax import build
 from ali_jax.errors import UserError
-from ali_jax.run.workdirs import check_same_run, read_config, to_json
+from ali_jax.run import devices
+from ali_jax.run.workdirs import check_same_run, claim, read_config, to_json
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 
@@ -103,3 +105,20 @@ def test_another_term_or_setting_is_another_run(tmp_path):
     config.terms = {"adversarial": {"d": 0.5}}
     with pytest.raises(UserError, match=r"config\.terms\.adversarial"):
         check_same_run(config, tmp_path)
+
+
+def test_a_workdir_that_process_0_cannot_write_stops_all(tmp_path, monkeypatch):
+    """As the second of two processes sees it; the first one says it, too."""
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(devices, "any_process", lambda condition: True)
+    with pytest.raises(UserError, match=r"cannot be written \(by process 0"):
+        claim(tmp_path / "run", load_config("digits"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_rows_of_the_command_line_may_lack_their_last_values(tmp_path):
+    config = load_config("mnist_bigan")
+    (tmp_path / "config.json").write_text(to_json(config))
+    config.model.generator = tuple(tuple(row)[:8] for row in config.model.generator)
+    config.model.discriminator_x_head = None
+    check_same_run(config, tmp_path)
