@@ -17,7 +17,7 @@ from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import devices, pictures, workdirs
 from ali_jax.run.checkpoints import Checkpoints
-from ali_jax.run.metrics import MetricWriter, NotFinite, Recorder, Silent
+from ali_jax.run.metrics import MetricWriter, NotFinite, Recorder, Silent, open_writer
 from ali_jax.run.signals import stop_signals
 from ali_jax.train_step import TrainState
 
@@ -50,7 +50,8 @@ def train_and_evaluate(
     labelled = examples.labelled_examples(config, splits["train"])
     process = (jax.process_index(), jax.process_count())
     batches = examples.open_batches(config, splits["train"], labelled, *process)
-    jax.eval_shape(game.step, game.shapes, batches[0])  # raises what the first step would, before a claim
+    run_steps = compiled_steps(game, mesh)
+    trace(run_steps, config, game, batches[0], mesh)  # raises what the first step would, before a claim
     workdirs.claim(workdir, config, labelled)
 
     def look(state: TrainState) -> tuple[dict[str, float], dict[str, np.ndarray]]:
@@ -68,9 +69,8 @@ def train_and_evaluate(
             logger.info("%s is trained: %d steps of %d.", workdir, step, config.num_steps)
             return state
         try:
-            with open_writer(config, workdir, step) as writer:
+            with open_writer(workdir, step, config.num_steps, config.batch_size) as writer:
                 watch = Watch(config, writer, step, look)
-                run_steps = compiled_steps(game, mesh)
                 return loop(config, run_steps, batches, mesh, step, state, checkpoints, watch)
         except NotFinite as error:
             last = checkpoints.latest_step()
@@ -140,13 +140,6 @@ def _all_finite(tree: Any) -> jax.Array:
     return jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
-def open_writer(config: ConfigDict, workdir: Path, first_step: int) -> MetricWriter | Silent:
-    """Process 0 writes; what the others would write is the same."""
-    if jax.process_index():
-        return Silent()
-    return MetricWriter(workdir, first_step, config.num_steps, config.batch_size)
-
-
 def first_state(
     config: ConfigDict, game: build.Game, split: data.Split, checkpoints: Checkpoints, mesh
 ) -> tuple[int, TrainState]:
@@ -182,6 +175,21 @@ def compiled_steps(game: build.Game, mesh) -> Callable:
         return state, jax.tree.map(lambda m: m[None], metrics)
 
     return jax.jit(run, out_shardings=devices.replicated(mesh), donate_argnums=0)
+
+
+def trace(run_steps, config: ConfigDict, game: build.Game, example, mesh) -> jax.stages.Traced:
+    """The first call of `run_steps`, for shapes in place of arrays; the call itself takes it over.
+
+    Args:
+      example: a batch, of which the shapes of single examples count.
+    """
+    count = min(config.steps_per_dispatch, config.num_steps)
+    rows = {
+        name: jax.ShapeDtypeStruct((count, config.batch_size, *a.shape[1:]), a.dtype)
+        for name, a in example.items()
+    }
+    state = devices.placed(game.shapes, devices.replicated(mesh))
+    return run_steps.trace(state, devices.placed(rows, devices.split_batches(mesh)))
 
 
 def crossed(step: int, count: int, every: int) -> bool:

@@ -100,18 +100,12 @@ def measure(config, mesh: Mesh) -> dict:
 
 def trace(config, game: build.Game, mesh: Mesh) -> jax.stages.Traced:
     """The trainer's step, of one batch, for shapes in place of arrays: no device holds anything."""
-
-    def placed(shapes, where):
-        return jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes)
-
-    batch = {
-        key: jax.ShapeDtypeStruct((1, config.batch_size, *shape.shape[1:]), shape.dtype)
-        for key, shape in game.example.items()
-    }
+    config = config.copy_and_resolve_references()
+    config.steps_per_dispatch = 1
+    example = dict(game.example)
     if len(config.model.x_shape) == 3:
-        batch["x"] = batch["x"].update(dtype=np.uint8)  # images travel so; see `data`
-    state = placed(game.shapes, devices.replicated(mesh))
-    return train.compiled_steps(game, mesh).trace(state, placed(batch, devices.split_batches(mesh)))
+        example["x"] = example["x"].update(dtype=np.uint8)  # images travel so; see `data`
+    return train.trace(train.compiled_steps(game, mesh), config, game, example, mesh)
 
 
 if __name__ == "__main__":

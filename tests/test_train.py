@@ -101,6 +101,7 @@ def test_parameters_that_are_not_finite_never_reach_a_checkpoint(tmp_path, tiny_
                 state = state._replace(params=state.params._replace(generator=generator))
             return state, metrics
 
+        run.trace = steps.trace
         return run
 
     monkeypatch.setattr(train, "compiled_steps", poisoned_at_step_8)

@@ -98,6 +98,11 @@ def put_batches(batches: list[Mapping[str, np.ndarray]], mesh: Mesh) -> dict[str
     }
 
 
+def placed(shapes, sharding: NamedSharding):
+    """Shapes of arrays that are laid out so, to trace or compile for them before they are there."""
+    return jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), shapes)
+
+
 def local_copy(tree):
     """The first local device's copy of replicated arrays, for computations that one process does alone."""
     return jax.tree.map(lambda array: array.addressable_data(0), tree)

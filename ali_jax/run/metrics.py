@@ -204,6 +204,13 @@ class Silent:
         return lambda *args: None
 
 
+def open_writer(workdir: Path, first_step: int, num_steps: int, batch_size: int) -> MetricWriter | Silent:
+    """Process 0 of a run writes; what the others would write is the same."""
+    if jax.process_index():
+        return Silent()
+    return MetricWriter(workdir, first_step, num_steps, batch_size)
+
+
 def duration(seconds: float) -> str:
     """1:02:03, or 2:03 under an hour."""
     if not math.isfinite(seconds):
