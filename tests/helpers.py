@@ -14,12 +14,13 @@ from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.workdirs import read_config
 
 ROOT = Path(__file__).parent.parent
+WITHOUT_CLU = ROOT / "tests" / "without_clu"
 SMALL = ["--config.batch_size=16", "--config.log_every=1", "--config.steps_per_dispatch=1"]
 
 
 def environment(**values):
     """Of a process that a test starts: compiled as users have it, and without TensorBoard."""
-    return {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(ROOT / "tests" / "without_clu"), **values}
+    return {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(WITHOUT_CLU), **values}
 
 
 def start(*flags, env=None, **options):

@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from helpers import WITHOUT_CLU, environment
 
 from ali_jax import data, inference, train
 from ali_jax.errors import UserError
@@ -25,10 +26,8 @@ def start(script: str, argument) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, HERE / script, argument],
         cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests/without_clu"))),
-        },
+        # Compiled as users have it: rounding is what is measured.
+        env=environment(PYTHONPATH=os.pathsep.join(map(str, (ROOT, ROOT / "tests", WITHOUT_CLU)))),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
