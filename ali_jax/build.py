@@ -48,7 +48,9 @@ def game(config: ConfigDict) -> Game:
     players = {"networks": networks, "optimizers": optimizers(config)}
     init = functools.partial(init_state, keep_average=config.average_rate > 0, **players)
     step = functools.partial(train_step, terms=terms, average_rate=config.average_rate, **players)
-    example = batch_of_one(config, wanted)
+    example = models.batch_of_one(config.model)
+    if wanted.labels:
+        example["label"] = jax.ShapeDtypeStruct((1,), jnp.int32)
     return Game(
         **players,
         terms=terms,
@@ -85,16 +87,6 @@ def optimizers(config: ConfigDict) -> Roles:
 def kernels(params: Any) -> Any:
     """Which parameters weight decay shrinks: kernels, not biases, nor what batch normalisation learns."""
     return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
-
-
-def batch_of_one(config: ConfigDict, needs: Needs) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes and dtypes of a batch of one example."""
-    shapes = {"x": jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)}
-    if config.model.num_attributes:
-        shapes["attributes"] = jax.ShapeDtypeStruct((1, config.model.num_attributes), jnp.uint8)
-    if needs.labels:
-        shapes["label"] = jax.ShapeDtypeStruct((1,), jnp.int32)
-    return shapes
 
 
 def _shapes(init: Callable, example: Mapping[str, jax.ShapeDtypeStruct]) -> TrainState:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from ali_jax import models
@@ -64,10 +63,9 @@ def of_state(networks: Roles, state: Any) -> Model:
 
 def _kept(config: ConfigDict, networks: Roles) -> Kept:
     """Shapes of what a run's checkpoints hold of its model."""
-    x = jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)
-    attributes = None
-    if config.model.num_attributes:
-        attributes = jax.ShapeDtypeStruct((1, config.model.num_attributes), jnp.uint8)
+    example = models.batch_of_one(config.model)
     keys = Roles(*[jax.random.key(0)] * 3)
-    made = jax.eval_shape(functools.partial(models.initialize, networks), keys, x, attributes)
+    made = jax.eval_shape(
+        functools.partial(models.initialize, networks), keys, example["x"], example.get("attributes")
+    )
     return Kept(average=made) if config.average_rate > 0 else Kept(*made)

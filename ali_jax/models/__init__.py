@@ -33,6 +33,7 @@ __all__ = [
     "Roles",
     "Row",
     "Stack",
+    "batch_of_one",
     "build",
     "initialize",
     "judgement",
@@ -90,6 +91,14 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     )
 
 
+def batch_of_one(model: Mapping[str, Any]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and dtypes of one example: "x" and, where the `model` is conditional, "attributes"."""
+    shapes = {"x": jax.ShapeDtypeStruct((1, *model["x_shape"]), jnp.float32)}
+    if model["num_attributes"]:
+        shapes["attributes"] = jax.ShapeDtypeStruct((1, model["num_attributes"]), jnp.uint8)
+    return shapes
+
+
 def initialize(
     networks: Roles, keys: Roles, x: jax.Array, attributes: jax.Array | None
 ) -> tuple[Roles, Roles]:
@@ -141,8 +150,8 @@ def _generator(stack: Stack | None, model: Mapping[str, Any]) -> Generator:
 
 
 def _discriminator(stack) -> Discriminator:
-    joint = stack("discriminator_joint")
-    if joint is None or stack("discriminator_x") is None:
+    joint, of_x, of_z = (stack(f"discriminator_{part}") for part in ("joint", "x", "z"))
+    if joint is None or of_x is None:
         raise UserError("config.model.discriminator_joint or discriminator_x is None; give its rows.")
     heads = {part: stack(f"discriminator_{part}_head") for part in ("x", "z")}
     for part, head in heads.items():
@@ -151,14 +160,14 @@ def _discriminator(stack) -> Discriminator:
                 f"The last row of config.model.discriminator_{part}_head has {head.rows[-1].features} "
                 f"features; a score of {part} alone has 1."
             )
-    if heads["z"] is not None and stack("discriminator_z") is None:
+    if heads["z"] is not None and of_z is None:
         raise UserError(
             "config.model.discriminator_z_head scores what discriminator_z made of z, which is None; give "
             "both or no head."
         )
     return Discriminator(
-        x_stack=stack("discriminator_x"),
-        z_stack=stack("discriminator_z"),
+        x_stack=of_x,
+        z_stack=of_z,
         joint_stack=joint.clone(last_bias=undecided(joint.rows[-1].features)),
         x_head=heads["x"],
         z_head=heads["z"],

@@ -53,13 +53,7 @@ def read_config(workdir: Path) -> ConfigDict:
             f"{workdir} holds no config.json, so no training was started there; pass the --workdir of "
             "a run of ali_jax.main."
         ) from None
-    except (
-        AttributeError,
-        KeyError,
-        OSError,
-        TypeError,
-        ValueError,
-    ) as error:  # no file, no JSON, or no config
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); restore it or use another workdir.") from None
 
 

@@ -21,9 +21,7 @@ class Round(NamedTuple):
     z: jax.Array | None = None  # (M, n) draws from the prior
     x_tilde: jax.Array | None = None  # (M, ...) G(z)
     generated: Judgement | None = None  # of the generator's pairs (x_tilde, z)
-    encoding: Encoding | None = (
-        None  # E(x): z_hat and, where there are, mu and sigma; None without an encoder
-    )
+    encoding: Encoding | None = None  # E(x): z_hat, mu, sigma; also None where there is no encoder
 
 
 class Players(NamedTuple):

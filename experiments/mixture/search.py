@@ -69,7 +69,7 @@ def check(config: ConfigDict, draws: int) -> None:
 
 def batches_of(split: data.Split, config: ConfigDict) -> data.Batches:
     """The points alone, without their labels."""
-    return data.Batches(examples.fit(split, config)._replace(label=None), config.batch_size, config.seed)
+    return examples.open_batches(config, examples.fit(split, config), None)
 
 
 def with_draws(config: ConfigDict, draws: int) -> ConfigDict:
