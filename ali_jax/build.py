@@ -10,7 +10,7 @@ import optax
 from ml_collections import ConfigDict
 
 from ali_jax import config as config_lib
-from ali_jax import models
+from ali_jax import disturbance, models
 from ali_jax.errors import UserError, first_line
 from ali_jax.roles import Roles
 from ali_jax.terms import Needs, Term, bind, needs_of
@@ -47,7 +47,13 @@ def game(config: ConfigDict) -> Game:
     _check(config, wanted)
     players = {"networks": networks, "optimizers": optimizers(config)}
     init = functools.partial(init_state, keep_average=config.average_rate > 0, **players)
-    step = functools.partial(train_step, terms=terms, average_rate=config.average_rate, **players)
+    step = functools.partial(
+        train_step,
+        terms=terms,
+        disturb=disturbance.of_settings(config.disturbance, config.num_steps),
+        average_rate=config.average_rate,
+        **players,
+    )
     example = models.batch_of_one(config.model)
     if wanted.labels:
         example["label"] = jax.ShapeDtypeStruct((1,), jnp.int32)
@@ -68,20 +74,33 @@ def needs(config: ConfigDict) -> Needs:
 
 
 def optimizers(config: ConfigDict) -> Roles:
-    """Adam with the same hyperparameters for each role, moments apart (the paper's Algorithm 1 and table).
+    """Adam for each role (the paper's Algorithm 1 and table), moments apart.
 
     The official library adds epsilon to the uncorrected root of the second moment, optax to the corrected
     one: the only difference, of 3e-7 at the first step and vanishing.
     """
-    rate = config.learning_rate
+
+    def optimizer(role: str) -> optax.GradientTransformation:
+        adam = optax.adam(_rate(config, role), b1=config.b1, b2=config.b2, eps=1e-8)
+        if not config.weight_decay:
+            return adam
+        return optax.chain(optax.add_decayed_weights(config.weight_decay, mask=kernels), adam)
+
+    return Roles(*map(optimizer, Roles._fields))
+
+
+def _rate(config: ConfigDict, role: str) -> optax.ScalarOrSchedule:
+    """The learning rate of a role, by step where it changes."""
+    rate, steps = config.learning_rate * config.rate_of[role], config.num_steps
     if config.decay_after < 1:
         # At least the last step is on the slope: optax takes a slope of no steps for a constant rate.
-        constant = min(round(config.decay_after * config.num_steps), config.num_steps - 1)
-        rate = optax.linear_schedule(rate, 0.0, config.num_steps - constant, transition_begin=constant)
-    adam = optax.adam(rate, b1=config.b1, b2=config.b2, eps=1e-8)
-    if config.weight_decay:
-        adam = optax.chain(optax.add_decayed_weights(config.weight_decay, mask=kernels), adam)
-    return Roles(adam, adam, adam)
+        constant = min(round(config.decay_after * steps), steps - 1)
+        rate = optax.linear_schedule(rate, 0.0, steps - constant, transition_begin=constant)
+    if role == "generator" and config.freeze_generator_after < 1:
+        before = rate if callable(rate) else optax.constant_schedule(rate)
+        frozen_at = round(config.freeze_generator_after * steps)
+        return optax.join_schedules([before, optax.constant_schedule(0.0)], [frozen_at])
+    return rate
 
 
 def kernels(params: Any) -> Any:

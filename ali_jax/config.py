@@ -31,15 +31,27 @@ def default() -> ConfigDict:
     # Adam for all three networks. The paper's "beta2 = 1e-3" is the weight of the NEW gradient, in the
     # convention of its library at the time: today's b2 = 0.999 (and 0.5 is 0.5 either way).
     config.learning_rate = 1e-4
+    config.rate_of = ConfigDict({"generator": 1.0, "encoder": 1.0, "discriminator": 1.0})  # times it, by role
     config.b1 = 0.5
     config.b2 = 0.999
 
     # The rate falls linearly to 0 over what is left of num_steps after this share of them; 1.0: never.
     config.decay_after = 1.0
+    # G learns no more after this share of num_steps, while E and D play on ("learned later", Section 4.5).
+    config.freeze_generator_after = 1.0
     config.weight_decay = 0.0  # this times each parameter is added to its gradient (L2), before Adam
     config.average_rate = 0.0  # of an average of the parameters over steps, used instead of them; 0: none
 
     config.terms = as_terms({"adversarial": {}})  # term -> settings; see `ali_jax.terms`
+    # What is done to all pairs before D sees them; see `disturbance`.
+    config.disturbance = ConfigDict()
+    config.disturbance.noise_x = 0.0  # standard deviation of Gaussian noise on x at the first step ...
+    config.disturbance.noise_z = 0.0  # ... and on z,
+    config.disturbance.noise_until = 0.5  # which fall to 0 at this share of num_steps
+    config.disturbance.translation = 0.0  # share of an image's side; 1/8 is usual
+    config.disturbance.cutout = 0.0  # share of an image's side; 1/2 is usual
+    config.disturbance.colour = 0.0  # strength; 1 is usual
+
     config.num_labels = 0  # training examples whose label is known, as many of each class
     config.label_seed = 0  # which ones
     config.labelled_batch_size = 0  # of the batch_size examples, those with a label
@@ -75,8 +87,41 @@ def check(config: ConfigDict) -> None:
         raise UserError(f"config.weight_decay is {config.weight_decay}; it must be at least 0.")
     if not 0 <= config.decay_after <= 1:
         raise UserError(f"config.decay_after is {config.decay_after}; it must be in [0, 1].")
+    if not 0 <= config.freeze_generator_after <= 1:
+        raise UserError(
+            f"config.freeze_generator_after is {config.freeze_generator_after}; it must be in [0, 1]."
+        )
+    for role, factor in config.rate_of.items():
+        if not factor >= 0:
+            raise UserError(f"config.rate_of.{role} is {factor}; it must be at least 0.")
+    _check_disturbance(config)
     if not config.label_seed >= 0:
         raise UserError(f"config.label_seed is {config.label_seed}; it must be at least 0.")
+
+
+def _check_disturbance(config: ConfigDict) -> None:
+    disturbance = config.disturbance
+    for field, most in {"translation": 1, "cutout": 1, "colour": 1}.items():
+        if not 0 <= disturbance[field] <= most:
+            raise UserError(f"config.disturbance.{field} is {disturbance[field]}; it must be in [0, {most}].")
+        if disturbance[field] and len(config.model.x_shape) != 3:
+            raise UserError(
+                f"config.disturbance.{field} is of images, and {config.dataset} holds none; set it to 0."
+            )
+    for field in ("noise_x", "noise_z"):
+        if not disturbance[field] >= 0:
+            raise UserError(f"config.disturbance.{field} is {disturbance[field]}; it must be at least 0.")
+    if not 0 < disturbance.noise_until <= 1:
+        raise UserError(
+            f"config.disturbance.noise_until is {disturbance.noise_until}; it must be in (0, 1], a share of "
+            "num_steps."
+        )
+
+
+def plans_ahead(config: ConfigDict) -> bool:
+    """Whether something falls over the run, so that with another num_steps every step would be another."""
+    noisy = config.disturbance.noise_x or config.disturbance.noise_z
+    return bool(config.decay_after < 1 or config.freeze_generator_after < 1 or noisy)
 
 
 def num_logits(config: ConfigDict) -> int:

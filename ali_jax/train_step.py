@@ -11,7 +11,7 @@ sum of the game's terms (`terms`). In the paper's game no reconstruction term is
 compares its pairs (x, E(x)) with the generator's pairs (G(z), z).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import optax
 
 from ali_jax import models
+from ali_jax.disturbance import Disturb
 from ali_jax.models import Judgement, unit_interval
 from ali_jax.roles import Roles, variables
 from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, join, needs_of, play_for
@@ -72,6 +73,7 @@ def train_step(
     networks: Roles,
     optimizers: Roles,
     terms: Mapping[str, Term] = ADVERSARIAL,
+    disturb: Disturb | None = None,
     average_rate: float = 1e-4,
     sharding: jax.sharding.NamedSharding | None = None,
 ) -> tuple[TrainState, Metrics]:
@@ -84,6 +86,7 @@ def train_step(
       networks: modules with `apply`.
       optimizers: one optax transformation per role; `optax.set_to_zero()` freezes the parameters of a role.
       terms: what the players play for, by name; see `ali_jax.terms`.
+      disturb: what is done to all pairs before D sees them, (key, step, x, z) -> (x, z); see `disturbance`.
       average_rate: weight of the newest parameters in `state.average`, where that is kept.
       sharding: how the batch axis is laid out over devices, where it is; sampled noise follows it.
 
@@ -92,7 +95,7 @@ def train_step(
     """
 
     def game(params: Roles):
-        outcome = play(networks, params, state, batch, needs_of(terms), sharding)
+        outcome = play(networks, params, state, batch, needs_of(terms), disturb, sharding)
         share = play_for(terms, outcome.round, outcome.players, outcome.key)
         losses = {"loss_discriminator": share.d, "loss_generator_encoder": share.ge}
         metrics = {name: loss for name, loss in losses.items() if loss is not None}
@@ -153,6 +156,7 @@ def play(
     state: TrainState,
     batch: Batch,
     needs: Needs = Needs(),  # noqa: B008 (a NamedTuple)
+    disturb: Disturb | None = None,
     sharding: jax.sharding.NamedSharding | None = None,
 ) -> Play:
     """x -> z_hat, z -> x_tilde, and D's judgement of both kinds of pairs."""
@@ -160,8 +164,9 @@ def play(
     key = jax.random.fold_in(state.key, state.step)
     key_z, key_noise, key_dropout, key_terms = jax.random.split(key, 4)
 
-    def run(role: str, *inputs, **rngs):
+    def run(role: str, *inputs, frozen: bool = False, **rngs):
         before = variables(params, state.batch_stats, role)
+        before = jax.lax.stop_gradient(before) if frozen else before
         module = getattr(networks, role)
         outputs, mutated = module.apply(before, *inputs, train=True, mutable=["batch_stats"], rngs=rngs)
         return outputs, mutated.get("batch_stats", {})
@@ -170,23 +175,27 @@ def play(
         # Without the constraint every device may draw, and push through the networks, the noise of all.
         return noise if sharding is None else jax.lax.with_sharding_constraint(noise, sharding)
 
-    def encode(x: jax.Array, key: jax.Array):
-        noise = shared(jax.random.normal(key, (len(x), networks.encoder.noise_dim)))
-        return run("encoder", x, noise, condition)
+    def generate(z: jax.Array, frozen: bool = False):
+        return run("generator", z, condition, frozen=frozen)
 
-    players = Players(
-        generate=lambda z: run("generator", z, condition)[0],
-        encode=lambda x, key: encode(x, key)[0],
-        judge=lambda x, z, key: run("discriminator", x, z, condition, dropout=key)[0],
-    )
+    def encode(x: jax.Array, key: jax.Array, frozen: bool = False):
+        noise = shared(jax.random.normal(key, (len(x), networks.encoder.noise_dim)))
+        return run("encoder", x, noise, condition, frozen=frozen)
+
+    def judge(x: jax.Array, z: jax.Array | None, key: jax.Array, frozen: bool = False, condition=condition):
+        if disturb is not None:
+            x, z = disturb(jax.random.fold_in(key, 1), state.step, x, z)
+        return run("discriminator", x, z, condition, frozen=frozen, dropout=key)
+
+    players = Players(*(_without_statistics(player) for player in (generate, encode, judge)))
     if not needs.generated:
         # D alone learns, of real examples; nothing but dropout is drawn, which has the whole key.
-        judgement, stats_d = run("discriminator", x, None, condition, dropout=key)
+        judgement, stats_d = judge(x, None, key)
         stats = state.batch_stats._replace(discriminator=stats_d)
-        return Play(Round(batch, x, judgement), players, stats, key_terms)
+        return Play(Round(batch, x, judgement, step=state.step), players, stats, key_terms)
 
     z = shared(networks.generator.sample_prior(key_z, len(x)))
-    x_tilde, stats_g = run("generator", z, condition)
+    x_tilde, stats_g = generate(z)
     encoding, z_hat, stats_e = None, z, {}  # A plain GAN: no encoder, and a D that does not look at z.
     if networks.encoder is not None:
         encoding, stats_e = encode(x, key_noise)
@@ -194,10 +203,14 @@ def play(
 
     pairs = [interleave(x.astype(x_tilde.dtype), x_tilde), interleave(z_hat, z)]
     twice = None if condition is None else interleave(condition, condition)
-    judgement, stats_d = run("discriminator", *pairs, twice, dropout=key_dropout)
+    judgement, stats_d = judge(*pairs, key_dropout, condition=twice)
     real, generated = part(judgement, 0), part(judgement, 1)
-    round_ = Round(batch, x, real, z, x_tilde, generated, encoding)
+    round_ = Round(batch, x, real, z, x_tilde, generated, encoding, state.step)
     return Play(round_, players, Roles(stats_g, stats_e, stats_d), key_terms)
+
+
+def _without_statistics(player: Callable) -> Callable:
+    return lambda *inputs, frozen=False: player(*inputs, frozen=frozen)[0]
 
 
 def part(whole: Judgement, which: int) -> Judgement:

@@ -86,8 +86,7 @@ def _comparable(config: ConfigDict) -> dict:
 def check_same_run(config: ConfigDict, workdir: Path) -> None:
     """Raises UserError if `workdir` was begun with a config that trains something else."""
     before, now = (_comparable(c) for c in (read_config(workdir), config))
-    # With a decaying rate, another length is another schedule from the first step on.
-    may_change = {*MAY_CHANGE} if config.decay_after == 1 else {*MAY_CHANGE} - {"num_steps"}
+    may_change = {*MAY_CHANGE} - ({"num_steps"} if config_lib.plans_ahead(config) else set())
     for field in sorted({*before, *now} - may_change):
         was, is_now = before.get(field), now.get(field)
         if was == is_now:
@@ -100,7 +99,7 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
             field, was, is_now = f"{field}[{row}]", was[row], is_now[row]
         raise UserError(
             f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}"
-            f"{' (its learning rate decays to 0 there)' if field == 'num_steps' else ''}; "
+            f"{' (by which its rates or its noise fall)' if field == 'num_steps' else ''}; "
             "resume it with its own config, or pass another --workdir."
         )
 

@@ -22,18 +22,20 @@ class Round(NamedTuple):
     x_tilde: jax.Array | None = None  # (M, ...) G(z)
     generated: Judgement | None = None  # of the generator's pairs (x_tilde, z)
     encoding: Encoding | None = None  # E(x): z_hat, mu, sigma; also None where there is no encoder
+    step: jax.Array | int = 0  # updates done before this one, for terms that are not played at every step
 
 
 class Players(NamedTuple):
     """Further passes with the round's parameters, in training; running statistics of these are not kept.
 
     Conditional networks get the attributes of the round's examples, so that x and z have as many rows. Batch
-    normalisation is over the examples given, for D over the one kind of pairs that it is given.
+    normalisation is over the examples given, for D over the one kind of pairs that it is given. With
+    `frozen=True` the player passes gradients on to its inputs and does not learn itself.
     """
 
-    generate: Callable[[jax.Array], jax.Array]  # z (M, n) -> x (M, ...)
-    encode: Callable[[jax.Array, jax.Array], Encoding]  # x, key of the noise -> Encoding
-    judge: Callable[[jax.Array, jax.Array, jax.Array], Judgement]  # x, z, key of the dropout -> Judgement
+    generate: Callable[..., jax.Array]  # z (M, n) -> x (M, ...)
+    encode: Callable[..., Encoding]  # x, key of the noise -> Encoding
+    judge: Callable[..., Judgement]  # x, z, key of the dropout -> Judgement
 
 
 class Share(NamedTuple):

@@ -43,6 +43,64 @@ def adversarial(
     return Share(d * loss_d, None if d_alone else ge * loss_ge, metrics)
 
 
+@needs()
+def hinge(round: Round, players: Players, key: jax.Array, *, d: float = 1.0, ge: float = 1.0) -> Share:
+    """In place of `adversarial`: the hinge (Lim & Ye, 2017), as BigBiGAN (Donahue & Simonyan, 2019)."""
+    loss_d, loss_ge = hinge_losses(round.real.score, round.generated.score)
+    return Share(d * loss_d, ge * loss_ge, _chances(round))
+
+
+@needs()
+def relativistic(round: Round, players: Players, key: jax.Array, *, d: float = 1.0, ge: float = 1.0) -> Share:
+    """In place of `adversarial`: D says which of two pairs is the encoder's (Jolicoeur-Martineau, 2019).
+
+    -log sigmoid(s_q - s_p) for D, -log sigmoid(s_p - s_q) for G and E; with `r1` and `r2` the loss of R3GAN
+    (Huang et al., 2024).
+    """
+    difference = round.real.score - round.generated.score
+    loss_d, loss_ge = (jnp.mean(jax.nn.softplus(sign * difference)) for sign in (-1, 1))
+    return Share(d * loss_d, ge * loss_ge, _chances(round))
+
+
+@needs(heads=("x",))
+def unary_x(
+    round: Round, players: Players, key: jax.Array, *, weight: float = 1.0, hinge: bool = False
+) -> Share:
+    """The game of D's score of x alone, beside the pair's (BigBiGAN, Donahue & Simonyan, 2019).
+
+    Args:
+      hinge: the losses of the term hinge in place of those of adversarial.
+    """
+    return _unary(weight, hinge, round.real.x, round.generated.x)
+
+
+@needs(encoder=True, heads=("z",))
+def unary_z(
+    round: Round, players: Players, key: jax.Array, *, weight: float = 1.0, hinge: bool = False
+) -> Share:
+    """`unary_x` of z: codes of images against draws from the prior."""
+    return _unary(weight, hinge, round.real.z, round.generated.z)
+
+
+def _unary(weight: float, hinge: bool, s_q: jax.Array, s_p: jax.Array) -> Share:
+    d, ge = (
+        hinge_losses(s_q, s_p) if hinge else (discriminator_loss(s_q, s_p), generator_encoder_loss(s_q, s_p))
+    )
+    return Share(weight * d, weight * ge)
+
+
+def _chances(round: Round) -> dict[str, jax.Array]:
+    """What sigmoid(s) is on average, to log."""
+    judged = {"D_real": round.real, "D_generated": round.generated}
+    return {name: jnp.mean(jax.nn.sigmoid(judgement.score)) for name, judgement in judged.items()}
+
+
+def hinge_losses(s_q: jax.Array, s_p: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(loss of D, loss of G and E): E_q max(0, 1 - s) + E_p max(0, 1 + s), and E_q s - E_p s."""
+    of_d = jnp.mean(jax.nn.relu(1 - s_q)) + jnp.mean(jax.nn.relu(1 + s_p))
+    return of_d, jnp.mean(s_q) - jnp.mean(s_p)
+
+
 def discriminator_loss(s_q: jax.Array, s_p: jax.Array, over_q: Callable = jnp.mean) -> jax.Array:
     """-E_q[log D] - E_p[log(1 - D)] from logits s of any shape (Section 2), a scalar."""
     return over_q(jax.nn.softplus(-s_q)) + jnp.mean(jax.nn.softplus(s_p))

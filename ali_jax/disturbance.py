@@ -1,0 +1,92 @@
+"""What is done to pairs before D sees them, to real and to generated ones alike.
+
+A `Disturb` is a function (key, step, x, z) -> (x, z) for `train_step`; `build.game` makes one of what
+config.disturbance says. G and E learn through it. Nothing of it is done when a trained model is used.
+"""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+# (key, step, x (N, ...), z (N, n) or None) -> (x, z)
+Disturb = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array | None]]
+
+
+def of_settings(settings: Mapping[str, float], num_steps: int) -> Disturb | None:
+    """The disturbance of config.disturbance, where any of it is not 0; see `config.default`."""
+    noise_steps = settings["noise_until"] * num_steps
+    augmentations = [
+        (augment, settings[augment.__name__])
+        for augment in (colour, translation, cutout)
+        if settings[augment.__name__]
+    ]
+    if not augmentations and not (settings["noise_x"] or settings["noise_z"]):
+        return None
+
+    def disturb(key: jax.Array, step: jax.Array, x: jax.Array, z: jax.Array | None):
+        keys = jax.random.split(key, 5)
+        for number, (augment, strength) in enumerate(augmentations):
+            x = augment(keys[number], x, strength)
+        x = falling_noise(keys[3], x, step, settings["noise_x"], noise_steps)
+        return x, None if z is None else falling_noise(keys[4], z, step, settings["noise_z"], noise_steps)
+
+    return disturb
+
+
+def falling_noise(key: jax.Array, h: jax.Array, step: jax.Array, start: float, steps: float) -> jax.Array:
+    """h with Gaussian noise, of standard deviation `start` at step 0, falling linearly to 0 at step `steps`.
+
+    Instance noise (Sonderby et al., 2017; Arjovsky & Bottou, 2017): until G and E have learned something,
+    real and generated pairs have nothing in common, and D tells them apart without teaching how.
+    """
+    if not start:
+        return h
+    std = start * jnp.maximum(1 - step / steps, 0)
+    # Draws that would be multiplied by 0 are not made.
+    noise = jax.lax.cond(
+        std > 0, lambda: jax.random.normal(key, h.shape, h.dtype), lambda: jnp.zeros(h.shape, h.dtype)
+    )
+    return h + std.astype(h.dtype) * noise
+
+
+# --- Differentiable augmentation (Zhao et al., 2020), of images (N, H, W, C) in [0, 1] ----------------
+
+
+def colour(key: jax.Array, x: jax.Array, strength: float) -> jax.Array:
+    """Brightness, saturation and contrast of each image at random; 1 is the strength of the paper's code."""
+    uniform = strength * jax.random.uniform(key, (3, len(x), 1, 1, 1), x.dtype, -1.0)
+    x = x + uniform[0] / 4
+    grey = jnp.mean(x, axis=3, keepdims=True)
+    x = grey + (1 + uniform[1]) * (x - grey)
+    mean = jnp.mean(x, axis=(1, 2, 3), keepdims=True)
+    return mean + (1 + uniform[2] / 2) * (x - mean)
+
+
+def translation(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """Each image moved by up to `share` of its sides, zeros where it leaves; the paper's code has 1/8."""
+    key_rows, key_columns = jax.random.split(key)
+    rows = _shifts(key_rows, len(x), x.shape[1], share)
+    columns = _shifts(key_columns, len(x), x.shape[2], share)
+    return jnp.einsum("nij,njkc,nlk->nilc", rows, x, columns, optimize=True)
+
+
+def cutout(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """A box of `share` of each side set to zero, centred anywhere; the paper's code has 1/2."""
+    key_rows, key_columns = jax.random.split(key)
+    rows = _intervals(key_rows, len(x), x.shape[1], share)
+    columns = _intervals(key_columns, len(x), x.shape[2], share)
+    return jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], 0, x)
+
+
+def _shifts(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
+    """(count, side, side): matrices that shift, of zeros and ones; a gather's gradient is slow on a CPU."""
+    most = round(share * side)
+    shift = jax.random.randint(key, (count, 1), -most, most + 1)
+    return jax.nn.one_hot(jnp.arange(side) - shift, side)
+
+
+def _intervals(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
+    """(count, side): which places are in an interval of `share` of the side, centred anywhere."""
+    centre = jax.random.randint(key, (count, 1), 0, side)
+    return jnp.abs(jnp.arange(side) - centre) < share * side / 2

@@ -1,0 +1,61 @@
+"""Terms that ask E and G to be each other's inverse, by a distance rather than through D."""
+
+import jax
+import jax.numpy as jnp
+
+from ali_jax.models import Encoding
+from ali_jax.terms.game import Players, Round, Share, needs
+
+
+@needs(encoder=True)
+def latent_regression(
+    round: Round, players: Players, key: jax.Array, *, weight: float = 1.0, generator: bool = True
+) -> Share:
+    """-log q(z | G(z)), a mean over dimensions: E shall find the z that an image was made of.
+
+    As in InfoGAN (Chen et al., 2016) and VEEGAN (Srivastava et al., 2017); ALICE's explicit cycle in z (Li et
+    al., 2017). Of an E without sigma, half the squared distance.
+
+    Args:
+      generator: whether G learns from it too, to make images that z can be read off.
+    """
+    x_tilde = round.x_tilde if generator else jax.lax.stop_gradient(round.x_tilde)
+    return Share(ge=weight * negative_log_density(round.z, players.encode(x_tilde, key)))
+
+
+def negative_log_density(z: jax.Array, encoding: Encoding) -> jax.Array:
+    """-log q(z | x) of codes z (M, n), without its constant log(2 pi) / 2, a mean over both axes.
+
+    Where E has no sigma, as if sigma were 1; an implicit E is taken at its draw.
+    """
+    if encoding.sigma is None:
+        return jnp.mean(jnp.square(z - encoding.z)) / 2
+    deviations = (z - encoding.mu) / encoding.sigma
+    return jnp.mean(jnp.square(deviations) / 2 + jnp.log(encoding.sigma))
+
+
+@needs(encoder=True)
+def cycle(
+    round: Round,
+    players: Players,
+    key: jax.Array,
+    *,
+    weight: float = 0.3,
+    power: int = 2,
+    draw: bool = True,
+    generator: bool = True,
+) -> Share:
+    """Distance of x from its reconstruction: the explicit cycle in x of ALICE (Li et al., 2017).
+
+    The sum of |x - G(E(x))|^power over the N values of x, divided by the root of N: neither large images nor
+    small ones drown the game.
+
+    Args:
+      power: 2 (squares) or 1 (absolute values).
+      draw: through the round's draw from q(z | x); else through mu.
+      generator: whether G learns from it too.
+    """
+    z = round.encoding.z if draw or round.encoding.mu is None else round.encoding.mu
+    distance = jnp.abs(round.x - players.generate(z, frozen=not generator)) ** power
+    of_each = jnp.sum(distance.reshape(len(z), -1), axis=1)
+    return Share(ge=weight * jnp.mean(of_each) / jnp.sqrt(round.x[0].size))
