@@ -31,6 +31,34 @@ def test_a_rate_that_decays_at_all_does_so_at_the_last_step(tiny_config, share):
         np.testing.assert_allclose(-update, rate, atol=1e-6)
 
 
+def sizes_of_steps(optimizer, count):
+    """Of Adam's steps on a constant gradient: the rate itself."""
+    state, sizes = optimizer.init(jnp.zeros(())), []
+    for _ in range(count):
+        update, state = optimizer.update(jnp.ones(()), state, jnp.zeros(()))
+        sizes.append(-float(update))
+    return sizes
+
+
+def test_each_role_learns_at_its_own_rate(tiny_config):
+    tiny_config.learning_rate, tiny_config.num_steps, tiny_config.decay_after = 0.1, 4, 0.5
+    tiny_config.rate_of.encoder, tiny_config.rate_of.discriminator = 10.0, 0.5
+    for optimizer, factor in zip(build.optimizers(tiny_config), (1, 10, 0.5), strict=True):
+        np.testing.assert_allclose(
+            sizes_of_steps(optimizer, 4), factor * np.array([0.1, 0.1, 0.1, 0.05]), rtol=1e-5
+        )
+
+
+def test_g_learns_no_more_after_its_share_of_the_steps(tiny_config):
+    tiny_config.learning_rate, tiny_config.num_steps, tiny_config.freeze_generator_after = 0.1, 4, 0.5
+    generator, *others = build.optimizers(tiny_config)
+    sizes = sizes_of_steps(generator, 4)
+    np.testing.assert_allclose(sizes, [0.1, 0.1, 0, 0], rtol=1e-5)
+    assert sizes[2:] == [0, 0]  # not a little: frozen parameters stay to the bit
+    for optimizer in others:
+        np.testing.assert_allclose(sizes_of_steps(optimizer, 4), 0.1, rtol=1e-5)
+
+
 def test_weight_decay_adds_the_kernel_to_its_gradient_and_nothing_else(tiny_config):
     """Adam's first step is the rate in the direction of what it is given."""
     tiny_config.learning_rate, tiny_config.weight_decay = 0.1, 0.5

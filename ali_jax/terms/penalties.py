@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from ali_jax.errors import UserError
 from ali_jax.terms.game import Players, Round, Share, needs
 
 
@@ -24,6 +25,8 @@ def r2(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, ev
 
 
 def _penalty(round, players, key, gamma, every, pairs) -> Share:
+    if every < 1 or every != int(every):
+        raise UserError(f"The setting every of a term of config.terms is {every}; it must be 1, 2, 3 ...")
     pairs = jax.lax.stop_gradient(tuple(pairs))  # D's affair alone
 
     def penalty() -> jax.Array:

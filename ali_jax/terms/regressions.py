@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from ali_jax.errors import UserError
 from ali_jax.models import Encoding
 from ali_jax.terms.game import Players, Round, Share, needs
 
@@ -55,6 +56,8 @@ def cycle(
       draw: through the round's draw from q(z | x); else through mu.
       generator: whether G learns from it too.
     """
+    if power not in (1, 2):
+        raise UserError(f"The setting power of the term cycle of config.terms is {power}; it must be 1 or 2.")
     z = round.encoding.z if draw or round.encoding.mu is None else round.encoding.mu
     distance = jnp.abs(round.x - players.generate(z, frozen=not generator)) ** power
     of_each = jnp.sum(distance.reshape(len(z), -1), axis=1)

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from ali_jax.models import judgement
-from ali_jax.terms import Round
-from ali_jax.terms.pairs import adversarial, discriminator_loss, generator_encoder_loss
+from ali_jax.terms import Needs, Round, bind, needs_of
+from ali_jax.terms.pairs import (
+    adversarial,
+    discriminator_loss,
+    generator_encoder_loss,
+    hinge,
+    relativistic,
+    unary_x,
+    unary_z,
+)
 
 S_Q = jnp.array([2.0, -1.0])
 S_P = jnp.array([0.5, -3.0])
@@ -68,3 +76,39 @@ def test_pairs_whose_label_is_known_take_no_part_where_asked():
     # By default labels do not count, though a batch may hold them.
     everyone = adversarial(round_of(logits_q, logits_p, label), None, None)
     np.testing.assert_allclose(everyone.d, discriminator_loss(logits_q, logits_p), rtol=1e-6)
+
+
+def judged(**heads):
+    """Pairs judged S_Q and S_P, with the scores that D gives x or z alone: (real, generated) each."""
+    real, generated = ({name: values[i] for name, values in heads.items()} for i in (0, 1))
+    return Round(
+        {}, None, real=judgement(S_Q[:, None], **real), generated=judgement(S_P[:, None], **generated)
+    )
+
+
+def test_the_hinge_by_hand():
+    share = hinge(judged(), None, None, d=2.0, ge=3.0)
+    # D: max(0, 1 - 2) = 0 and max(0, 1 + 1) = 2; max(0, 1 + 1/2) = 1.5 and max(0, 1 - 3) = 0.
+    np.testing.assert_allclose(share.d, 2 * ((0 + 2) / 2 + (1.5 + 0) / 2), rtol=1e-6)
+    np.testing.assert_allclose(share.ge, 3 * (0.5 - -1.25), rtol=1e-6)
+
+
+def test_relativistic_pairs_by_hand():
+    share = relativistic(judged(), None, None)
+    # Differences 1.5 and 2: softplus(-1.5) = 0.201413, softplus(-2) = 0.126928, and these plus 1.5 and 2.
+    np.testing.assert_allclose(share.d, (0.201413 + 0.126928) / 2, atol=1e-6)
+    np.testing.assert_allclose(share.ge, (1.701413 + 2.126928) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize(("term", "head"), [(unary_x, "x"), (unary_z, "z")])
+def test_scores_of_x_and_of_z_alone_play_the_game_of_the_pair(term, head):
+    round_ = judged(**{head: (S_Q, S_P)})
+    plain, hinged = (term(round_, None, None, weight=0.5, hinge=on) for on in (False, True))
+    np.testing.assert_allclose([plain.d, plain.ge], [0.5 * 1.231427, 0.5 * 2.981427], atol=1e-6)
+    pair = hinge(round_, None, None)
+    np.testing.assert_allclose([hinged.d, hinged.ge], [0.5 * pair.d, 0.5 * pair.ge], rtol=1e-6)
+
+
+def test_a_score_alone_needs_its_head_and_that_of_z_an_encoder():
+    assert needs_of(bind({"unary_x": {}})) == Needs(heads=("x",))
+    assert needs_of(bind({"unary_x": {}, "unary_z": {}})) == Needs(encoder=True, heads=("x", "z"))

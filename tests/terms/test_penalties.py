@@ -1,0 +1,82 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ali_jax import build
+from ali_jax.errors import UserError
+from ali_jax.models import Encoding, judgement
+from ali_jax.terms import Players, Round
+from ali_jax.terms.penalties import r1, r2
+
+KEY = jax.random.key(0)
+X, Z = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0], [-1.0]])
+
+
+def judge(x, z, key, slope=1.0):
+    """s = slope (x1^2 + 3 x2 + 2 z): its slope is (2 x1, 3) in x and 2 in z."""
+    return judgement((slope * (x[:, 0] ** 2 + 3 * x[:, 1] + 2 * z[:, 0]))[:, None])
+
+
+def round_of(step=0):
+    encoding = Encoding(jnp.asarray(Z), None, None)
+    return Round(
+        {}, jnp.asarray(X), None, jnp.asarray(Z), 2 * jnp.asarray(X), None, encoding, jnp.int32(step)
+    )
+
+
+def test_the_penalties_are_the_mean_squared_slopes_at_real_and_at_generated_pairs():
+    players = Players(None, None, judge)
+    real = np.mean(4 * X[:, 0] ** 2 + 9 + 4)
+    generated = np.mean(4 * (2 * X[:, 0]) ** 2 + 9 + 4)
+    np.testing.assert_allclose(r1(round_of(), players, KEY, gamma=0.2).d, 0.1 * real, rtol=1e-6)
+    np.testing.assert_allclose(r2(round_of(), players, KEY, gamma=0.2).d, 0.1 * generated, rtol=1e-6)
+    assert r1(round_of(), players, KEY).ge is None
+
+
+@pytest.mark.parametrize("step", [0, 1, 4])
+def test_applied_every_few_steps_the_penalty_is_as_many_times_as_heavy(step):
+    players = Players(None, None, judge)
+    each = r1(round_of(step), players, KEY, gamma=0.2).d
+    seldom = r1(round_of(step), players, KEY, gamma=0.2, every=4).d
+    np.testing.assert_allclose(seldom, 4 * each if step % 4 == 0 else 0.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("every", [0, 1.5])
+def test_a_number_of_steps_that_is_none_is_named(every):
+    with pytest.raises(UserError, match=f"every .* is {every}; it must be 1, 2, 3"):
+        r1(round_of(), Players(None, None, judge), KEY, every=every)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_d_learns_of_its_own_slope(every):
+    """d/da of gamma / 2 a^2 s^2 is gamma a s^2."""
+
+    def loss(slope):
+        return r1(
+            round_of(),
+            Players(None, None, lambda *of: judge(*of, slope=slope)),
+            KEY,
+            gamma=0.2,
+            every=every,
+        ).d
+
+    np.testing.assert_allclose(
+        jax.grad(loss)(2.0), every * 0.2 * 2 * np.mean(4 * X[:, 0] ** 2 + 13), rtol=1e-6
+    )
+
+
+def test_penalties_play_with_the_networks_and_leave_g_and_e_alone(tiny_config):
+    """With R1 and R2 alone, D learns and nobody else does."""
+    tiny_config.terms = {"r1": {"gamma": 1.0, "every": 2}, "r2": {"gamma": 1.0}}
+    tiny_config.model.init_std = 0.3
+    game = build.game(tiny_config)
+    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
+    state = jax.jit(game.init)(KEY, batch=batch)
+    after, metrics = jax.jit(game.step)(state, batch)
+    moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after.params, state.params)
+    assert any(jax.tree.leaves(moved.discriminator))
+    assert not any(jax.tree.leaves((moved.generator, moved.encoder)))
+    assert metrics["loss_r1"] > 0 and metrics["loss_r2"] > 0
+    _, metrics = jax.jit(game.step)(after, batch)
+    assert metrics["loss_r1"] == 0 and metrics["loss_r2"] > 0

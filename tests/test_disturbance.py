@@ -1,0 +1,114 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ali_jax import build, disturbance
+from ali_jax import config as config_lib
+from ali_jax.errors import UserError
+
+KEY = jax.random.key(0)
+IMAGES = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (64, 8, 6, 3)), jnp.float32)
+
+
+def settings(**values):
+    return config_lib.default().disturbance.to_dict() | values
+
+
+def test_a_config_that_disturbs_nothing_leaves_the_game_as_it_is():
+    assert disturbance.of_settings(settings(), 100) is None
+
+
+@pytest.mark.parametrize(("step", "std"), [(0, 0.5), (25, 0.25), (50, 0.0), (80, 0.0)])
+def test_noise_falls_to_0_linearly(step, std):
+    disturb = disturbance.of_settings(settings(noise_x=0.5, noise_z=1.0), 100)  # until half of the run
+    x, z = disturb(KEY, jnp.int32(step), jnp.zeros((500, 8)), jnp.zeros((500, 8)))
+    np.testing.assert_allclose([jnp.std(x), jnp.std(z)], [std, 2 * std], rtol=0.05)
+    assert std == 0 or not np.allclose(2 * x, z)
+
+
+def test_a_plain_gan_has_no_z_to_disturb():
+    disturb = disturbance.of_settings(settings(noise_x=0.5, noise_z=1.0), 100)
+    assert disturb(KEY, jnp.int32(0), jnp.zeros((5, 8)), None)[1] is None
+
+
+def test_every_image_is_moved_by_an_own_shift_and_zeros_come_in():
+    moved = disturbance.translation(KEY, IMAGES, 0.25)  # by up to 2 rows and 2 columns (1.5, rounded)
+    seen = set()
+    for image, other in zip(np.asarray(IMAGES), np.asarray(moved), strict=True):
+        wide = np.zeros((8 + 4, 6 + 4, 3), np.float32)
+        wide[2:-2, 2:-2] = image
+        views = {(i, j): wide[i : i + 8, j : j + 6] for i in range(5) for j in range(5)}
+        found = [shift for shift, view in views.items() if np.allclose(view, other, atol=1e-6)]
+        assert len(found) == 1
+        seen |= set(found)
+    assert len(seen) > 15  # of 25
+
+
+def test_a_box_of_half_the_side_is_cut_out_where_it_is_inside():
+    cut = np.asarray(disturbance.cutout(KEY, IMAGES, 0.5))
+    zero = (cut == 0).all(axis=3)
+    np.testing.assert_array_equal(cut[~zero], np.asarray(IMAGES)[~zero])
+    rows, columns = zero.any(axis=2).sum(axis=1), zero.any(axis=1).sum(axis=1)
+    np.testing.assert_array_equal(zero.sum(axis=(1, 2)), rows * columns)  # a box
+    assert rows.max() == 3 and columns.max() == 3 and zero.any(axis=(1, 2)).all()
+    assert len({tuple(np.argwhere(z)[0]) for z in zero}) > 15
+
+
+def test_colours_of_an_image_change_by_one_affine_map():
+    """Brightness and contrast keep what is between the channels; saturation pulls them from their grey."""
+    coloured = disturbance.colour(KEY, IMAGES, 1.0)
+    grey, new_grey = (jnp.mean(x, axis=3).reshape(64, -1) for x in (IMAGES, coloured))
+    for before, after in zip(grey, new_grey, strict=True):
+        slope, shift = np.polyfit(before, after, 1)
+        np.testing.assert_allclose(after, slope * before + shift, atol=1e-4)
+        assert 0.5 <= slope <= 1.5 and abs(np.mean(after) - np.mean(before)) <= 0.25 + 1e-6
+    still = disturbance.colour(KEY, IMAGES, 0.0)
+    np.testing.assert_allclose(still, IMAGES, atol=1e-6)
+    assert jnp.std(jnp.mean(coloured - IMAGES, axis=(1, 2, 3))) > 0.1  # every image its own
+
+
+def test_real_and_generated_pairs_go_through_it_and_e_and_g_learn_through_it(tiny_config):
+    tiny_config.disturbance.update(noise_x=0.5, translation=0.25, cutout=0.5, colour=1.0)
+    game = build.game(tiny_config)
+    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
+    state = jax.jit(game.init)(KEY, batch=batch)
+    after, metrics = jax.jit(game.step)(state, batch)
+    assert np.isfinite([*metrics.values()]).all()
+    moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after.params, state.params)
+    assert all(jax.tree.leaves(moved.generator)) and any(jax.tree.leaves(moved.encoder))
+
+
+def test_what_d_is_shown_is_what_the_function_gives(tiny_config):
+    """A disturbance that makes all pairs one pair leaves D nothing to tell apart."""
+    game = build.game(tiny_config)
+    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
+    state = jax.jit(game.init)(KEY, batch=batch)
+
+    def same(key, step, x, z):
+        return jnp.zeros_like(x), jnp.zeros_like(z)
+
+    after, _ = jax.jit(lambda *of: game.step(*of, disturb=same))(state, batch)
+    moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after.params, state.params)
+    assert not any(jax.tree.leaves((moved.generator, moved.encoder)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("cutout", 1.5, r"disturbance.cutout is 1.5; it must be in \[0, 1\]"),
+        ("noise_z", -1.0, "disturbance.noise_z is -1.0; it must be at least 0"),
+        ("noise_until", 0.0, r"disturbance.noise_until is 0.0; it must be in \(0, 1\]"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(tiny_config, field, value, words):
+    tiny_config.disturbance[field] = value
+    with pytest.raises(UserError, match=words):
+        config_lib.check(tiny_config)
+
+
+def test_points_are_not_augmented(tiny_config):
+    tiny_config.disturbance.cutout = 0.5
+    tiny_config.model.x_shape = (2,)
+    with pytest.raises(UserError, match="cutout is of images"):
+        config_lib.check(tiny_config)
