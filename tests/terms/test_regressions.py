@@ -100,7 +100,7 @@ def test_every_kind_of_encoder_plays_both(tiny_config, posterior):
     }
     game = build.game(tiny_config)
     batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
-    state, metrics = jax.jit(game.step)(game.init(KEY, batch=batch), batch)
+    _, metrics = jax.jit(game.step)(game.init(KEY, batch=batch), batch)
     assert np.isfinite([*metrics.values()]).all()
     assert {"loss_latent_regression", "loss_cycle"} <= metrics.keys()
 
@@ -124,5 +124,5 @@ def test_a_frozen_player_passes_gradients_on_and_learns_nothing(tiny_config):
 
 def test_a_power_that_is_neither_is_named():
     encoding = Encoding(jnp.ones((1, 2)), None, None)
-    with pytest.raises(UserError, match="power of the term cycle .* is 3; it must be 1 or 2"):
+    with pytest.raises(UserError, match=r"power of the term cycle .* is 3; it must be 1 or 2"):
         cycle(round_of(encoding=encoding), players_of(), KEY, power=3)
