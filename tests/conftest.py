@@ -42,6 +42,16 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+# Each takes tens of seconds, most of them in few tests. They run first, the longest before the others: a long
+# file at the end leaves the other cores idle.
+LONG_FILES = "devices processes mixture_compare golden train_step main readme semi_supervised".split()
+
+
+def pytest_collection_modifyitems(items):
+    place = {f"test_{name}": number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
 # For jax.jit: little, whatever the process has; and as users have it, where many steps are run.
 QUICK, OPTIMISED = ({"xla_backend_optimization_level": level} for level in (0, 3))
 if jax.__version_info__ < (0, 12):
