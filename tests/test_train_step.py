@@ -209,8 +209,7 @@ def test_bfloat16_stays_close_to_float32():
     for dtype in ("float32", "bfloat16"):
         config.dtype = dtype
         arguments = build.game(config).players
-        init = jax.jit(functools.partial(init_state, **arguments))
-        state = init(jax.random.key(0), batch={"x": stacked["x"][0]})
+        state = init_state(jax.random.key(0), batch={"x": stacked["x"][0]}, **arguments)
         step = functools.partial(train_step, **arguments)
         run = jax.jit(functools.partial(jax.lax.scan, step), compiler_options=OPTIMISED)
         state, courses[dtype] = run(state, stacked)
