@@ -5,13 +5,15 @@ import importlib.metadata
 import json
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Many tests, and the processes that they start, compile the same programs, which is most of their time. What
 # one of them compiled the others read, from a folder that is removed at the end.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="ali_jax_tests_"))
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="ali_jax_tests_")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 # A compiler that optimises little takes half the time, and small networks run no slower for it. Code compiled
 # as users have it is tested by tests/test_golden.py.
@@ -40,10 +42,20 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
-# For jax.jit: as users have it, where many steps are run.
-OPTIMISED = {"xla_backend_optimization_level": 3}
+# Each takes tens of seconds, most of them in few tests. They run first, the longest before the others: a long
+# file at the end leaves the other cores idle.
+LONG_FILES = "devices processes mixture_compare golden train_step main readme semi_supervised".split()
+
+
+def pytest_collection_modifyitems(items):
+    place = {f"test_{name}": number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+# For jax.jit: little, whatever the process has; and as users have it, where many steps are run.
+QUICK, OPTIMISED = ({"xla_backend_optimization_level": level} for level in (0, 3))
 if jax.__version_info__ < (0, 12):
-    OPTIMISED["xla_cpu_use_fusion_emitters"] = True
+    QUICK["xla_cpu_use_fusion_emitters"], OPTIMISED["xla_cpu_use_fusion_emitters"] = False, True
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -102,6 +114,20 @@ def flags_of(module, **values):
     finally:
         for name in set(flags.FLAGS) - before:
             delattr(flags.FLAGS, name)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """run(module, *flags): what a program does with these flags, in this process and without its handlers."""
+
+    def run(module, *given):
+        argv = [module.__name__, *map(str, given)]
+        monkeypatch.setattr(sys, "argv", argv)  # where ml_collections looks for overrides
+        with flags_of(module):
+            module.main(program.parse_flags(argv))
+
+    monkeypatch.chdir(CONFIGS.parent)
+    return run
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ import jax
 import jaxlib
 import numpy as np
 import pytest
-from conftest import load_config, make_tiny_config
+from conftest import QUICK, load_config, make_tiny_config
+from helpers import ROOT, WITHOUT_CLU, environment
 
 from ali_jax import build, data, inference, train
 from ali_jax.data.labels import MixedBatches, labelled_rows
@@ -33,13 +34,6 @@ from ali_jax.run.workdirs import read_config
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN = GOLDEN / "run"
-
-# Nearly all the time of these tests is the compiler's, which takes a fifth as long when it optimises little.
-COMPILER_OPTIONS = {
-    "xla_backend_optimization_level": 0,
-    **({"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 12) else {}),  # gone since then
-}
-
 
 # Of what came after the values were recorded: the shares of each term where there are several.
 LATER_METRICS = ("loss_adversarial", "loss_adversarial_d", "loss_adversarial_ge", "loss_feature_matching")
@@ -140,7 +134,7 @@ def small_conditional():
 
 def course(config, batches):
     """The jitted steps of a config on these batches -> (state at first, metrics by step, state at last)."""
-    jit = functools.partial(jax.jit, compiler_options=COMPILER_OPTIONS)
+    jit = functools.partial(jax.jit, compiler_options=QUICK)  # nearly all the time is the compiler's
     game = build.game(config)
     state = jit(game.init)(jax.random.key(11), batch=batches[0])
 
@@ -433,9 +427,9 @@ def run_here(tmp_path_factory):
     script = "import json, sys, pathlib, test_golden as golden\n"
     script += "print(json.dumps(golden.values_of_run(pathlib.Path(sys.argv[1]))))"
     command = [sys.executable, "-c", script, tmp_path_factory.mktemp("golden")]
-    paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parent.parent)))
-    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": paths}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", WITHOUT_CLU)))
+    env = environment(PYTHONPATH=paths)
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -7,12 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import flags_of
 from helpers import ROOT, SMALL, last_state, start, wait_for_lines
 
 from ali_jax import main
 from ali_jax.errors import UserError
-from ali_jax.run import command_line
 
 
 def finish(process):
@@ -26,13 +24,14 @@ def test_killed_at_any_moment_and_resumed_it_ends_bit_identical(tmp_path):
     """A run that SIGKILL ends twice, against a run that nothing disturbed."""
     flags = [*SMALL, "--config.checkpoint_every=20", "--config.figures_every=1000", "--config.num_steps=200"]
     workdir = tmp_path / "killed"
-    whole = start(*flags, f"--workdir={tmp_path / 'whole'}", stderr=subprocess.PIPE)  # beside the other
+    for lines in (30, 75):
+        process = start(*flags, f"--workdir={workdir}", stderr=subprocess.DEVNULL)
+        wait_for_lines(process, workdir / "metrics.jsonl", lines)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    # One beside the other; what the first process compiled they read.
+    whole = start(*flags, f"--workdir={tmp_path / 'whole'}", stderr=subprocess.PIPE)
     try:
-        for lines in (30, 75):
-            process = start(*flags, f"--workdir={workdir}", stderr=subprocess.DEVNULL)
-            wait_for_lines(process, workdir / "metrics.jsonl", lines)
-            process.send_signal(signal.SIGKILL)
-            assert process.wait() == -signal.SIGKILL
         resumed = finish(start(*flags, f"--workdir={workdir}", stderr=subprocess.PIPE))
     finally:
         finish(whole)
@@ -62,20 +61,6 @@ def test_a_mistake_ends_the_process_in_one_sentence(tmp_path, flags, words):
     assert not (tmp_path / "checkpoints").exists()
 
 
-@pytest.fixture
-def in_process(monkeypatch):
-    """run(*flags): what the program does with these flags, in this process and without its handlers."""
-
-    def run(*flags):
-        argv = ["main.py", *map(str, flags)]
-        monkeypatch.setattr(sys, "argv", argv)  # where ml_collections looks for overrides
-        with flags_of(main):
-            main.main(command_line.parse_flags(argv))
-
-    monkeypatch.chdir(ROOT)
-    return run
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -100,7 +85,7 @@ def test_mistakes_are_named_in_one_line(tmp_path, in_process, flags, words):
     if not any(flag.startswith("--workdir") for flag in flags):
         flags = [*flags, f"--workdir={tmp_path}"]
     with pytest.raises(UserError, match=re.escape(words)) as error:
-        in_process(*flags)
+        in_process(main, *flags)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 

@@ -1,6 +1,8 @@
 """experiments.semi_supervised: the table of label counts, seeds and methods."""
 
 import json
+import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,13 +49,14 @@ def test_a_cell_is_the_mean_and_the_spread_over_seeds():
     assert "| ali | 4,000 | 3 | 5 | 20.00 +- 8.16 | 10.00 +- 0.00 | 17.99 +- 1.62 |" in text
 
 
-def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path):
-    command = [sys.executable, "-m", "experiments.semi_supervised"]
-    command += [f"--config={ROOT / 'configs' / 'digits_semi_supervised.py'}", f"--workdir={tmp_path}"]
-    command += ["--methods=ali,supervised", "--seeds=0", "--labels=20", "--config.num_steps=4"]
-    command += ["--config.figures_every=2", "--config.steps_per_dispatch=2"]
+def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_process, caplog):
+    flags = [f"--config={ROOT / 'configs' / 'digits_semi_supervised.py'}", f"--workdir={tmp_path}"]
+    flags += ["--methods=ali,supervised", "--seeds=0", "--labels=20", "--config.num_steps=4"]
+    flags += ["--config.figures_every=2", "--config.steps_per_dispatch=2"]
     results = tmp_path / "results" / "semi_supervised"
-    subprocess.run(command, check=True, cwd=ROOT, env=environment(), capture_output=True)
+    command = [sys.executable, "-m", "experiments.semi_supervised", *flags]
+    env = environment(XLA_FLAGS=os.environ["XLA_FLAGS"])
+    subprocess.run(command, check=True, cwd=ROOT, env=env, capture_output=True)
     first = json.loads((results / "results.json").read_text())
     assert [run["curve"]["step"] for run in first["runs"]] == [[2, 4], [2, 4]]
     assert [row["method"] for row in first["table"]] == ["ali", "supervised"]
@@ -62,8 +65,9 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path):
         *("results.json", "table.md"),
         *("errors.png", "errors.pdf"),
     }
-    again = subprocess.run(command, check=True, cwd=ROOT, env=environment(), capture_output=True, text=True)
-    assert "is trained: 4 steps of 4" in again.stderr
+    caplog.set_level(logging.INFO, "ali_jax")
+    in_process(program, *flags)
+    assert caplog.text.count("is trained: 4 steps of 4") == 2
     assert json.loads((results / "results.json").read_text())["runs"] == first["runs"]
 
 

@@ -41,16 +41,17 @@ def test_gradients_equal_two_separate_grads(game):
     sgd = optax.sgd(1.0)
     networks, optimizers = arguments["networks"], Roles(sgd, sgd, sgd)
     opt_state = Roles(*(sgd.init(p) for p in state.params))
-    after, metrics = train_step(
-        state._replace(opt_state=opt_state), batch, networks=networks, optimizers=optimizers
-    )
+    step = jax.jit(functools.partial(train_step, networks=networks, optimizers=optimizers))
+    after, metrics = step(state._replace(opt_state=opt_state), batch)
 
     def loss(player, params):
         round_ = play(networks, params, state, batch).round
         return player(round_.real.joint[:, 0], round_.generated.joint[:, 0])
 
-    loss_d, of_d = jax.value_and_grad(functools.partial(loss, discriminator_loss))(state.params)
-    loss_ge, of_ge = jax.value_and_grad(functools.partial(loss, generator_encoder_loss))(state.params)
+    (loss_d, of_d), (loss_ge, of_ge) = (
+        jax.jit(jax.value_and_grad(functools.partial(loss, player)))(state.params)
+        for player in (discriminator_loss, generator_encoder_loss)
+    )
     expected = Roles(of_ge.generator, of_ge.encoder, of_d.discriminator)
     stepped = jax.tree.map(jnp.subtract, state.params, after.params)
     leaves_equal(stepped, expected, rtol=1e-4, atol=1e-6)
@@ -111,8 +112,8 @@ def test_vmap_over_seeds_and_hyperparameters(game, tiny_config):
         adam = optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate, b1=b1, eps=1.0)
         arguments = {"networks": networks, "optimizers": Roles(adam, adam, adam)}
         state = first = init_state(jax.random.key(seed), batch=batch, **arguments)
-        for _ in range(2):
-            state, metrics = train_step(state, batch, **arguments)
+        state, each = jax.lax.scan(lambda s, _: train_step(s, batch, **arguments), state, length=2)
+        metrics = jax.tree.map(lambda values: values[-1], each)
         moved = jax.tree.map(jnp.subtract, state.params, first.params)
         return ravel_pytree(moved)[0], metrics
 
@@ -188,8 +189,8 @@ def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
     config = load_config("mixture", "gan")
     players = build.game(config).players
     batch = {"x": np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)}
-    state = init_state(jax.random.key(0), batch=batch, **players)
-    after, metrics = train_step(state, batch, **players)
+    state = jax.jit(functools.partial(init_state, **players))(jax.random.key(0), batch=batch)
+    after, metrics = jax.jit(functools.partial(train_step, **players))(state, batch)
     assert after.params.encoder == {}
     assert not same(after.params.generator, state.params.generator)
     assert "mu_mean" not in metrics and "z_hat_mean" not in metrics

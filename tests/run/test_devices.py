@@ -21,24 +21,19 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
 
-def start(script: str, argument) -> subprocess.Popen:
-    """A script beside this one, in a process of its own, for which it sets 8 host devices."""
-    return subprocess.Popen(
-        [sys.executable, HERE / script, argument],
+def run(script: str, *arguments, **values) -> str:
+    """What a script beside this one prints, in a process of its own, for which it sets 8 host devices."""
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", WITHOUT_CLU)))
+    done = subprocess.run(
+        [sys.executable, HERE / script, *arguments],
         cwd=ROOT,
-        # Compiled as users have it: rounding is what is measured.
-        env=environment(PYTHONPATH=os.pathsep.join(map(str, (ROOT, ROOT / "tests", WITHOUT_CLU)))),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        env=environment(PYTHONPATH=paths, **values),
+        capture_output=True,
         text=True,
+        timeout=400,
     )
-
-
-def finish(process: subprocess.Popen) -> str:
-    """What the script printed."""
-    printed, errors = process.communicate(timeout=400)
-    assert process.returncode == 0, errors
-    return printed
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 # svhn has batch normalisation in D, cifar10 has none.
@@ -47,9 +42,8 @@ NAMES = ("svhn", "cifar10")
 
 @pytest.fixture(scope="module")
 def findings() -> dict:
-    """What eight_devices.py finds out about each config."""
-    started = {name: start("eight_devices.py", name) for name in NAMES}  # one beside the other
-    return {name: json.loads(finish(process).splitlines()[-1]) for name, process in started.items()}
+    """What eight_devices.py finds out about each config, compiled as users have it: rounding is measured."""
+    return json.loads(run("eight_devices.py", *NAMES).splitlines()[-1])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,7 +79,7 @@ def test_a_step_reduces_gradients_and_statistics_and_nothing_else(name, findings
 def workdir_of_eight(tmp_path_factory):
     """A workdir of 12 steps on 8 devices; said.npz holds what the model said there."""
     workdir = tmp_path_factory.mktemp("eight")
-    finish(start("eight_devices_checkpoint.py", workdir))
+    run("eight_devices_checkpoint.py", workdir, XLA_FLAGS=os.environ["XLA_FLAGS"])
     return workdir
 
 

@@ -16,9 +16,10 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def start_run(workdir, *flags, processes: int, devices: int, log: Path):
-    """`processes` processes of `devices` devices each -> their Popen objects."""
-    env = environment(XLA_FLAGS=f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}")
+def start_run(workdir, *flags, processes: int, log: Path):
+    """`processes` processes of four devices together -> their Popen objects."""
+    count = f"--xla_force_host_platform_device_count={4 // processes}"
+    env = environment(XLA_FLAGS=f"{os.environ['XLA_FLAGS']} {count}")
     flags = [*SMALL, f"--workdir={workdir}", *flags]
     if processes > 1:
         flags += [f"--coordinator=localhost:{free_port()}", f"--num_processes={processes}"]
@@ -40,14 +41,14 @@ def finish(processes, log: Path) -> list[str]:
 def test_two_processes_killed_and_resumed_by_one_end_as_one_undisturbed(tmp_path):
     flags = ["--config.num_steps=40", "--config.checkpoint_every=10", "--config.figures_every=1000"]
     whole = tmp_path / "whole"
-    undisturbed = start_run(whole, *flags, processes=1, devices=8, log=tmp_path / "a")  # beside the others
+    undisturbed = start_run(whole, *flags, processes=1, log=tmp_path / "a")  # beside the others
     workdir = tmp_path / "killed"
-    two = start_run(workdir, *flags, processes=2, devices=4, log=tmp_path / "b")
+    two = start_run(workdir, *flags, processes=2, log=tmp_path / "b")
     wait_for_lines(two[0], workdir / "metrics.jsonl", 25)
     for process in two:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    [log] = finish(start_run(workdir, *flags, processes=1, devices=8, log=tmp_path / "c"), tmp_path / "c")
+    [log] = finish(start_run(workdir, *flags, processes=1, log=tmp_path / "c"), tmp_path / "c")
     finish(undisturbed, tmp_path / "a")
     assert re.search(r"from the checkpoint of step [12]0", log)
 
@@ -62,7 +63,7 @@ def test_sigterm_to_one_process_leaves_one_checkpoint_of_all(tmp_path):
     workdir = tmp_path / "run"
     flags = ["--config.num_steps=1000000", "--config.checkpoint_every=1000000"]
     flags += ["--config.figures_every=1000000"]
-    two = start_run(workdir, *flags, processes=2, devices=4, log=tmp_path / "a")
+    two = start_run(workdir, *flags, processes=2, log=tmp_path / "a")
     wait_for_lines(two[0], workdir / "metrics.jsonl", 3)
     two[1].send_signal(signal.SIGTERM)  # not the one that writes the logs
     logs = finish(two, tmp_path / "a")
