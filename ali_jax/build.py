@@ -131,10 +131,11 @@ def _check(config: ConfigDict, needs: Needs) -> None:
 def _check_heads(model: ConfigDict, names: str, needs: Needs) -> None:
     for head in needs.heads:
         if model.get(models.HEADS[head]) is None:
-            alone = f"a score of {head} alone" if len(head) == 1 else f"a score of pairs {' and '.join(head)}'"
-            width = "" if len(head) == 1 else f"take twice the channels of {head[0]} and "
+            single, one = len(head) == 1, head[0]
+            score = f"a score of {one} alone" if single else f"a score of pairs {one} and {one}'"
+            width = "" if single else f"take twice the channels of {one} and "
             raise UserError(
-                f"config.terms ({names}) asks for {alone}, which D does not give; add "
+                f"config.terms ({names}) asks for {score}, which D does not give; add "
                 f"config.model.{models.HEADS[head]}, rows that {width}end in one feature."
             )
 
@@ -143,8 +144,8 @@ def _check_packing(config: ConfigDict, needs: Needs) -> None:
     packing = config.model.get("packing", 1)
     if packing > 1 and needs.labels:
         raise UserError(
-            f"config.model.packing is {packing}, but labels are of single examples, which a D of packs does not "
-            "judge; set it to 1, or drop the terms that learn from labels."
+            f"config.model.packing is {packing}, but labels are of single examples, which a D of packs does "
+            "not judge; set it to 1, or drop the terms that learn from labels."
         )
     if config.batch_size % packing:
         raise UserError(

@@ -151,13 +151,15 @@ def judge(
     """D's judgement of pairs x (N, ...) and z (N, n): logits, high where it takes them for the encoder's.
 
     `judge(model, x, encode(model, x))` is of real pairs, `judge(model, decode(model, z), z)` of generated
-    ones. A plain GAN's D looks at x alone: leave z out. A D that packs m pairs judges them m by m, in the order
-    given: N must be a multiple of m, and the judgement is of N / m packs.
+    ones. A plain GAN's D looks at x alone: leave z out. A D that packs m pairs judges them m by m, in the
+    order given: N must be a multiple of m, and the judgement is of N / m packs.
     """
     module = model.networks.discriminator
     packing = packing_of(module)
     if len(x) % packing:
-        raise UserError(f"This model's D judges {packing} pairs together, and {len(x)} are no multiple of that.")
+        raise UserError(
+            f"This model's D judges {packing} pairs together, and {len(x)} are no multiple; leave some out."
+        )
     run = functools.partial(_judge, module, model.variables("discriminator"))
     return _in_chunks(run, x, z, attributes, packing=packing)
 
@@ -171,8 +173,8 @@ def compare(
 ) -> Judgement:
     """What D_xx makes of pairs of x (N, ...), or with twins="zz" D_zz of pairs of z (N, n): high for twins.
 
-    `compare(model, x, reconstruct(model, x)).score` falls where the model cannot bring x back; ALAD's score of
-    anomalies is the distance of `.hidden` from that of `compare(model, x, x)` (Zenati et al., 2018).
+    `compare(model, x, reconstruct(model, x)).score` falls where the model cannot bring x back; ALAD's score
+    of anomalies is the L1 distance of its `hidden` from that of `compare(model, x, x)` (Zenati et al., 2018).
 
     Raises:
       UserError: the model has no such D.

@@ -53,7 +53,7 @@ HEADS = {
     "xx": "discriminator_xx",  # of (x, x'), side by side along the channels
     "zz": "discriminator_zz",  # of (z, z')
 }
-STACKS = ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint", *HEADS.values())
+STACKS = (*FIELDS[FIELDS.index("encoder") :], *HEADS.values())
 POSTERIORS = ("gaussian", "noise", "deterministic")
 MAY_HAVE_NO_ROWS = ("discriminator_x", "discriminator_z")  # x or z then goes to D_joint as it is
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -66,11 +66,10 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
       model: `x_shape` (of one example); `latent_dim`; `prior` of z, one of PRIORS; `leak` (slope of leaky
         ReLUs); `init_std` (of every kernel); `posterior`, one of POSTERIORS; rows (see `rows`) of
         `encoder` (None: a plain GAN), `generator`, `discriminator_x`, `discriminator_z` (None: D does not
-        look at z) and `discriminator_joint`. It may also hold: rows of HEADS, each ending in one feature, where
-        D shall score x or z alone or tell pairs (x, x') or (z, z') apart (ALICE, Li et al., 2017; ALAD, Zenati
-        et al., 2018); `spectral_norm`, the names of the stacks whose kernels are divided by their largest
-        singular value (Miyato et al., 2018); `packing`, how many pairs (x, z) D judges together (PacGAN, Lin
-        et al., 2018).
+        look at z) and `discriminator_joint`. It may also hold: rows of HEADS, where D shall score x or z
+        alone, or pairs (x, x') or (z, z') (ALICE, Li et al., 2017; ALAD, Zenati et al., 2018);
+        `spectral_norm`, the names of the stacks whose kernels are divided by their largest singular value
+        (Miyato et al., 2018); `packing`, how many pairs (x, z) D judges together (PacGAN, Lin et al., 2018).
       dtype: of the computation; parameters, statistics and logits are float32 whatever it is.
       init_std: instead of the model's; may be traced.
 

@@ -115,7 +115,7 @@ class Layer(nn.Module):
         return self.param("bias", nn.initializers.constant(self.initial_bias), shape)
 
     def _normalised(self, kernel: jax.Array, out: int) -> jax.Array:
-        # Not nn.SpectralNorm: around a layer it would divide an untied bias, too, and name its state by paths.
+        # Not nn.SpectralNorm: around a layer it would divide an untied bias too and name its state by paths.
         u = self.variable(
             "batch_stats", "u", lambda: jax.random.normal(self.make_rng("params"), (kernel.shape[out],))
         )

@@ -131,9 +131,9 @@ class Discriminator(nn.Module):
     D_x and D_z each see their own half; D_joint sees both, channels of D_x first. `z_stack` None: D judges
     x alone, as in a plain GAN. Heads, where there are any, score what D_x or D_z made of x or z alone.
 
-    With a `packing` of m, D judges m consecutive pairs together, which must be of one kind: the Judgement is of
-    M / m packs, and every stack sees the channels, codes and attributes of a pack's examples side by side
-    (PacGAN, Lin et al., 2018, Section 2).
+    With a `packing` of m, D judges m consecutive pairs together, which must be of one kind: the Judgement is
+    of M / m packs, and every stack sees the channels, codes and attributes of a pack's examples side by side
+    (PacGAN, Lin et al., 2018).
 
     `xx_stack` and `zz_stack`, where they are, tell pairs of two x or of two z apart, see `compare`.
     """
@@ -182,7 +182,7 @@ class Discriminator(nn.Module):
 
 
 def pack(values: jax.Array | None, count: int) -> jax.Array | None:
-    """`count` consecutive examples side by side along the last axis: (M, ..., C) -> (M / count, ..., count C).
+    """`count` examples in a row side by side along the last axis: (M, ..., C) -> (M / count, ..., count C).
 
     Raises:
       ValueError: they do not make whole packs.

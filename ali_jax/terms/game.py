@@ -126,8 +126,8 @@ def join(*parts: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
 def _join_statistics(name: str, before: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     if twice := before.keys() & own.keys():
         raise UserError(
-            f"The term {name} of config.terms and one before it both give running statistics of {min(twice)}; "
-            "let one of them leave Share.batch_stats out."
+            f"The term {name} of config.terms and one before it both give statistics of {min(twice)}; let "
+            "one of them leave Share.batch_stats out."
         )
     return {**before, **own}
 

@@ -46,8 +46,8 @@ def code(encoding: Encoding, draw: bool) -> jax.Array:
     """
     if not draw and encoding.mu is None:
         raise UserError(
-            "A term of config.terms has draw = False, but config.model.posterior is 'noise', which has no mu; "
-            "set draw = True."
+            "A term of config.terms has draw = False, but with config.model.posterior = 'noise' there is "
+            "no mu; set draw = True."
         )
     return encoding.z if draw else encoding.mu
 
