@@ -163,8 +163,7 @@ def play(
 
     def run(role: str, *inputs, method: str | None = None, **rngs):
         before = variables(params, state.batch_stats, role)
-        options = {"train": True, "mutable": ["batch_stats"], "rngs": rngs}
-        options |= {} if method is None else {"method": method}
+        options = {"train": True, "mutable": ["batch_stats"], "rngs": rngs, "method": method}
         outputs, mutated = getattr(networks, role).apply(before, *inputs, **options)
         return outputs, mutated.get("batch_stats", {})
 

@@ -16,7 +16,7 @@ class Round(NamedTuple):
 
     batch: Mapping[str, jax.Array]  # as given to `train_step`
     x: jax.Array  # (M, ...) real examples, images in [0, 1]
-    real: Judgement  # of the encoder's pairs (x, z_hat)
+    real: Judgement  # of the encoder's pairs (x, z_hat), of M / m packs where D packs m pairs
     # None where no term of the game needs generated pairs:
     z: jax.Array | None = None  # (M, n) draws from the prior
     x_tilde: jax.Array | None = None  # (M, ...) G(z)
@@ -27,13 +27,14 @@ class Round(NamedTuple):
 class Comparison(NamedTuple):
     """What D_xx or D_zz makes of M pairs of twins and M pairs that only pass for them."""
 
-    real: Judgement  # of the first kind
-    generated: Judgement  # of the second kind
+    real: Judgement  # of (v, v)
+    generated: Judgement  # of (v, v')
     batch_stats: Mapping[str, Any]  # after this pass, for the `Share` of the one term that trains this head
 
 
 class Players(NamedTuple):
-    """Further passes with the round's parameters, in training; running statistics of these are not kept.
+    """Further passes with the round's parameters, in training; running statistics of these are not kept, but
+    for those that a term hands on in its `Share`.
 
     Conditional networks get the attributes of the round's examples, so that x and z have as many rows. Batch
     normalisation is over the examples given, for D over the one kind of pairs that it is given.

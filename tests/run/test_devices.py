@@ -128,9 +128,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused():
     with pytest.raises(UserError, match="such as 8"):
         devices.check_batch_size(4, mesh_of(8))
     devices.check_batch_size(96, mesh_of(4), packing=3)
-    with pytest.raises(
-        UserError, match=r"equally in packs of 3; .* of 12, such as 96"
-    ):
+    with pytest.raises(UserError, match=r"equally in packs of 3; .* of 12, such as 96"):
         devices.check_batch_size(100, mesh_of(4), packing=3)
 
 
