@@ -122,12 +122,8 @@ def _check(config: ConfigDict, needs: Needs) -> None:
     """Raises UserError where the terms do not fit the networks, the labels or the batch."""
     model, names = config.model, ", ".join(config.terms)
     _check_encoder(model.encoder is not None, names, needs)
-    for head in needs.heads:
-        if model.get(f"discriminator_{head}_head") is None:
-            raise UserError(
-                f"config.terms ({names}) asks for a score of {head} alone, which D does not give; add "
-                f"config.model.discriminator_{head}_head, rows that end in one feature."
-            )
+    _check_heads(model, names, needs)
+    _check_packing(config, needs)
     if not needs.labels:
         if config.num_labels:
             raise UserError(
@@ -148,6 +144,32 @@ def _check(config: ConfigDict, needs: Needs) -> None:
         raise UserError(
             f"config.labelled_batch_size is {config.labelled_batch_size}; with config.batch_size "
             f"{config.batch_size} and the terms {names} it must be from {least} to {most}."
+        )
+
+
+def _check_heads(model: ConfigDict, names: str, needs: Needs) -> None:
+    for head in needs.heads:
+        if model.get(models.HEADS[head]) is None:
+            single, one = len(head) == 1, head[0]
+            score = f"a score of {one} alone" if single else f"a score of pairs {one} and {one}'"
+            width = "" if single else f"take twice the channels of {one} and "
+            raise UserError(
+                f"config.terms ({names}) asks for {score}, which D does not give; add "
+                f"config.model.{models.HEADS[head]}, rows that {width}end in one feature."
+            )
+
+
+def _check_packing(config: ConfigDict, needs: Needs) -> None:
+    packing = config.model.get("packing", 1)
+    if packing > 1 and needs.labels:
+        raise UserError(
+            f"config.model.packing is {packing}, but labels are of single examples, which a D of packs does "
+            "not judge; set it to 1, or drop the terms that learn from labels."
+        )
+    if config.batch_size % packing:
+        raise UserError(
+            f"config.batch_size is {config.batch_size}, which does not make packs of {packing} "
+            "(config.model.packing); make it a multiple."
         )
 
 

@@ -21,13 +21,14 @@ from tqdm import tqdm
 
 from ali_jax.data import Split
 from ali_jax.errors import UserError
-from ali_jax.models import Judgement, unit_interval
+from ali_jax.models import HEADS, Judgement, packing_of, unit_interval
 from ali_jax.pretrained import Model, load, of_state
 
 __all__ = [
     "Model",
     "class_probabilities",
     "classification_error",
+    "compare",
     "decode",
     "encode",
     "errors",
@@ -150,10 +151,42 @@ def judge(
     """D's judgement of pairs x (N, ...) and z (N, n): logits, high where it takes them for the encoder's.
 
     `judge(model, x, encode(model, x))` is of real pairs, `judge(model, decode(model, z), z)` of generated
-    ones. A plain GAN's D looks at x alone: leave z out.
+    ones. A plain GAN's D looks at x alone: leave z out. A D that packs m pairs judges them m by m, in the
+    order given: N must be a multiple of m, and the judgement is of N / m packs.
     """
-    run = functools.partial(_judge, model.networks.discriminator, model.variables("discriminator"))
-    return _in_chunks(run, x, z, attributes)
+    module = model.networks.discriminator
+    packing = packing_of(module)
+    if len(x) % packing:
+        raise UserError(
+            f"This model's D judges {packing} pairs together, and {len(x)} are no multiple; leave some out."
+        )
+    run = functools.partial(_judge, module, model.variables("discriminator"))
+    return _in_chunks(run, x, z, attributes, packing=packing)
+
+
+def compare(
+    model: Model,
+    first: np.ndarray,
+    second: np.ndarray,
+    attributes: np.ndarray | None = None,
+    twins: str = "xx",
+) -> Judgement:
+    """What D_xx makes of pairs of x (N, ...), or with twins="zz" D_zz of pairs of z (N, n): high for twins.
+
+    `compare(model, x, reconstruct(model, x)).score` falls where the model cannot bring x back; ALAD's score
+    of anomalies is the L1 distance of its `hidden` from that of `compare(model, x, x)` (Zenati et al., 2018).
+
+    Raises:
+      UserError: the model has no such D.
+    """
+    module = model.networks.discriminator
+    if twins not in ("xx", "zz") or getattr(module, f"{twins}_stack") is None:
+        raise UserError(
+            f"This model's D tells no pairs {twins!r} apart; load a run whose config.model has "
+            f"{HEADS['xx']} or {HEADS['zz']}."
+        )
+    run = functools.partial(_compare, module, twins, model.variables("discriminator"))
+    return _in_chunks(run, first, second, attributes)
 
 
 def class_probabilities(
@@ -219,6 +252,12 @@ def _judge(module, variables, x, z, attributes):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
+def _compare(module, twins, variables, first, second, attributes):
+    inputs = (unit_interval(first), unit_interval(second), attributes)
+    return module.apply(variables, twins, *inputs, method="compare")
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _features(module, reduce, variables, x, attributes):
     noise = jnp.zeros((len(x), module.noise_dim))
     encoding, sown = module.apply(variables, unit_interval(x), noise, attributes, mutable=["intermediates"])
@@ -227,14 +266,14 @@ def _features(module, reduce, variables, x, attributes):
     return layers if reduce is None else reduce(layers)
 
 
-def _in_chunks(run, *arrays):
-    """run(*arrays), at most CHUNK examples at a time; None stands for an absent array."""
+def _in_chunks(run, *arrays, packing: int = 1):
+    """run(*arrays), at most CHUNK examples, in whole packs, at a time; None stands for an absent array."""
     count = len(arrays[0])
     if count == 0:
         raise UserError("There are no examples to run the model on.")
-    chunks = []
+    chunks, size = [], max(CHUNK // packing, 1) * packing
     # A bar only where a terminal watches and it takes longer than a few seconds.
-    for start in tqdm(range(0, count, CHUNK), delay=5, disable=None, leave=False, unit="chunk"):
-        part = [None if a is None else a[start : start + CHUNK] for a in arrays]
+    for start in tqdm(range(0, count, size), delay=5, disable=None, leave=False, unit="chunk"):
+        part = [None if a is None else a[start : start + size] for a in arrays]
         chunks.append(jax.device_get(run(*part)))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)

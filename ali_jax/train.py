@@ -45,7 +45,7 @@ def train_and_evaluate(
     workdir = Path(workdir)
     config_lib.check(config)
     game, mesh = build.game(config), devices.make_mesh()
-    devices.check_batch_size(config.batch_size, mesh)
+    devices.check_batch_size(config.batch_size, mesh, config.model.packing)
     splits = {role: examples.fit(s, config) for role, s in (splits or examples.load_splits(config)).items()}
     labelled = examples.labelled_examples(config, splits["train"])
     process = (jax.process_index(), jax.process_count())

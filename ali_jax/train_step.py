@@ -20,9 +20,9 @@ import optax
 
 from ali_jax import models
 from ali_jax.disturbance import Disturb
-from ali_jax.models import Judgement, unit_interval
+from ali_jax.models import Judgement, packing_of, unit_interval
 from ali_jax.roles import Roles, variables
-from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, join, needs_of, play_for
+from ali_jax.terms import ADVERSARIAL, Comparison, Needs, Players, Round, Term, join, needs_of, play_for
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -101,7 +101,8 @@ def train_step(
         metrics = {name: loss for name, loss in losses.items() if loss is not None}
         both = tuple(jnp.zeros(()) if loss is None else loss for loss in losses.values())
         metrics = join(metrics, summarize_round(outcome.round), share.metrics)
-        return both, (outcome.batch_stats, metrics)
+        of_d = {**outcome.batch_stats.discriminator, **share.batch_stats}
+        return both, (outcome.batch_stats._replace(discriminator=of_d), metrics)
 
     # One forward pass, two pullbacks; each player keeps its own part and XLA drops the halves that nobody
     # keeps.
@@ -164,11 +165,11 @@ def play(
     key = jax.random.fold_in(state.key, state.step)
     key_z, key_noise, key_dropout, key_terms = jax.random.split(key, 4)
 
-    def run(role: str, *inputs, frozen: bool = False, **rngs):
+    def run(role: str, *inputs, frozen: bool = False, method: str | None = None, **rngs):
         before = variables(params, state.batch_stats, role)
         before = jax.lax.stop_gradient(before) if frozen else before
-        module = getattr(networks, role)
-        outputs, mutated = module.apply(before, *inputs, train=True, mutable=["batch_stats"], rngs=rngs)
+        options = {"train": True, "mutable": ["batch_stats"], "rngs": rngs, "method": method}
+        outputs, mutated = getattr(networks, role).apply(before, *inputs, **options)
         return outputs, mutated.get("batch_stats", {})
 
     def shared(noise: jax.Array) -> jax.Array:
@@ -187,7 +188,14 @@ def play(
             x, z = disturb(jax.random.fold_in(key, 1), state.step, x, z)
         return run("discriminator", x, z, condition, frozen=frozen, dropout=key)
 
-    players = Players(*(_without_statistics(player) for player in (generate, encode, judge)))
+    def compare(twins: str, v: jax.Array, v2: jax.Array, key: jax.Array) -> Comparison:
+        v = v.astype(v2.dtype)
+        inputs = interleave(v, v), interleave(v, v2), _twice(condition)
+        judged, stats = run("discriminator", twins, *inputs, method="compare", dropout=key)
+        own = {name: stats[name] for name in (f"{twins}_stack",) if name in stats}
+        return Comparison(part(judged, 0), part(judged, 1), own)
+
+    players = Players(*(_without_statistics(player) for player in (generate, encode, judge)), compare)
     if not needs.generated:
         # D alone learns, of real examples; nothing but dropout is drawn, which has the whole key.
         judgement, stats_d = judge(x, None, key)
@@ -201,9 +209,9 @@ def play(
         encoding, stats_e = encode(x, key_noise)
         z_hat = encoding.z
 
-    pairs = [interleave(x.astype(x_tilde.dtype), x_tilde), interleave(z_hat, z)]
-    twice = None if condition is None else interleave(condition, condition)
-    judgement, stats_d = judge(*pairs, key_dropout, condition=twice)
+    m = packing_of(networks.discriminator)
+    pairs = [interleave(x.astype(x_tilde.dtype), x_tilde, m), interleave(z_hat, z, m)]
+    judgement, stats_d = judge(*pairs, key_dropout, condition=_twice(condition, m))
     real, generated = part(judgement, 0), part(judgement, 1)
     round_ = Round(batch, x, real, z, x_tilde, generated, encoding, state.step)
     return Play(round_, players, Roles(stats_g, stats_e, stats_d), key_terms)
@@ -222,13 +230,18 @@ def part(whole: Judgement, which: int) -> Judgement:
     return models.judgement(of(whole.joint), of(whole.x), of(whole.z), of(whole.hidden))
 
 
-def interleave(real: jax.Array, generated: jax.Array) -> jax.Array:
-    """(M, ...), (M, ...) -> (2M, ...), real and generated in turn.
+def interleave(real: jax.Array, generated: jax.Array, packing: int = 1) -> jax.Array:
+    """(M, ...), (M, ...) -> (2M, ...), `packing` real and as many generated in turn.
 
     D judges both kinds as one batch (its BatchNorm statistics are of the mixture). Interleaved rather than
     concatenated: with the batch sharded over devices, no example changes device.
     """
-    return jnp.stack([real, generated], axis=1).reshape(2 * len(real), *real.shape[1:])
+    packs = [a if packing == 1 else a.reshape(-1, packing, *a.shape[1:]) for a in (real, generated)]
+    return jnp.stack(packs, axis=1).reshape(2 * len(real), *real.shape[1:])
+
+
+def _twice(condition: jax.Array | None, packing: int = 1) -> jax.Array | None:
+    return None if condition is None else interleave(condition, condition, packing)
 
 
 def summarize_round(round: Round) -> Metrics:

@@ -46,7 +46,7 @@ def main(argv):
     config.batch_size = values.batch_size
     config_lib.check(config)
     mesh = slice_mesh(values.topology)
-    devices.check_batch_size(config.batch_size, mesh)
+    devices.check_batch_size(config.batch_size, mesh, config.model.packing)
     results = measure(config, mesh) | {"topology": values.topology}
     print(json.dumps(results, indent=2), flush=True)
     if output:

@@ -6,11 +6,12 @@ import runpy
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
-from ali_jax import data, inference, train
 from ali_jax.errors import UserError
 from ali_jax.models import layers
 
@@ -88,6 +89,16 @@ def test_an_operation_is_trained_and_loaded_where_its_file_is_imported(folder):
     import residual_digits  # noqa: F401
 
     assert inference.load("run").step == 4
+
+
+def test_networks_beside_D_fit_images_of_their_size(folder):
+    game = build.game(config_lib.load("svhn_cycles.py"))
+    layers_of_xx = game.shapes.params.discriminator["xx_stack"]
+    assert layers_of_xx["layer_1"]["kernel"].shape == (4, 4, 6, 64)
+    assert layers_of_xx["layer_3"]["kernel"].shape == (6 * 6 * 128, 1)
+    batch = {"x": jax.ShapeDtypeStruct((4, 32, 32, 3), np.uint8)}
+    _, metrics = jax.eval_shape(game.step, game.shapes, batch)
+    assert {"loss_adversarial_cycle_x_d", "loss_adversarial_cycle_z_ge"} < metrics.keys()
 
 
 def test_a_data_set_is_trained_on(folder):

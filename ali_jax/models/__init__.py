@@ -25,6 +25,7 @@ from ali_jax.models.rows import Row
 from ali_jax.roles import Roles
 
 __all__ = [
+    "HEADS",
     "Discriminator",
     "Encoder",
     "Encoding",
@@ -37,6 +38,7 @@ __all__ = [
     "build",
     "initialize",
     "judgement",
+    "packing_of",
     "unit_interval",
 ]
 
@@ -44,6 +46,14 @@ FIELDS = (
     *("x_shape", "latent_dim", "prior", "leak", "init_std", "posterior"),
     *("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint"),
 )
+# What D may have beside the score of a pair (x, z): the field of its rows, which end in one feature.
+HEADS = {
+    "x": "discriminator_x_head",  # a score of x alone
+    "z": "discriminator_z_head",  # of z alone
+    "xx": "discriminator_xx",  # of (x, x'), side by side along the channels
+    "zz": "discriminator_zz",  # of (z, z')
+}
+STACKS = (*FIELDS[FIELDS.index("encoder") :], *HEADS.values())
 POSTERIORS = ("gaussian", "noise", "deterministic")
 MAY_HAVE_NO_ROWS = ("discriminator_x", "discriminator_z")  # x or z then goes to D_joint as it is
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -56,8 +66,10 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
       model: `x_shape` (of one example); `latent_dim`; `prior` of z, one of PRIORS; `leak` (slope of leaky
         ReLUs); `init_std` (of every kernel); `posterior`, one of POSTERIORS; rows (see `rows`) of
         `encoder` (None: a plain GAN), `generator`, `discriminator_x`, `discriminator_z` (None: D does not
-        look at z) and `discriminator_joint`; and, where D shall also score x or z alone, the rows of
-        `discriminator_x_head` and `discriminator_z_head`, which end in one feature.
+        look at z) and `discriminator_joint`. It may also hold: rows of HEADS, where D shall score x or z
+        alone, or pairs (x, x') or (z, z') (ALICE, Li et al., 2017; ALAD, Zenati et al., 2018);
+        `spectral_norm`, the names of the stacks whose kernels are divided by their largest singular value
+        (Miyato et al., 2018); `packing`, how many pairs (x, z) D judges together (PacGAN, Lin et al., 2018).
       dtype: of the computation; parameters, statistics and logits are float32 whatever it is.
       init_std: instead of the model's; may be traced.
 
@@ -72,6 +84,7 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     if model["prior"] not in PRIORS:
         raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
     init_std = model["init_std"] if init_std is None else init_std
+    normalised = _spectral_norm(model)
 
     def stack(field: str) -> Stack | None:
         if model.get(field) is None:
@@ -82,12 +95,12 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         )
         if not parsed and field not in MAY_HAVE_NO_ROWS:
             raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
-        return Stack(parsed, init_std, model["leak"], DTYPES[dtype])
+        return Stack(parsed, init_std, model["leak"], DTYPES[dtype], spectral_norm=field in normalised)
 
     return Roles(
         generator=_generator(_without_dropout("generator", stack("generator")), model),
         encoder=_encoder(_without_dropout("encoder", stack("encoder")), model),
-        discriminator=_discriminator(stack),
+        discriminator=_discriminator(stack, _packing(model)),
     )
 
 
@@ -118,7 +131,8 @@ def initialize(
     if networks.encoder is not None:
         noise = jnp.zeros((1, networks.encoder.noise_dim))
         encoder = networks.encoder.init(keys.encoder, one_x, noise, one_c)
-    discriminator = networks.discriminator.init(keys.discriminator, one_x, one_z, one_c)
+    one_pack = (_repeat(a, packing_of(networks.discriminator)) for a in (one_x, one_z, one_c))
+    discriminator = networks.discriminator.init(keys.discriminator, *one_pack)
     made = Roles(generator, encoder, discriminator)
     params = Roles(*(of_role.get("params", {}) for of_role in made))
     return params, Roles(*(of_role.get("batch_stats", {}) for of_role in made))
@@ -149,16 +163,47 @@ def _generator(stack: Stack | None, model: Mapping[str, Any]) -> Generator:
     return Generator(stack, model["latent_dim"], tuple(model["x_shape"]), model["prior"])
 
 
-def _discriminator(stack) -> Discriminator:
+def packing_of(discriminator: Any) -> int:
+    """How many pairs a discriminator judges together: one, of a module that does not say."""
+    return getattr(discriminator, "packing", 1)
+
+
+def _repeat(one: jax.Array | None, count: int) -> jax.Array | None:
+    return one if one is None or count == 1 else jnp.repeat(one, count, axis=0)
+
+
+def _packing(model: Mapping[str, Any]) -> int:
+    packing = model.get("packing", 1)
+    if not isinstance(packing, int) or packing < 1:
+        raise UserError(
+            f"config.model.packing is {packing!r}; it is how many pairs D judges together, 1 or more."
+        )
+    return packing
+
+
+def _spectral_norm(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the stacks to be spectrally normalised, each one of a stack with rows."""
+    names = model.get("spectral_norm") or ()
+    there = [field for field in STACKS if model.get(field)]
+    for name in (names,) if isinstance(names, str) else names:
+        if isinstance(names, str) or name not in there:
+            raise UserError(
+                f"config.model.spectral_norm is {names!r}; it is a tuple of names of stacks that have rows, "
+                f"here of {', '.join(there)}."
+            )
+    return tuple(names)
+
+
+def _discriminator(stack, packing: int) -> Discriminator:
     joint, of_x, of_z = (stack(f"discriminator_{part}") for part in ("joint", "x", "z"))
     if joint is None or of_x is None:
         raise UserError("config.model.discriminator_joint or discriminator_x is None; give its rows.")
-    heads = {part: stack(f"discriminator_{part}_head") for part in ("x", "z")}
+    heads = {part: stack(field) for part, field in HEADS.items()}
     for part, head in heads.items():
         if head is not None and head.rows[-1].features != 1:
             raise UserError(
-                f"The last row of config.model.discriminator_{part}_head has {head.rows[-1].features} "
-                f"features; a score of {part} alone has 1."
+                f"The last row of config.model.{HEADS[part]} has {head.rows[-1].features} features; a score "
+                "has 1."
             )
     if heads["z"] is not None and of_z is None:
         raise UserError(
@@ -171,6 +216,9 @@ def _discriminator(stack) -> Discriminator:
         joint_stack=joint.clone(last_bias=undecided(joint.rows[-1].features)),
         x_head=heads["x"],
         z_head=heads["z"],
+        xx_stack=heads["xx"],
+        zz_stack=heads["zz"],
+        packing=packing,
     )
 
 

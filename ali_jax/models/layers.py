@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from ali_jax.models.convolution import conv, conv_transpose
 from ali_jax.models.dropout import dropout
 from ali_jax.models.rows import Row
+from ali_jax.models.spectral import normalise
 
 
 def maxout(h: jax.Array, pieces: int) -> jax.Array:
@@ -77,6 +78,7 @@ class Layer(nn.Module):
     leak: float
     dtype: Any
     initial_bias: float = 0.0
+    spectral_norm: bool = False  # of the kernel
 
     @nn.compact
     def __call__(
@@ -97,15 +99,31 @@ class Layer(nn.Module):
     def activate(self, h: jax.Array) -> jax.Array:
         return NONLINEARITIES[self.row.nonlinearity](h, self.leak)
 
-    def kernel(self, *shape: int) -> jax.Array:
-        """The layer's parameter "kernel"."""
+    def kernel(self, *shape: int, out: int = -1) -> jax.Array:
+        """The layer's parameter "kernel", spectrally normalised where the stack is; `out`: the axis of the
+        output's channels.
+        """
         # The same standard deviation whatever the fan-in, for every kind of kernel.
         initializer = functools.partial(normal_kernel, std=self.init_std)
-        return self.param("kernel", initializer, shape).astype(self.dtype)
+        kernel = self.param("kernel", initializer, shape)
+        if self.spectral_norm:
+            kernel = self._normalised(kernel, out)
+        return kernel.astype(self.dtype)
 
     def bias(self, *shape: int) -> jax.Array:
         """The layer's parameter "bias"."""
         return self.param("bias", nn.initializers.constant(self.initial_bias), shape)
+
+    def _normalised(self, kernel: jax.Array, out: int) -> jax.Array:
+        # Not nn.SpectralNorm: around a layer it would divide an untied bias too and name its state by paths.
+        u = self.variable(
+            "batch_stats", "u", lambda: jax.random.normal(self.make_rng("params"), (kernel.shape[out],))
+        )
+        kernel, after = normalise(kernel, u.value, out)
+        # In training alone: inference does the same step again, from the u that training left.
+        if self.is_mutable_collection("batch_stats") and not self.is_initializing():
+            u.value = after
+        return kernel
 
     def _shift(self, h: jax.Array, train: bool) -> jax.Array:
         if self.row.norm:
@@ -125,7 +143,8 @@ def convolution(layer: Layer, h: jax.Array) -> jax.Array:
 
 def transposed(layer: Layer, h: jax.Array) -> jax.Array:
     h, row = as_images(h), layer.row
-    return conv_transpose(h, layer.kernel(row.kernel, row.kernel, row.features, h.shape[-1]), row.stride)
+    kernel = layer.kernel(row.kernel, row.kernel, row.features, h.shape[-1], out=-2)
+    return conv_transpose(h, kernel, row.stride)
 
 
 def dense(layer: Layer, h: jax.Array) -> jax.Array:

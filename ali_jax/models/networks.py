@@ -18,6 +18,7 @@ class Stack(nn.Module):
     leak: float
     dtype: Any
     last_bias: float = 0.0  # where the bias of the last layer starts
+    spectral_norm: bool = False  # whether every kernel is divided by its largest singular value
 
     @nn.compact
     def __call__(self, h, condition=None, noise=None, *, train: bool = False, with_hidden: bool = False):
@@ -25,7 +26,8 @@ class Stack(nn.Module):
         hidden = h = h.astype(self.dtype)
         for number, row in enumerate(self.rows, 1):
             bias = self.last_bias if number == len(self.rows) else 0.0
-            layer = Layer(row, self.init_std, self.leak, self.dtype, bias, name=f"layer_{number}")
+            settings = (self.init_std, self.leak, self.dtype, bias, self.spectral_norm)
+            layer = Layer(row, *settings, name=f"layer_{number}")
             hidden, h = h, layer.activate(layer(h, condition, noise, train))
         return (h, hidden) if with_hidden else h
 
@@ -124,10 +126,16 @@ def judgement(joint, x=None, z=None, hidden=None) -> Judgement:
 
 
 class Discriminator(nn.Module):
-    """D: pairs x (N, ...) and z (N, n) -> Judgement.
+    """D: pairs x (M, ...) and z (M, n) -> Judgement of M pairs.
 
     D_x and D_z each see their own half; D_joint sees both, channels of D_x first. `z_stack` None: D judges
     x alone, as in a plain GAN. Heads, where there are any, score what D_x or D_z made of x or z alone.
+
+    With a `packing` of m, D judges m consecutive pairs together, which must be of one kind: the Judgement is
+    of M / m packs, and every stack sees the channels, codes and attributes of a pack's examples side by side
+    (PacGAN, Lin et al., 2018).
+
+    `xx_stack` and `zz_stack`, where they are, tell pairs of two x or of two z apart, see `compare`.
     """
 
     x_stack: Stack
@@ -135,8 +143,14 @@ class Discriminator(nn.Module):
     joint_stack: Stack
     x_head: Stack | None = None
     z_head: Stack | None = None
+    xx_stack: Stack | None = None
+    zz_stack: Stack | None = None
+    packing: int = 1
 
     def __call__(self, x, z, condition=None, *, train: bool = False) -> Judgement:
+        if self.is_initializing():
+            self._initialize_twins(x, z, condition)
+        x, z, condition = (pack(a, self.packing) for a in (x, z, condition))
         h_x = h = self.x_stack(x, condition, train=train)
         h_z = None
         if self.z_stack is not None:
@@ -149,6 +163,37 @@ class Discriminator(nn.Module):
             z=None if self.z_head is None else _as_logits(self.z_head(h_z, condition, train=train))[:, 0],
             hidden=_as_logits(hidden),
         )
+
+    def compare(self, twins: str, first, second, condition=None, *, train: bool = False) -> Judgement:
+        """D_xx ("xx") of two x (M, ...) or D_zz ("zz") of two z (M, n), side by side along the last axis.
+
+        Logits are high where D takes both for the same (ALICE, Li et al., 2017; ALAD, Zenati et al., 2018).
+        These pairs are never packed.
+        """
+        stack = {"xx": self.xx_stack, "zz": self.zz_stack}[twins]
+        both = jnp.concatenate([first, second], axis=-1)
+        joint, hidden = stack(both, condition, train=train, with_hidden=True)
+        return judgement(_as_logits(joint), hidden=_as_logits(hidden))
+
+    def _initialize_twins(self, x, z, condition):
+        for twins, stack, one in (("xx", self.xx_stack, x), ("zz", self.zz_stack, z)):
+            if stack is not None:
+                self.compare(twins, one, one, condition)
+
+
+def pack(values: jax.Array | None, count: int) -> jax.Array | None:
+    """`count` examples in a row side by side along the last axis: (M, ..., C) -> (M / count, ..., count C).
+
+    Raises:
+      ValueError: they do not make whole packs.
+    """
+    if values is None or count == 1:
+        return values
+    if len(values) % count:
+        raise ValueError(f"{len(values)} examples do not make packs of {count}")
+    packs = values.reshape(-1, count, *values.shape[1:])
+    packs = jnp.moveaxis(packs, 1, -2)
+    return packs.reshape(*packs.shape[:-2], -1)
 
 
 def _as_logits(h: jax.Array) -> jax.Array:

@@ -64,13 +64,15 @@ def make_mesh(over: Sequence[jax.Device] | None = None) -> Mesh:
     return Mesh(np.asarray(jax.devices() if over is None else over), ("data",))
 
 
-def check_batch_size(batch_size: int, mesh: Mesh) -> None:
-    """Raises UserError if the devices cannot share a batch equally."""
-    if batch_size % mesh.size:
-        fits = batch_size // mesh.size * mesh.size or mesh.size
+def check_batch_size(batch_size: int, mesh: Mesh, packing: int = 1) -> None:
+    """Raises UserError if the devices cannot share a batch, in whole packs of examples, equally."""
+    share = mesh.size * packing
+    if batch_size % share:
+        fits = batch_size // share * share or share
+        packs = "" if packing == 1 else f" in packs of {packing}"
         raise UserError(
-            f"config.batch_size is {batch_size}, which {mesh.size} devices cannot share equally; "
-            f"it must be a multiple of {mesh.size}, such as {fits}."
+            f"config.batch_size is {batch_size}, which {mesh.size} devices cannot share equally{packs}; "
+            f"it must be a multiple of {share}, such as {fits}."
         )
 
 

@@ -22,12 +22,13 @@ from typing import Any
 
 from ali_jax.errors import UserError, first_line
 from ali_jax.models import Encoding, Judgement
-from ali_jax.terms.game import Needs, Players, Round, Share, Term, join, need_of, needs, play_for
+from ali_jax.terms.game import Comparison, Needs, Players, Round, Share, Term, join, need_of, needs, play_for
 from ali_jax.terms.pairs import adversarial
 
 __all__ = [
     "ADVERSARIAL",
     "TERMS",
+    "Comparison",
     "Encoding",
     "Judgement",
     "Needs",

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.models import Encoding, Judgement
+from ali_jax.models import HEADS, Encoding, Judgement
 
 
 class Round(NamedTuple):
@@ -16,7 +16,7 @@ class Round(NamedTuple):
 
     batch: Mapping[str, jax.Array]  # as given to `train_step`
     x: jax.Array  # (M, ...) real examples, images in [0, 1]
-    real: Judgement  # of the encoder's pairs (x, z_hat)
+    real: Judgement  # of the encoder's pairs (x, z_hat), of M / m packs where D packs m pairs
     # None where no term of the game needs generated pairs:
     z: jax.Array | None = None  # (M, n) draws from the prior
     x_tilde: jax.Array | None = None  # (M, ...) G(z)
@@ -25,8 +25,17 @@ class Round(NamedTuple):
     step: jax.Array | int = 0  # updates done before this one, for terms that are not played at every step
 
 
+class Comparison(NamedTuple):
+    """What D_xx or D_zz makes of M pairs of twins and M pairs that only pass for them."""
+
+    real: Judgement  # of (v, v)
+    generated: Judgement  # of (v, v')
+    batch_stats: Mapping[str, Any]  # after this pass, for the `Share` of the one term that trains this head
+
+
 class Players(NamedTuple):
-    """Further passes with the round's parameters, in training; running statistics of these are not kept.
+    """Further passes with the round's parameters, in training; running statistics of these are not kept, but
+    for those that a term hands on in its `Share`.
 
     Conditional networks get the attributes of the round's examples, so that x and z have as many rows. Batch
     normalisation is over the examples given, for D over the one kind of pairs that it is given. With
@@ -36,6 +45,8 @@ class Players(NamedTuple):
     generate: Callable[..., jax.Array]  # z (M, n) -> x (M, ...)
     encode: Callable[..., Encoding]  # x, key of the noise -> Encoding
     judge: Callable[..., Judgement]  # x, z, key of the dropout -> Judgement
+    # "xx" or "zz", v, v', key of the dropout -> of (v, v) and of (v, v'), judged as one interleaved batch
+    compare: Callable[[str, jax.Array, jax.Array, jax.Array], Comparison] | None = None
 
 
 class Share(NamedTuple):
@@ -44,6 +55,7 @@ class Share(NamedTuple):
     d: jax.Array | None = None  # scalar, to the loss of D
     ge: jax.Array | None = None  # scalar, to the loss of G and E
     metrics: Mapping[str, jax.Array] = {}  # scalars to log; every one named "loss_..." is watched for NaN
+    batch_stats: Mapping[str, Any] = {}  # to keep, of a head that this term trains: `Comparison.batch_stats`
 
 
 class Needs(NamedTuple):
@@ -52,7 +64,7 @@ class Needs(NamedTuple):
     generated: bool = True  # pairs of the generator
     labels: bool = False  # of some examples, and a logit of D for each class
     encoder: bool | None = None  # True: an encoder; False: none, as nothing would train it; None: either
-    heads: tuple[str, ...] = ()  # of D: "x", "z"
+    heads: tuple[str, ...] = ()  # of D, from `models.HEADS`
 
 
 Term = Callable[..., Share]
@@ -65,9 +77,9 @@ def needs(**what: Any) -> Callable[[Term], Term]:
 
     A value may be a function of the term's settings, a mapping.
     """
-    unknown = {*what.get("heads", ())} - {"x", "z"}
+    unknown = {*what.get("heads", ())} - HEADS.keys()
     if unknown:
-        raise ValueError(f"D has no head for {min(unknown)}; heads are x and z")
+        raise ValueError(f"D has no head for {min(unknown)}; heads are {', '.join(HEADS)}")
 
     def note(term: Term) -> Term:
         term.needs = what
@@ -92,7 +104,7 @@ def play_for(terms: Mapping[str, Term], round: Round, players: Players, key: jax
     Raises:
       UserError: a term gives no `Share` of scalars, or two log a metric of the same name.
     """
-    total, metrics = Share(), {}
+    total, metrics, batch_stats = Share(), {}, {}
     # In an order that the config's does not change: sums are rounded as they are taken.
     for name in sorted(terms, reverse=True):
         share = terms[name](round, players, jax.random.fold_in(key, zlib.crc32(name.encode())))
@@ -100,7 +112,8 @@ def play_for(terms: Mapping[str, Term], round: Round, players: Players, key: jax
         total = total._replace(d=_sum(total.d, share.d), ge=_sum(total.ge, share.ge))
         own = dict(share.metrics) | (_losses(name, share) if len(terms) > 1 else {})
         metrics = join(metrics, own)
-    return total._replace(metrics=metrics)
+        batch_stats = _join_statistics(name, batch_stats, share.batch_stats)
+    return total._replace(metrics=metrics, batch_stats=batch_stats)
 
 
 def join(*parts: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
@@ -111,6 +124,15 @@ def join(*parts: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
             raise UserError(f"The metric {min(twice)} of a term is there already; give it another name.")
         joined |= part
     return joined
+
+
+def _join_statistics(name: str, before: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    if twice := before.keys() & own.keys():
+        raise UserError(
+            f"The term {name} of config.terms and one before it both give statistics of {min(twice)}; let "
+            "one of them leave Share.batch_stats out."
+        )
+    return {**before, **own}
 
 
 def _check(name: str, share: Any) -> None:

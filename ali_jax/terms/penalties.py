@@ -29,12 +29,16 @@ def _penalty(round, players, key, gamma, every, pairs) -> Share:
         raise UserError(f"The setting every of a term of config.terms is {every}; it must be 1, 2, 3 ...")
     pairs = jax.lax.stop_gradient(tuple(pairs))  # D's affair alone
 
+    def summed_scores(pairs):
+        scores = players.judge(*pairs, key).score
+        return jnp.sum(scores), len(scores)  # of each pair, or pack of pairs
+
     def penalty() -> jax.Array:
         # Each pair's score depends, but for batch normalisation, on that pair alone: the gradient of the sum
         # holds every pair's own.
-        slopes = jax.grad(lambda of: jnp.sum(players.judge(*of, key).score))(pairs)
+        slopes, count = jax.grad(summed_scores, has_aux=True)(pairs)
         squares = sum(jnp.sum(jnp.square(slope)) for slope in slopes)
-        return every * gamma / 2 * squares / len(pairs[0])
+        return every * gamma / 2 * squares / count
 
     if every == 1:
         return Share(d=penalty())

@@ -58,7 +58,20 @@ def cycle(
     """
     if power not in (1, 2):
         raise UserError(f"The setting power of the term cycle of config.terms is {power}; it must be 1 or 2.")
-    z = round.encoding.z if draw or round.encoding.mu is None else round.encoding.mu
-    distance = jnp.abs(round.x - players.generate(z, frozen=not generator)) ** power
-    of_each = jnp.sum(distance.reshape(len(z), -1), axis=1)
+    x_hat = players.generate(code(round.encoding, draw), frozen=not generator)
+    of_each = jnp.sum(jnp.abs(round.x - x_hat).reshape(len(x_hat), -1) ** power, axis=1)
     return Share(ge=weight * jnp.mean(of_each) / jnp.sqrt(round.x[0].size))
+
+
+def code(encoding: Encoding, draw: bool) -> jax.Array:
+    """The draw, or mu, of an encoding: (M, n).
+
+    Raises:
+      UserError: mu is wanted of an implicit encoder, which has none.
+    """
+    if not draw and encoding.mu is None:
+        raise UserError(
+            "A term of config.terms has draw = False, but with config.model.posterior = 'noise' there is "
+            "no mu; set draw = True."
+        )
+    return encoding.z if draw else encoding.mu

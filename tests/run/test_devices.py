@@ -36,8 +36,8 @@ def run(script: str, *arguments, **values) -> str:
     return done.stdout
 
 
-# svhn has batch normalisation in D, cifar10 has none.
-NAMES = ("svhn", "cifar10")
+# svhn has batch normalisation in D, cifar10 has none; see eight_devices.py for packs.
+NAMES = ("svhn", "cifar10", "packs")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,11 @@ def test_eight_devices_train_what_one_trains(name, findings):
     assert found["largest_moment_difference"] < 1e-2
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_no_example_of_a_pack_or_of_twins_changes_device(findings):
+    assert set(findings["packs"]["collectives"]) == {"all-reduce"}
+
+
+@pytest.mark.parametrize("name", ("svhn", "cifar10"))
 def test_a_step_reduces_gradients_and_statistics_and_nothing_else(name, findings, capsys):
     """All-reduces only, of the gradients and of BatchNorm's sums: for each normalised channel two sums in the
     forward pass and two in each of the backward passes, of which D has two. Scalars are losses and metrics.
@@ -117,6 +121,9 @@ def test_a_batch_that_the_devices_cannot_share_is_refused():
         devices.check_batch_size(100, mesh_of(8))
     with pytest.raises(UserError, match="such as 8"):
         devices.check_batch_size(4, mesh_of(8))
+    devices.check_batch_size(96, mesh_of(4), packing=3)
+    with pytest.raises(UserError, match=r"equally in packs of 3; .* of 12, such as 96"):
+        devices.check_batch_size(100, mesh_of(4), packing=3)
 
 
 def test_put_batches_keeps_values_and_order():

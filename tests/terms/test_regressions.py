@@ -93,11 +93,7 @@ def test_every_kind_of_encoder_plays_both(tiny_config, posterior):
             ("noise", 1, 1, 2, False, 0.0, "linear"),
             *tiny_config.model.encoder,
         )
-    tiny_config.terms = {
-        "adversarial": {},
-        "latent_regression": {},
-        "cycle": {"generator": False, "draw": False},
-    }
+    tiny_config.terms = {"adversarial": {}, "latent_regression": {}, "cycle": {"generator": False}}
     game = build.game(tiny_config)
     batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
     _, metrics = jax.jit(game.step)(game.init(KEY, batch=batch), batch)
