@@ -54,7 +54,7 @@ def main(argv):
     bench, described = benches.open_bench(run.config, values, file)
 
     numbers = quality.measure(run.model, bench, values.seed)
-    untrained = quality.of_encoder(workdirs.untrained(run), bench)
+    untrained = quality.of_encoder(workdirs.untrained(run.config), bench)
     print_table(numbers, bench.numbers, untrained)
     report.save_image(output, "reconstructions", draw(run.model, bench, values.seed))
     results = {

@@ -68,7 +68,7 @@ def extractor(name: str, run: workdirs.Run) -> Callable[[data.Split], np.ndarray
     """Split -> (N, D) float32."""
     if name == "pixels":
         return lambda split: workdirs.pixels(split.x)
-    model = workdirs.untrained(run) if name.startswith("untrained_") else run.model
+    model = workdirs.untrained(run.config) if name.startswith("untrained_") else run.model
     reduce = {"code": features.code, "pooled": features.pooled}[name.removeprefix("untrained_")]
     extract = functools.partial(inference.features, model, reduce=reduce)
     return lambda split: extract(split.x, split.attributes)

@@ -8,9 +8,9 @@ from ali_jax.run.metrics import read_lines
 from experiments.common import flops
 
 
-def of_run(config: ConfigDict, workdir: Path, step: int) -> dict:
+def of_run(config: ConfigDict, workdir: Path, step: int, flops_per_step: float | None = None) -> dict:
     """Of the steps up to `step`; seconds are None where metrics.jsonl does not tell."""
-    each = flops.of_traced_step(config)
+    each = flops.of_traced_step(config) if flops_per_step is None else flops_per_step
     path = workdir / "metrics.jsonl"
     lines = read_lines(path) if path.exists() else []
     return {
