@@ -57,7 +57,7 @@ class Plan(NamedTuple):
 def define_flags() -> None:
     shared_flags.output()
     shared_flags.seed()
-    shared_flags.labelled_splits(None, None)
+    shared_flags.labelled_splits()
     shared_flags.judges()
     flags.DEFINE_string("grid", None, "A Python file of variants, such as experiments/grids/digits.py.")
     flags.DEFINE_integer("seeds", 3, "Of each variant: 0, 1, ...", lower_bound=1)

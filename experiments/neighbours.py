@@ -7,6 +7,7 @@ The protocol of the BiGAN paper on MNIST (Donahue et al., ICLR 2017, Section 4.1
 class of its nearest training example (Euclidean, exact). Features are "mu", the code, and "hidden", the layer
 of E before it, after its nonlinearity; that paper's code scores both. The linear probe is ours: sklearn's
 LogisticRegression at its defaults, features unscaled. With --checkpoints, one point of a curve for each.
+Training examples are those of --train_split (train), test examples those of --test_split (test).
 Writes into <workdir>/results/neighbours, or into --output; not resumable.
 """
 
@@ -40,7 +41,7 @@ def main(argv):
     values = flags.FLAGS
     run = workdirs.load(values.workdir)
     steps = chosen_steps(run, values.checkpoints)
-    names = values.train_split, values.test_split
+    names = labelled.names(values)
     splits = labelled.load(run.config, names)
     output = report.output(values.output, run.workdir, "neighbours")
 

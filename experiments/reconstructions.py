@@ -41,7 +41,7 @@ NAMED = ("Smiling", "Male", "Eyeglasses")  # attributes in the printed table
 def define_flags() -> None:
     shared_flags.output()
     shared_flags.seed()
-    shared_flags.labelled_splits(None, None)
+    shared_flags.labelled_splits()
     shared_flags.judges()
 
 

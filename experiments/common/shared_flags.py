@@ -13,12 +13,10 @@ def seed() -> None:
     flags.DEFINE_integer("seed", 0, "Of the noise, and of which images are drawn.", lower_bound=0)
 
 
-def labelled_splits(train: str | None = "train", test: str | None = "test") -> None:
-    """None as a default is the config's own split, of training or of validation."""
-    default = "" if train else "; default: the config's train_split"
-    flags.DEFINE_string("train_split", train, f"Labelled examples to learn from{default}.")
-    default = "" if test else "; default: the config's validation_split"
-    flags.DEFINE_string("test_split", test, f"Labelled examples to score on{default}.")
+def labelled_splits() -> None:
+    """What they are by default, the program says: the official ones, or those of the config."""
+    flags.DEFINE_string("train_split", None, "Labelled examples to learn from.")
+    flags.DEFINE_string("test_split", None, "Labelled examples to score on.")
 
 
 def judges() -> None:
