@@ -7,10 +7,10 @@ The protocol of the BiGAN paper on MNIST (Donahue et al., ICLR 2017, Section 4.1
 class of its nearest training example (Euclidean, exact). Features are "mu", the code, and "hidden", the layer
 of E before it, after its nonlinearity; that paper's code scores both. The linear probe is ours: sklearn's
 LogisticRegression at its defaults, features unscaled. With --checkpoints, one point of a curve for each.
+Training examples are those of --train_split (train), test examples those of --test_split (test).
 Writes into <workdir>/results/neighbours, or into --output; not resumable.
 """
 
-import jax
 import numpy as np
 from absl import flags
 from matplotlib.figure import Figure
@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from ali_jax import data, inference
 from ali_jax.errors import UserError
-from ali_jax.models.layers import NONLINEARITIES
 from ali_jax.run import checkpoints, images
 from ali_jax.run import command_line as program
 from experiments.common import accuracies, features, labelled, report, shared_flags, workdirs
@@ -42,7 +41,7 @@ def main(argv):
     values = flags.FLAGS
     run = workdirs.load(values.workdir)
     steps = chosen_steps(run, values.checkpoints)
-    names = values.train_split, values.test_split
+    names = labelled.names(values)
     splits = labelled.load(run.config, names)
     output = report.output(values.output, run.workdir, "neighbours")
 
@@ -65,7 +64,7 @@ def score_steps(run: workdirs.Run, steps: list[int], splits: Splits) -> tuple[di
     curves: dict[str, dict[int, dict]] = {}
     for step in tqdm(steps, desc="checkpoints", disable=None):
         model = inference.load(run.workdir, step)
-        train_x, test_x = (extract(model, split) for split in splits)
+        train_x, test_x = (features.mu_and_hidden(model, split) for split in splits)
         for name in train_x:
             curves.setdefault(name, {})[step] = score((train_x[name], test_x[name]), splits)
     return curves, (train_x["mu"], test_x["mu"])
@@ -86,24 +85,6 @@ def chosen_steps(run: workdirs.Run, asked: list[str] | None) -> list[int]:
     if unknown:
         raise UserError(f"{run.workdir} holds no checkpoint of step {unknown[0]}; choose from {kept} or all.")
     return sorted(int(step) for step in asked)
-
-
-def extract(model: inference.Model, split: data.Split) -> dict[str, np.ndarray]:
-    """ "mu" (N, n) and, where E has a hidden layer, "hidden" (N, D) after its nonlinearity."""
-    layers = inference.features(model, split.x, split.attributes, head_and_layer_before)
-    if "hidden" in layers:
-        stack = model.networks.encoder.stack
-        activate = NONLINEARITIES[stack.rows[-2].nonlinearity]
-        layers["hidden"] = np.asarray(activate(layers["hidden"], stack.leak)).reshape(len(split.x), -1)
-    return layers
-
-
-def head_and_layer_before(layers: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """What `extract` keeps of the layers on the device."""
-    kept = {"mu": layers["mu"]}
-    if hidden := features.hidden(layers):
-        kept["hidden"] = hidden[-1]
-    return kept
 
 
 def draw_neighbours(splits: Splits, kinds: tuple[Features, Features]) -> np.ndarray:

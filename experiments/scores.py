@@ -92,7 +92,7 @@ def sources(
     return {
         "samples": lambda: sample(run.model, real, seed),
         "training_images": lambda: training_images,
-        "untrained_generator": lambda: sample(workdirs.untrained(run), real, seed),
+        "untrained_generator": lambda: sample(workdirs.untrained(run.config), real, seed),
     }
 
 

@@ -4,9 +4,9 @@
 
 Feature sets (see `features`): "code" (5,376 of the SVHN encoder) and "pooled" (8,960) of the trained encoder;
 as controls raw pixels, and both of the same encoder before its first step (random kernels, running statistics
-0 and 1, nothing calibrated). The last 14 % of --train_split, at most 10,000, choose C; learners draw from the
-others. Writes the choice of C and results.json into <workdir>/results/svm, or into --output, after each
-feature set; not resumable.
+0 and 1, nothing calibrated). The last 14 % of --train_split (train), at most 10,000, choose C; learners draw
+from the others. The error is that of --test_split (test). Writes the choice of C and results.json into
+<workdir>/results/svm, or into --output, after each feature set; not resumable.
 """
 
 import functools
@@ -37,7 +37,7 @@ def main(argv):
     values = flags.FLAGS
     check(values.sets)
     run = workdirs.load(values.workdir)
-    names = values.train_split, values.test_split
+    names = labelled.names(values)
     splits = labelled.load(run.config, names)
     scale = sizes(splits[0].label, values.seed)
     output = report.output(values.output, run.workdir, "svm")
@@ -68,7 +68,7 @@ def extractor(name: str, run: workdirs.Run) -> Callable[[data.Split], np.ndarray
     """Split -> (N, D) float32."""
     if name == "pixels":
         return lambda split: workdirs.pixels(split.x)
-    model = workdirs.untrained(run) if name.startswith("untrained_") else run.model
+    model = workdirs.untrained(run.config) if name.startswith("untrained_") else run.model
     reduce = {"code": features.code, "pooled": features.pooled}[name.removeprefix("untrained_")]
     extract = functools.partial(inference.features, model, reduce=reduce)
     return lambda split: extract(split.x, split.attributes)

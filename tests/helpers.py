@@ -12,6 +12,7 @@ from conftest import load_config
 from ali_jax import build, inference
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.workdirs import read_config
+from ali_jax.terms import Share
 
 ROOT = Path(__file__).parent.parent
 WITHOUT_CLU = ROOT / "tests" / "without_clu"
@@ -74,3 +75,8 @@ def untrained(config, **batch):
     """The model of a config before its first step, of the shape of these examples."""
     state = jax.jit(build.game(config).init)(jax.random.key(0), batch=batch)
     return inference.of_state(build.game(config).networks, state)
+
+
+def generate_twice(round, players, key):
+    """A term that runs G once more, and no other network."""
+    return Share(ge=jax.numpy.mean(players.generate(round.z)))

@@ -14,7 +14,7 @@ NAMES = [
     *sorted(f"experiments.{path.stem}" for path in EXPERIMENTS.glob("*.py")),
     *sorted(f"experiments.{path.parent.name}.__main__" for path in EXPERIMENTS.glob("*/__main__.py")),
 ]
-SHARED = ("output", "seed", "train_split", "test_split")
+SHARED = ("output", "seed", "train_split", "test_split", "referee")
 
 
 @pytest.fixture(scope="module")

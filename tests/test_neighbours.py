@@ -4,7 +4,7 @@ import pytest
 from ali_jax import data, inference
 from ali_jax.errors import UserError
 from experiments import neighbours
-from experiments.common import accuracies, workdirs
+from experiments.common import accuracies, features, workdirs
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_newest_checkpoint_is_scored(run_program, tiny_workdir):
 def test_the_hidden_layer_is_what_the_head_sees_and_mu_the_code(tiny_workdir):
     """The head of the tiny encoder is dense, with a bias: mu is its product with the hidden layer."""
     model, split = inference.load(tiny_workdir), data.load("digits", "test")
-    found = neighbours.extract(model, split)
+    found = features.mu_and_hidden(model, split)
     head = model.params.encoder["stack"]["layer_2"]
     both = found["hidden"] @ np.asarray(head["kernel"]) + np.asarray(head["bias"])
     np.testing.assert_allclose(found["mu"], both[:, :3], rtol=1e-4, atol=1e-5)

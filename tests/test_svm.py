@@ -140,7 +140,7 @@ def test_trained_encoder_and_controls_stand_in_one_table(run_program, tiny_workd
 
 def test_an_untrained_encoder_is_one_before_its_first_step(tiny_workdir):
     run = workdirs.load(tiny_workdir)
-    fresh = workdirs.untrained(run)
+    fresh = workdirs.untrained(run.config)
     stats = fresh.batch_stats.encoder["stack"]["layer_1"]["norm"]
     assert not stats["mean"].any() and (stats["std"] == 1).all()
     assert fresh.step == 0 and run.model.step == 12

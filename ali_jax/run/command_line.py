@@ -6,7 +6,7 @@ import functools
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,26 +101,30 @@ def _unknown_field(argv: list[str]) -> str | None:
     named = [arg.partition("=")[2] for arg in given if arg.lstrip("-").startswith("config=")]
     path, _, variant = named[-1].partition(":")
     try:
-        fields = _paths(config_lib.load(path, *([variant] if variant else [])))
+        fields = paths(config_lib.load(path, *([variant] if variant else [])))
     except Exception:  # Whatever loading it raised is told by who loaded it first.
         return None
     for arg in argv[1:]:
         field = arg.split("=")[0].lstrip("-").removeprefix("config.")
         if arg.lstrip("-").startswith("config.") and not _sets_terms(arg) and field not in fields:
-            near = difflib.get_close_matches(field, fields, n=3, cutoff=0.4) or [*fields][:3]
-            near += [name for name in fields if name.endswith(f"_{field}")]
-            choices = " or ".join(f"config.{name}" for name in dict.fromkeys(near))
-            return f"There is no config.{field}; is it {choices}?"
+            return f"There is no config.{field}; is it {suggest(field, fields)}?"
     return None
 
 
-def _paths(config: ConfigDict, before: str = "") -> dict[str, None]:
+def suggest(field: str, fields: Iterable[str]) -> str:
+    """ "config.b1 or config.b2": those of `fields` that may have been meant."""
+    near = difflib.get_close_matches(field, fields, n=3, cutoff=0.4) or [*fields][:3]
+    near += [name for name in fields if name.endswith(f"_{field}")]
+    return " or ".join(f"config.{name}" for name in dict.fromkeys(near))
+
+
+def paths(config: ConfigDict, before: str = "") -> dict[str, None]:
     """Every field of a config and of the configs within it, as overrides name them."""
     found: dict[str, None] = {}
     for name, value in config.items():
         found[f"{before}{name}"] = None
         if isinstance(value, ConfigDict):
-            found |= _paths(value, f"{before}{name}.")
+            found |= paths(value, f"{before}{name}.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the encoder offers a linear classifier: functions of its layers, as `inference.features` reduces them.
+"""What the encoder offers a classifier: functions of its layers, as `inference.features` reduces them.
 
 Layers are taken before their nonlinearity. The paper says "the last three hidden layers as well as the
 output" and counts 8,960 features; for the SVHN encoder the words give 5,376, and the count is that of all six
@@ -8,8 +8,30 @@ hidden layers, each max-pooled to 4x4 as DCGAN does, and mu. Both are here.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from ali_jax import data, inference
+from ali_jax.models.layers import NONLINEARITIES
 
 GRID = 4
+
+
+def mu_and_hidden(model: inference.Model, split: data.Split) -> dict[str, np.ndarray]:
+    """ "mu" (N, n) and, where E has a hidden layer, "hidden" (N, D): the last one, after its nonlinearity."""
+    layers = inference.features(model, split.x, split.attributes, head_and_layer_before)
+    if "hidden" in layers:
+        stack = model.networks.encoder.stack
+        activate = NONLINEARITIES[stack.rows[-2].nonlinearity]
+        layers["hidden"] = np.asarray(activate(layers["hidden"], stack.leak)).reshape(len(split.x), -1)
+    return layers
+
+
+def head_and_layer_before(layers: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """What `mu_and_hidden` keeps of the layers on the device."""
+    kept = {"mu": layers["mu"]}
+    if before := hidden(layers):
+        kept["hidden"] = before[-1]
+    return kept
 
 
 def code(layers: dict[str, jax.Array]) -> jax.Array:

@@ -12,6 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
+from experiments.common.spreads import mean_and_std
+
 C_GRID = np.exp(np.linspace(-20, 20, 50))  # natural exponent: 2.06e-9 to 4.85e8
 PER_CLASS = 100
 VALIDATION_DRAWS = 10
@@ -103,8 +105,3 @@ def evaluate(pool: Examples, validation: Examples, test: Examples, draws: Draws,
 def error_of_rows(c: float, pool: Examples, rows: np.ndarray, judge: Examples) -> float:
     """`error` after learning from these rows; picked in the worker, so that the pool is sent only once."""
     return error(c, pool.take(rows), judge)
-
-
-def mean_and_std(values: list[float]) -> dict[str, float]:
-    """Mean and population standard deviation, as the paper's code reports them."""
-    return {"mean": float(np.mean(values)), "std": float(np.std(values))}

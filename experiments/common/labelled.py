@@ -8,6 +8,11 @@ from ali_jax.errors import UserError
 from experiments.common import workdirs
 
 
+def names(values) -> tuple[str, str]:
+    """The splits that the flags name, by default those that data sets publish."""
+    return values.train_split or "train", values.test_split or "test"
+
+
 def load(config: ConfigDict, names: tuple[str, str]) -> tuple[data.Split, data.Split]:
     """The examples of --train_split and of --test_split, which are the `names`.
 

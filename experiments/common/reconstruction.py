@@ -1,5 +1,7 @@
 """How far reconstructions are from their images, beside guesses that know nothing of them."""
 
+from collections.abc import Iterator
+
 import jax
 import numpy as np
 from tqdm import tqdm
@@ -17,24 +19,49 @@ def errors(
       order: a permutation of the validation examples; each is also guessed to be the one before it there.
       key: of the draws from q(z|x).
     """
+    squared: dict[str, list[np.ndarray]] = {}
+    for rows, guesses in passes(model, validation, key):
+        for name, guess in guesses.items():
+            squared.setdefault(name, []).append(mse(validation.x[rows] / 255, guess))
+    ours = {name: summarize(np.concatenate(parts)) for name, parts in squared.items()}
+    return ours | references(train_split, validation, order)
+
+
+def passes(
+    model: inference.Model, split: data.Split, key: jax.Array
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Chunk by chunk (numbers of examples, their reconstructions through mu and through a draw)."""
+    for rows in chunks(split, "reconstructing"):
+        x, _, attributes = data.take(split, rows)
+        noise = jax.random.fold_in(key, rows[0])
+        yield (
+            rows,
+            {
+                "through_mu": inference.reconstruct(model, x, attributes),
+                "through_a_draw": inference.reconstruct(model, x, attributes, noise),
+            },
+        )
+
+
+def references(train_split: data.Split, validation: data.Split, order: np.ndarray) -> dict[str, dict]:
+    """`errors` of the guesses that no model makes."""
     mean_image = np.mean(train_split.x, axis=0, dtype=np.float64)[None] / 255
     other = np.empty_like(order)
     other[order] = np.roll(order, 1)
 
-    squared: dict[str, list[np.ndarray]] = {}
-    for start in tqdm(range(0, len(order), inference.CHUNK), "reconstructing", disable=None):
-        rows = np.arange(start, min(start + inference.CHUNK, len(order)))
-        x, _, attributes = data.take(validation, rows)
-        noise = jax.random.fold_in(key, start)
-        guesses = {
-            "through_mu": inference.reconstruct(model, x, attributes),
-            "through_a_draw": inference.reconstruct(model, x, attributes, noise),
-            "mean_training_image": mean_image,
-            "another_validation_image": validation.x[other[rows]] / 255,
-        }
-        for name, guess in guesses.items():
-            squared.setdefault(name, []).append(mse(x / 255, guess))
+    squared: dict[str, list[np.ndarray]] = {"mean_training_image": [], "another_validation_image": []}
+    for rows in chunks(validation, "references"):
+        x = validation.x[rows] / 255
+        squared["mean_training_image"].append(mse(x, mean_image))
+        squared["another_validation_image"].append(mse(x, validation.x[other[rows]] / 255))
     return {name: summarize(np.concatenate(parts)) for name, parts in squared.items()}
+
+
+def chunks(split: data.Split, title: str) -> Iterator[np.ndarray]:
+    """The numbers of all examples, in parts that a network takes at once."""
+    count = len(split.x)
+    for start in tqdm(range(0, count, inference.CHUNK), title, disable=None, leave=False):
+        yield np.arange(start, min(start + inference.CHUNK, count))
 
 
 def mse(x: np.ndarray, guess: np.ndarray) -> np.ndarray:

@@ -14,5 +14,12 @@ def seed() -> None:
 
 
 def labelled_splits() -> None:
-    flags.DEFINE_string("train_split", "train", "Labelled examples to learn from.")
-    flags.DEFINE_string("test_split", "test", "Labelled examples to score on.")
+    """What they are by default, the program says: the official ones, or those of the config."""
+    flags.DEFINE_string("train_split", None, "Labelled examples to learn from.")
+    flags.DEFINE_string("test_split", None, "Labelled examples to score on.")
+
+
+def judges() -> None:
+    """Of programs that measure with a referee, see `quality`."""
+    flags.DEFINE_string("referee", None, "A file of the referee; trained and written where it is not there.")
+    flags.DEFINE_integer("examples", 10_000, "Examples of each split to measure on, at most.", lower_bound=1)

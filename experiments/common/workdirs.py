@@ -49,11 +49,11 @@ def load(asked: str | Path | None, *, needs_encoder: bool = True) -> Run:
     return Run(workdir, config, inference.load(workdir))
 
 
-def untrained(run: Run) -> inference.Model:
-    """The run's networks as its seed made them: random kernels, running statistics still 0 and 1."""
-    split = examples(run.config, run.config.train_split)
-    state = train.fresh_state(run.config, build.game(run.config), split)
-    return inference.Model(run.model.networks, state.params, state.batch_stats, 0)
+def untrained(config: ConfigDict) -> inference.Model:
+    """The networks as the config's seed makes them: random kernels, running statistics still 0 and 1."""
+    game = build.game(config)
+    state = train.fresh_state(config, game, examples(config, config.train_split))
+    return inference.Model(game.networks, state.params, state.batch_stats, 0)
 
 
 def examples(config: ConfigDict, split: str) -> data.Split:

@@ -1,0 +1,48 @@
+"""What models are measured on, opened as the flags of a program ask for it; see `quality.Bench`."""
+
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from ali_jax import data
+from ali_jax.errors import UserError
+from experiments.common import distances, quality, referee_files, workdirs
+
+LEAST = distances.NEIGHBOURS + 1  # images of a split
+
+
+def open_bench(config: ConfigDict, values, file: Path) -> tuple[quality.Bench, dict]:
+    """(the bench, its description for results.json).
+
+    Args:
+      config: of a run on the data set.
+      values: of the flags train_split, test_split, examples and seed.
+      file: of the referee, see `referee_files.obtain`.
+
+    Raises:
+      UserError: the splits hold no images, too few, or nothing that a referee could learn.
+    """
+    names = values.train_split or config.train_split, values.test_split or config.validation_split
+    # As they are on the disk: with attributes, whether the model is conditional on them or not.
+    splits = [data.load(config.dataset, name, config.data_dir) for name in names]
+    for name, split in zip(names, splits, strict=True):
+        workdirs.refuse_points(config, split)
+        if len(split.x) < LEAST:
+            raise UserError(
+                f"The {len(split.x)} images of {name} are too few to measure; name a larger split."
+            )
+    trained = referee_files.obtain(file, config, names[0], splits[0])
+    learn, judged = (choose(split, max(values.examples, LEAST), values.seed) for split in splits)
+    described = map(workdirs.describe, (config, config), names, splits)
+    return quality.prepare(learn, judged, trained, values.seed), {
+        "data": dict(zip(("learned_from", "judged"), described, strict=True)),
+        "examples": {"learned_from": len(learn.x), "judged": len(judged.x)},
+        "referee": trained.settings._asdict(),
+    }
+
+
+def choose(split: data.Split, count: int, seed: int) -> data.Split:
+    """At most `count` examples at random, in the order they have."""
+    rows = np.random.default_rng(seed).permutation(len(split.x))[:count]
+    return data.take(split, np.sort(rows))

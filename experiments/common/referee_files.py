@@ -1,0 +1,91 @@
+"""A referee kept in a file, so that all runs on a data set are judged by the same one."""
+
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from flax import traverse_util
+from ml_collections import ConfigDict
+
+from ali_jax import data
+from ali_jax.errors import UserError, first_line
+from ali_jax.run.files import write_whole
+from experiments.common import referee
+from experiments.common.referee import Referee
+
+FORMAT = 1  # of the file, and of the network that `referee.rows` makes of settings
+
+
+def obtain(path: Path, config: ConfigDict, name: str, split: data.Split) -> Referee:
+    """The referee in `path`; where there is no such file, one trained now and kept there.
+
+    Args:
+      config: of a run on the data set.
+      name: of the split.
+      split: its examples, with labels or attributes.
+
+    Raises:
+      UserError: the images tell nothing that a referee could learn, the file cannot be read or written, or
+        it holds a referee of something else.
+    """
+    if referee.targets(split) is None:
+        raise UserError(
+            f"{config.dataset} has neither labels nor attributes for a referee to learn; "
+            "experiments.figures and experiments.scores measure what needs none."
+        )
+    settings = referee.settings_for(config.dataset)
+    about = describe(config.dataset, name, split, settings)
+    if path.exists():
+        return read(path, about)
+    trained = referee.train(split, settings)
+    write(path, trained, about)
+    return trained
+
+
+def describe(dataset: str, name: str, split: data.Split, settings: referee.Settings) -> dict:
+    """All that makes a referee what it is, as JSON has it."""
+    kind, y = referee.targets(split)
+    return {
+        "format": FORMAT,
+        "data set": dataset,
+        "split": name,
+        "examples": len(y),
+        "checksum of what they are": zlib.crc32(np.ascontiguousarray(y).tobytes()),
+        "shape": list(split.x.shape[1:]),
+        "kind": kind,
+        "settings": settings._asdict(),
+    }
+
+
+def write(path: Path, trained: Referee, about: dict) -> None:
+    arrays = traverse_util.flatten_dict(trained.variables, sep="/")
+    buffer = io.BytesIO()
+    np.savez(buffer, about=json.dumps(about), outputs=trained.outputs, **arrays)
+    try:
+        write_whole(path, buffer.getvalue())
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); pass another --referee.") from None
+
+
+def read(path: Path, about: dict) -> Referee:
+    """The referee in `path`, which must be that of `about`."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        found, outputs = json.loads(str(arrays.pop("about"))), int(arrays.pop("outputs"))
+        differing = [name for name in about if found.get(name) != about[name]]
+    except (AttributeError, EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"{path} cannot be read as a referee ({first_line(error)}); remove it, or pass another --referee."
+        ) from None
+    if differing:
+        name = differing[0]
+        raise UserError(
+            f"{path} holds a referee whose {name} is {found.get(name)}, not {about[name]}; "
+            "pass another --referee."
+        )
+    variables = traverse_util.unflatten_dict(arrays, sep="/")
+    return Referee(about["kind"], outputs, referee.Settings(**about["settings"]), variables)

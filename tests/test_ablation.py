@@ -1,0 +1,281 @@
+"""Grids of variants and seeds at equal cost."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import flags_of, load_config
+
+from ali_jax import build, train
+from ali_jax.errors import UserError
+from ali_jax.run.metrics import NotFinite
+from experiments import ablation
+from experiments.common import ablation_report, costs, flops, grids, referee
+
+GRID = """
+REFERENCE = "wide steps"
+VARIANTS = {
+    "Larger, twice!": {"batch_size": 32},
+    "wide steps": {"learning_rate": 5e-4, "terms": {"adversarial": {"d": 0.5}}},
+}
+"""
+
+
+def test_equal_cost_by_hand():
+    """1,000 steps of 3 FLOPs are 3,000: 600 steps of 5, 1,500 of 2, and one of 10,000."""
+    each = {"paper": 3.0, "dear": 5.0, "cheap": 2.0, "dearest": 1e4, "odd": 7.0}
+    steps = grids.steps_of("paper", 1000, each)
+    assert steps == {"paper": 1000, "dear": 600, "cheap": 1500, "dearest": 1, "odd": 429}
+
+
+@pytest.fixture
+def grid_file(tmp_path):
+    def write(text=GRID):
+        path = tmp_path / "grid.py"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_a_grid_is_read_and_its_folders_are_named(grid_file, tmp_path):
+    grid = grids.load(grid_file())
+    assert grid.reference == "wide steps" and list(grid.variants) == ["Larger, twice!", "wide steps"]
+    assert grid.folder(tmp_path, "Larger, twice!", 2) == tmp_path / "larger_twice" / "2"
+    assert grids.load(grid_file("VARIANTS = {'first': {}, 'second': {}}")).reference == "first"
+    assert grids.slug("latent regression, 0.3") == "latent_regression_0.3"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("VARIANTS = {", "cannot be run"),
+        ("raise OSError('no')", "cannot be run"),
+        ("", "no VARIANTS"),
+        ("VARIANTS = {'a': 3}", "dict of fields"),
+        ("VARIANTS = {'a b': {}, 'A-B': {}}", "share a folder"),
+        ("VARIANTS = {'!': {}}", "share a folder|rename"),
+        ("VARIANTS = {'a': {}}\nREFERENCE = 'b'", "none of VARIANTS"),
+    ],
+)
+def test_what_is_no_grid_is_named(text, words, grid_file):
+    with pytest.raises(UserError, match=words):
+        grids.load(grid_file(text))
+
+
+def test_a_missing_grid_is_named(tmp_path):
+    with pytest.raises(UserError, match="Pass --grid"):
+        grids.load(None)
+    with pytest.raises(UserError, match="cannot be run"):
+        grids.load(str(tmp_path / "nowhere.py"))
+
+
+def test_a_variant_changes_what_it_names_and_nothing_else(tiny_config):
+    rows = (*tiny_config.model.encoder[:1], *tiny_config.model.encoder)
+    changes = {
+        "batch_size": 8,
+        "terms": {"adversarial": {"d": 0.5}, "feature_matching": {"weight": 2.0}},
+        "terms.adversarial.ge": 0.25,
+        "model.encoder": rows,
+        "model.discriminator_z_head": (("dense", 1, 1, 1, False, 0.0, "linear", "tied"),),
+    }
+    found = grids.configured(tiny_config, "other", changes)
+    assert found.batch_size == 8 and tiny_config.batch_size == 16
+    assert found.terms.to_dict() == {
+        "adversarial": {"d": 0.5, "ge": 0.25},
+        "feature_matching": {"weight": 2.0},
+    }
+    assert tiny_config.terms.to_dict() == {"adversarial": {}}
+    assert len(found.model.encoder) == 3 and len(tiny_config.model.encoder) == 2
+    assert found.model.generator == tiny_config.model.generator
+    gan = grids.configured(tiny_config, "gan", {"model.encoder": None, "model.discriminator_z": None})
+    assert build.game(gan).networks.encoder is None
+
+
+def test_fields_that_there_are_not_and_values_of_another_kind_are_named(tiny_config):
+    with pytest.raises(UserError, match=r"config.learning_rat, which there is not; is it config.learning_r"):
+        grids.configured(tiny_config, "v", {"learning_rat": 1e-3})
+    with pytest.raises(UserError, match=r"VARIANTS\['v'\] changes config.model.decoder"):
+        grids.configured(tiny_config, "v", {"model.decoder": ()})
+    with pytest.raises(UserError, match=r"sets config.learning_rate to 'fast'; the config has 0.001"):
+        grids.configured(tiny_config, "v", {"learning_rate": "fast"})
+    with pytest.raises(UserError, match="write a mapping"):
+        grids.configured(tiny_config, "v", {"terms": {"adversarial": 3}})
+
+
+def test_the_grid_of_the_digits_can_be_trained():
+    grid = grids.load("experiments/grids/digits.py")
+    for name, changes in grid.variants.items():
+        build.game(grids.configured(load_config("digits"), name, changes))
+
+
+def test_checkpoints_are_measured_where_the_loop_makes_them(tiny_config):
+    """By hand: due at 5 and 10 of 12, in calls of 4 steps after 8 and 12."""
+    tiny_config.num_steps, tiny_config.checkpoint_every, tiny_config.steps_per_dispatch = 12, 5, 4
+    assert ablation.measured_steps(tiny_config) == [8, 12]
+    tiny_config.steps_per_dispatch = 1
+    assert ablation.measured_steps(tiny_config) == [5, 10, 12]
+
+
+@pytest.fixture
+def run_grid(tiny_config, tmp_path, monkeypatch, grid_file):
+    """run(workdir, **flags) -> results.json of a grid of two variants of 8 tiny steps."""
+    quick = referee.Settings(width=8, hidden=16, steps=5, shift=0)
+    monkeypatch.setattr(referee, "settings_for", lambda dataset: quick)
+    monkeypatch.setattr(ablation.program, "config_name", lambda: "tiny")
+    tiny_config.num_steps, tiny_config.validation_split = 8, "test[:60]"
+
+    def run(folder, text=GRID, **values):
+        given = {"grid": grid_file(text), "seeds": 1, "checkpoints": 2, "examples": 60, **values}
+        with flags_of(ablation, workdir=str(tmp_path / folder), config=None, **given):
+            monkeypatch.setattr(ablation.flags.FLAGS["config"], "_value", tiny_config, raising=False)
+            ablation.main([])
+        return json.loads((tmp_path / folder / "results" / "ablation" / "results.json").read_text())
+
+    return run
+
+
+def measured(results):
+    """All measures of a results.json, without what they cost."""
+    for run in results["runs"]:
+        for found in run["by_step"].values():
+            found.pop("cost")
+    return results["runs"]
+
+
+def test_a_grid_that_was_stopped_ends_as_one_that_was_not(run_grid, tmp_path, monkeypatch):
+    whole = run_grid("whole")
+    monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)  # takes a second each
+    steps = {name: variant["steps"] for name, variant in whole["variants"].items()}
+    each = {name: variant["flops_per_step"] for name, variant in whole["variants"].items()}
+    assert steps == grids.steps_of("wide steps", 8, each)
+    assert steps["Larger, twice!"] in (4, 5) and steps["wide steps"] == 8
+    assert [(run["variant"], run["seed"]) for run in whole["runs"]] == [
+        *(("Larger, twice!", 0), ("wide steps", 0))
+    ]
+    assert list(whole["runs"][1]["by_step"]) == ["4", "8"]
+    cost = whole["runs"][1]["by_step"]["8"]["cost"]
+    assert cost["flops"] == 8 * each["wide steps"] and cost["seconds"] > 0
+    assert whole["data"]["judged"] == "digits, split test[:60], 60 examples"
+    untrained = [variant["untrained"]["encoder"]["mu"] for variant in whole["variants"].values()]
+    assert untrained[0] == untrained[1]  # the same networks
+    output = tmp_path / "whole" / "results" / "ablation"
+    assert {path.name for path in output.iterdir()} == {
+        *("results.json", "table.md", "quality_by_flops.png", "quality_by_flops.pdf")
+    }
+
+    trained = train.train_and_evaluate
+
+    def stopped(config, folder):
+        """The second run is stopped after 5 of its 8 steps."""
+        if folder.parts[-2] == "wide_steps":
+            config = config.copy_and_resolve_references()
+            config.num_steps = 5
+        return trained(config, folder)
+
+    monkeypatch.setattr(train, "train_and_evaluate", stopped)
+    with pytest.raises(UserError, match="the same command goes on"):
+        run_grid("parts")
+    monkeypatch.setattr(train, "train_and_evaluate", trained)
+    assert measured(run_grid("parts")) == measured(whole)
+
+    def never(*given):
+        raise AssertionError("a run that is done was trained again")
+
+    monkeypatch.setattr(train, "train_and_evaluate", never)
+    again = run_grid("parts")
+    assert measured(again) == whole["runs"]
+
+
+def test_only_one_variant_is_trained_and_steps_may_be_equal(run_grid, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)
+    results = run_grid("one", only=["wide steps"], equal="steps", checkpoints=1)
+    assert list(results["variants"]) == ["wide steps"] and len(results["runs"]) == 1
+    assert not (tmp_path / "one" / "larger_twice").exists()
+    assert list(results["runs"][0]["by_step"]) == ["8"]
+    both = run_grid("one", equal="steps", seeds=2, checkpoints=1)
+    assert [run["seed"] for run in both["runs"]] == [0, 1, 0, 1]
+    ends = [run["by_step"]["8"]["reconstruction"] for run in both["runs"]]
+    assert ends[0] != ends[1] and ends[2] != ends[3]
+    assert {variant["steps"] for variant in both["variants"].values()} == {8}
+
+
+def test_a_run_that_diverges_is_noted_and_the_others_go_on(run_grid, monkeypatch):
+    monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)
+    trained, calls = train.train_and_evaluate, []
+
+    def diverging(config, folder):
+        calls.append(folder)
+        if folder.parts[-2] == "larger_twice":
+            try:
+                raise NotFinite("loss at step 3")
+            except NotFinite:
+                raise UserError("loss is not finite") from None
+        return trained(config, folder)
+
+    monkeypatch.setattr(train, "train_and_evaluate", diverging)
+    results = run_grid("diverging", checkpoints=1)
+    summary = {name: variant["at_the_last_step"] for name, variant in results["variants"].items()}
+    assert summary["Larger, twice!"] == {"runs": 0, "diverged": 1} and summary["wide steps"]["runs"] == 1
+    assert results["runs"][0]["diverged"] == "loss is not finite"
+    run_grid("diverging", checkpoints=1)
+    assert len(calls) == 2  # neither again
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"only": ["narrow"]}, "none of the variants"),
+        ({"text": "VARIANTS = {'a': {}, 'b': {'num_steps': 3}}"}, "set for all variants"),
+        ({"text": "VARIANTS = {'a': {'seed': 3}}"}, "config.seed"),
+        ({"text": "VARIANTS = {'a': {'terms': {'magic': {}}}}"}, "no term 'magic'"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_anything_is_trained(values, words, run_grid, tmp_path):
+    with pytest.raises(UserError, match=words):
+        run_grid("wrong", **values)
+    assert not (tmp_path / "wrong").exists()
+
+
+def run_of(seed, kept, diverged=None):
+    """A run as `outcome` gives it, of two steps, the second twice the first."""
+    by_step = {
+        step: {
+            "cost": {"flops": 10.0 * step, "seconds": 60.0 * step},
+            "reconstruction": {"through_mu": {"kept_percent": kept * step}},
+        }
+        for step in (1, 2)
+    }
+    return {"variant": "v", "seed": seed, "diverged": diverged, "by_step": by_step}
+
+
+def test_a_row_is_the_mean_and_the_spread_of_the_runs_that_ended():
+    runs = [run_of(0, 10), run_of(1, 20), run_of(2, 99, "loss is not finite")]
+    found = ablation_report.summarize(runs)
+    assert (found["runs"], found["diverged"], found["flops"]) == (2, 1, 20.0)
+    assert found["kept, %"] == {"mean": 30.0, "std": 10.0} and found["seconds"]["mean"] == 120
+    assert found["coverage"] is None
+    untrained = {"encoder": {"mu": {"nearest_neighbour_accuracy_percent": 5.0}}}
+    variant = {"steps": 2, "at_the_last_step": found, "untrained": untrained}
+    alone = {"referee": {"accuracy_percent": 98.5}, "samples": {"coverage_referee": 0.9}}
+    head, _, *rows, _, _ = ablation_report.table({"v": variant, "w": variant}, alone).splitlines()
+    assert head == "| variant | runs | steps | TFLOPs | minutes | kept, % |"
+    assert rows[0] == "| v | 2 (1 diverged) | 2 | 2e-11 | 2.000 +- 0.000 | 30.0 +- 10.0 |"
+    assert [row.split(" | ")[0] for row in rows] == ["| v", "| w", "| untrained: v", "| real images"]
+    assert rows[3] == "| real images | - | - | - | - | 98.5 |"
+
+
+def test_the_plot_has_a_line_for_each_run_and_for_their_mean():
+    runs = [run_of(0, 10), run_of(1, 20), run_of(2, 99, "loss is not finite")]
+    figure = ablation_report.draw(["v"], runs)
+    _, kept, *empty = figure.axes
+    assert [line.get_ydata().tolist() for line in kept.lines] == [[10, 20], [20, 40], [15, 30]]
+    assert kept.lines[-1].get_xdata().tolist() == [10.0, 20.0]
+    assert not any(axes.lines for axes in empty)
+
+
+def test_flops_grow_with_the_batch(tiny_config):
+    one = flops.of_traced_step(tiny_config)
+    tiny_config.batch_size *= 2
+    assert 1.8 < flops.of_traced_step(tiny_config) / one < 2.0
+    assert np.isclose(costs.of_run(tiny_config, ablation.Path("nowhere"), 3, 2.0)["flops"], 6.0)
