@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from ali_jax import models
 from ali_jax.errors import UserError, first_line
 from ali_jax.run import command_line
 
 # Fields that a model may have, and that configs leave out.
-OPTIONAL = ("model.discriminator_x_head", "model.discriminator_z_head")
+OPTIONAL = tuple(f"model.{field}" for field in models.HEADS.values())
 
 
 class Grid(NamedTuple):
