@@ -14,15 +14,15 @@ from ali_jax import config as config_lib
 from ali_jax.models.rows import conv, transposed
 
 
-def get_config(reading: str = "recommended"):
+def get_config(variant: str = "recommended"):
     config = config_lib.default()
     config.dataset = "celeb_a"
     config.train_split = "train"
     config.validation_split = "validation"
     config.num_steps = 200_207  # 123 epochs of batches of 100
 
-    drop = config_lib.reading(reading, recommended=0.2, code=0.2, paper=0.0)
-    first_norm = config_lib.reading(reading, recommended=False, code=False, paper=True)
+    drop = config_lib.reading(variant, recommended=0.2, code=0.2, paper=0.0)
+    first_norm = config_lib.reading(variant, recommended=False, code=False, paper=True)
     model = config.model
     model.x_shape = (64, 64, 3)
     model.latent_dim = 256
@@ -62,4 +62,4 @@ def get_config(reading: str = "recommended"):
         conv(2048, 1, dropout=0.2),
         conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
-    return config
+    return config_lib.vary(config, variant, small_steps=5_000, small_divisor=4)

@@ -18,16 +18,16 @@ from ali_jax import config as config_lib
 from ali_jax.models.rows import embed
 
 
-def get_config(reading: str = "recommended"):
+def get_config(variant: str = "recommended"):
     config = config_lib.load(Path(__file__).with_name("celeba.py"))
     config.batch_size = 128
     config.num_steps = 156_411  # 123 epochs of batches of 128
 
     learned, frozen = embed(256), embed(256, learned=False)
-    embedding = config_lib.reading(reading, recommended=learned, code=frozen, paper=learned)
+    embedding = config_lib.reading(variant, recommended=learned, code=frozen, paper=learned)
     model = config.model
     model.num_attributes = 40
     model.encoder = (*model.encoder[:-1], embedding, model.encoder[-1])
     model.generator = (embedding, *model.generator)
     model.discriminator_joint = (embedding, *model.discriminator_joint)
-    return config
+    return config_lib.vary(config, variant, small_steps=5_000, small_divisor=4)

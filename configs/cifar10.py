@@ -22,7 +22,7 @@ from ali_jax import config as config_lib
 from ali_jax.models.rows import conv, identity
 
 
-def get_config(reading: str = "recommended"):
+def get_config(variant: str = "recommended"):
     config = config_lib.default()
     config.dataset = "cifar10"
     config.train_split = "train[:45000]"
@@ -43,7 +43,7 @@ def get_config(reading: str = "recommended"):
     )
     model.generator = svhn.generator
     # conv(feature maps before the maximum over pairs of them, side of the kernel): stride 1 if not said.
-    wide = config_lib.reading(reading, recommended=1, code=1, paper=2)
+    wide = config_lib.reading(variant, recommended=1, code=1, paper=2)
     every_input = (
         conv(32 * wide, 5, dropout=0.2, nonlinearity="maxout2"),
         conv(64 * wide, 4, stride=2, dropout=0.5, nonlinearity="maxout2"),
@@ -60,7 +60,7 @@ def get_config(reading: str = "recommended"):
         conv(512, 4, dropout=0.5, nonlinearity="maxout2"),
     )
     model.discriminator_x = config_lib.reading(
-        reading, recommended=every_input, code=as_in_code, paper=every_input
+        variant, recommended=every_input, code=as_in_code, paper=every_input
     )
     model.discriminator_z = (
         conv(512 * wide, 1, dropout=0.2, nonlinearity="maxout2", bias="none"),
@@ -71,4 +71,4 @@ def get_config(reading: str = "recommended"):
         conv(1024 * wide, 1, dropout=0.5, nonlinearity="maxout2"),
         conv(1, 1, dropout=0.5, nonlinearity="linear"),
     )
-    return config
+    return config_lib.vary(config, variant, small_steps=6_000)

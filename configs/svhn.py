@@ -11,7 +11,7 @@ from ali_jax import config as config_lib
 from ali_jax.models.rows import conv, transposed
 
 
-def get_config():
+def get_config(variant: str = "recommended"):
     config = config_lib.default()
     config.dataset = "svhn_cropped"
     config.train_split = "extra"
@@ -59,4 +59,4 @@ def get_config():
         conv(1024, 1, dropout=0.2),
         conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
-    return config
+    return config_lib.vary(config, variant, small_steps=6_000)

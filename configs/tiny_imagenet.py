@@ -13,7 +13,7 @@ from ali_jax import config as config_lib
 from ali_jax.models.rows import conv, transposed
 
 
-def get_config():
+def get_config(variant: str = "recommended"):
     config = config_lib.default()
     config.dataset = "imagenet_resized/64x64"
     config.train_split = "train"
@@ -67,4 +67,4 @@ def get_config():
         conv(4096, 1, dropout=0.2),
         conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
-    return config
+    return config_lib.vary(config, variant, small_steps=3_000, small_divisor=4)
