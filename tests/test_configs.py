@@ -17,13 +17,14 @@ from ali_jax.models import Row
 from ali_jax.models.rows import conv, embed
 
 READINGS = ("recommended", "code", "paper")
+OURS = ("recommended", "recipe", "small")
 GAMES = ("ali", "feature_matching", "supervised")
 STACKS = ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint")
 # The first variant is what the config is without one.
 VARIANTS = {
-    "celeba": READINGS,
-    "celeba_conditional": READINGS,
-    "cifar10": READINGS,
+    "celeba": (*READINGS, *OURS[1:]),
+    "celeba_conditional": (*READINGS, *OURS[1:]),
+    "cifar10": (*READINGS, *OURS[1:]),
     "cifar10_semi_supervised": GAMES,
     "digits": (),
     "digits_semi_supervised": GAMES,
@@ -31,9 +32,9 @@ VARIANTS = {
     "mnist": (),
     "mnist_bigan": (),
     "mnist_semi_supervised": GAMES,
-    "svhn": (),
+    "svhn": OURS,
     "svhn_semi_supervised": GAMES,
-    "tiny_imagenet": (),
+    "tiny_imagenet": OURS,
 }
 ALL = [(name, *variant) for name, known in VARIANTS.items() for variant in (zip(known) if known else [()])]
 
@@ -79,6 +80,32 @@ def test_an_unknown_variant_is_named_beside_those_there_are(name):
         load_config(name, "arxiv")
     assert "'arxiv'" in str(error.value)
     assert all(variant in str(error.value) for variant in VARIANTS[name])
+
+
+RECIPES = [name for name, known in VARIANTS.items() if "recipe" in known]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipe_keeps_the_networks_and_the_length_of_the_config(name):
+    plain, recipe = load_config(name), load_config(name, "recipe")
+    assert recipe.model == plain.model and recipe.num_steps == plain.num_steps
+    assert plain.terms.to_dict() == {"adversarial": {}} and {"adversarial", "cycle"} < {*recipe.terms}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_small_recipe_is_narrower_but_where_the_size_is_given(name):
+    recipe, small = load_config(name, "recipe"), load_config(name, "small")
+    assert small.terms == recipe.terms and small.num_steps < recipe.num_steps / 20
+    ratios = {}
+    for stack in STACKS:
+        rows = zip(recipe.model[stack], small.model[stack], strict=True)
+        ratios[stack] = [wide.features / narrow.features for wide, narrow in rows]
+    divisor = ratios["discriminator_z"][0]
+    assert divisor in (2, 4)
+    for stack in ("encoder", "generator", "discriminator_joint"):
+        assert ratios[stack] == [divisor] * (len(ratios[stack]) - 1) + [1]
+    assert ratios["discriminator_x"] == [divisor] * len(ratios["discriminator_x"])
+    assert small.model.latent_dim == recipe.model.latent_dim
 
 
 def count(tree) -> int:
