@@ -10,8 +10,8 @@ attributes) and is kept in --referee=FILE, so that runs on one data set share it
 * reconstructions through mu and through a draw: squared error, also over that of the mean training image and
   of another image; "kept", the share whose class the referee sees rightly, and "agrees", the share in which
   it sees what it saw in the original; of attributes, accuracy and balanced accuracy of each;
-* nearest neighbours and a linear probe of mu and of E's last hidden layer, as `experiments.neighbours`, with
-  the same of the encoder before its first step, and of pixels;
+* nearest neighbours, as in `experiments.neighbours`, and a linear probe of standardised features, of mu and
+  of E's last hidden layer, with the same of the encoder before its first step, and of pixels;
 * samples against the images, over the referee's last hidden layer: Frechet distance, precision, recall,
   density and coverage, beside training images; of a conditional model, how often the referee sees the
   attributes that were asked for;
@@ -118,7 +118,7 @@ def print_table(numbers: dict, beside: dict, untrained: dict) -> None:
         print_attributes(numbers["reconstruction"]["through_mu"]["by_attribute"], seen["by_attribute"])
     features = {**numbers["encoder"], **{f"untrained {n}": row for n, row in untrained.items()}}
     for name, row in {**features, **beside["encoder"]}.items():
-        nearest, probe = row["nearest_neighbour_accuracy_percent"], row["linear_probe_accuracy_percent"]
+        nearest, probe = row["nearest_neighbour_accuracy_percent"], row["standardised_probe_accuracy_percent"]
         print(f"{name:24} 1-NN {nearest:.2f} %, probe {probe:.2f} %")
     for name, row in {"samples": numbers["samples"], "training images": beside["samples"]}.items():
         values = (f"{kind.replace('_referee', '')} {v:.3f}" for kind, v in row.items() if kind != "asked")

@@ -43,6 +43,18 @@ def test_both_accuracies_are_100_where_classes_are_far_apart_and_chance_where_la
     assert abs(noise["linear_probe_accuracy_percent"] - 50) < 12
 
 
+def test_a_standardised_probe_does_not_mind_how_small_features_are(blobs):
+    train_x, test_x, *labels = blobs
+    scale = np.float32([1e-4, 1e-3, 1e-4, 1e-5, 1e-4])
+    usual, small = (
+        accuracies.measure(train_x * s, test_x * s, *labels, standardise=True) for s in (1, scale)
+    )
+    assert usual["standardised_probe_accuracy_percent"] > 80
+    assert small["standardised_probe_accuracy_percent"] == usual["standardised_probe_accuracy_percent"]
+    raw = accuracies.measure(train_x * scale, test_x * scale, *labels)
+    assert raw["linear_probe_accuracy_percent"] < small["standardised_probe_accuracy_percent"]
+
+
 def test_the_newest_checkpoint_is_scored(run_program, tiny_workdir):
     results, output = run_program(neighbours, workdir=str(tiny_workdir))
     assert results["steps"] == 12 and list(results["mu_by_step"]) == ["12"]

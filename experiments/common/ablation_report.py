@@ -8,7 +8,7 @@ from experiments.common.spreads import mean_and_std
 # What a table shows of a run's measures: title -> where it stands in them.
 QUALITIES = {
     "1-NN of mu, %": ("encoder", "mu", "nearest_neighbour_accuracy_percent"),
-    "probe of hidden, %": ("encoder", "hidden", "linear_probe_accuracy_percent"),
+    "probe of hidden, %": ("encoder", "hidden", "standardised_probe_accuracy_percent"),
     "kept, %": ("reconstruction", "through_mu", "kept_percent"),
     "MSE, of the mean image's": ("reconstruction", "through_mu", "mse_over_mean_training_image"),
     "Frechet distance": ("samples", "frechet_distance_referee"),
@@ -101,8 +101,6 @@ def draw(names: list[str], runs: list[dict]) -> Figure:
             if curves:
                 axes.plot(*np.mean(curves, axis=0).T, color=f"C{number}", marker=".", label=name)
         axes.set(title=title, xlabel="FLOPs of the training")
-        if title.startswith(("MSE", "Frechet")) and axes.lines:
-            axes.set_yscale("log")
     handles, labels = figure.axes[-1].get_legend_handles_labels()
     if labels:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))

@@ -89,7 +89,7 @@ def of_reconstructions(model: inference.Model, bench: Bench, key: jax.Array) -> 
 
 
 def of_encoder(model: inference.Model, bench: Bench) -> dict[str, dict]:
-    """Nearest neighbours and a linear probe of mu and of the last hidden layer; of classes alone."""
+    """Nearest neighbours and a probe of standardised mu and last hidden layer; of classes alone."""
     if bench.referee.kind != "classes":
         return {}
     learn, judged = (features.mu_and_hidden(model, split) for split in (bench.learn, bench.judged))
@@ -100,7 +100,7 @@ def _accuracies(kinds: dict[str, tuple[np.ndarray, np.ndarray]], bench: Bench) -
     if bench.referee.kind != "classes":
         return {}
     labels = bench.learn.label, bench.truth
-    return {name: accuracies.measure(*of_both, *labels) for name, of_both in kinds.items()}
+    return {name: accuracies.measure(*of_both, *labels, standardise=True) for name, of_both in kinds.items()}
 
 
 def of_samples(model: inference.Model, bench: Bench, key: jax.Array) -> dict:
