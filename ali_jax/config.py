@@ -189,7 +189,7 @@ def reading(name: str, **values):
     return values[name] if name in values else values["recommended"]
 
 
-def vary(config: ConfigDict, variant: str, *, small_steps: int, small_divisor: int = 2) -> ConfigDict:
+def vary(config: ConfigDict, variant: str, *, small_steps: int, small_divisor: int = 4) -> ConfigDict:
     """The config of one of the paper's models in a variant: as it is, or with our recipe.
 
     The recipe's terms and settings were chosen by measurement on training and validation images alone

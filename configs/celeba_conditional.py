@@ -30,4 +30,4 @@ def get_config(variant: str = "recommended"):
     model.encoder = (*model.encoder[:-1], embedding, model.encoder[-1])
     model.generator = (embedding, *model.generator)
     model.discriminator_joint = (embedding, *model.discriminator_joint)
-    return config_lib.vary(config, variant, small_steps=5_000, small_divisor=4)
+    return config_lib.vary(config, variant, small_steps=5_000)

@@ -71,4 +71,4 @@ def get_config(variant: str = "recommended"):
         conv(1024 * wide, 1, dropout=0.5, nonlinearity="maxout2"),
         conv(1, 1, dropout=0.5, nonlinearity="linear"),
     )
-    return config_lib.vary(config, variant, small_steps=6_000)
+    return config_lib.vary(config, variant, small_steps=8_000)

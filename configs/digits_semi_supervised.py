@@ -14,7 +14,7 @@ from ali_jax import config as config_lib
 
 
 def get_config(game: str = "ali"):
-    config = config_lib.load(Path(__file__).with_name("digits.py"))
+    config = config_lib.load(Path(__file__).with_name("digits.py"), "paper")
     config_lib.make_semi_supervised(config, game, num_classes=10, labelled=50, unlabelled=50)
     config.train_split = "train[:1250]"
     config.validation_split = "train[1250:]"

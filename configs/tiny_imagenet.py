@@ -67,4 +67,4 @@ def get_config(variant: str = "recommended"):
         conv(4096, 1, dropout=0.2),
         conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
-    return config_lib.vary(config, variant, small_steps=3_000, small_divisor=4)
+    return config_lib.vary(config, variant, small_steps=3_000)

@@ -72,7 +72,7 @@ def tiny_config():
 
 def make_tiny_config():
     """A run of seconds: digits, dense networks, batch normalisation and dropout in D."""
-    config = load_config("digits")
+    config = load_config("digits", "paper")
     config.batch_size = 16
     config.num_steps = 12
     config.steps_per_dispatch = 1

@@ -202,7 +202,7 @@ def test_bfloat16_stays_close_to_float32():
     The first 50 steps agree to 0.5 %. Later on the game amplifies any difference: a float32 run from
     parameters 0.1 % larger parts from this one by 3.3 % in the mean of L_GE, bfloat16 by 2.6 %.
     """
-    config = load_config("digits")
+    config = load_config("digits", "paper")
     batches = data.Batches(data.load("digits", "train"), config.batch_size, 0)
     stacked = {"x": np.stack([batches[step]["x"] for step in range(200)])}
     courses = {}

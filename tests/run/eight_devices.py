@@ -26,7 +26,7 @@ def make_config(name):
     """configs/<name>.py with narrow networks, or "packs": digits, whose D has all that it may have beside."""
     if name != "packs":
         return with_shallow_encoder_and_generator(narrow(name))
-    config = load_config("digits")
+    config = load_config("digits", "paper")
     config.model.packing = 2
     config.model.spectral_norm = ("discriminator_joint", "discriminator_xx")
     config.model.discriminator_xx = config.model.discriminator_zz = (

@@ -8,8 +8,8 @@ from ali_jax.run.command_line import set_terms
 from ali_jax.run.workdirs import read_config, to_json
 
 
-def terms_after(*arguments, name="digits"):
-    config = load_config(name)
+def terms_after(*arguments, name=("digits", "paper")):
+    config = load_config(*name)
     config.lock()
     set_terms(config, ["main.py", *arguments])
     assert config.is_locked
@@ -37,7 +37,7 @@ def test_the_whole_game_is_replaced():
 
 
 def test_such_terms_survive_the_config_json(tmp_path):
-    config = load_config("digits")
+    config = load_config("digits", "paper")
     set_terms(config, ["main.py", "--config.terms.my_package.terms:pull={}"])
     (tmp_path / "config.json").write_text(to_json(config))
     assert read_config(tmp_path).terms.to_dict() == {"adversarial": {}, "my_package.terms:pull": {}}

@@ -75,7 +75,7 @@ def test_another_dtype_is_another_run(tmp_path):
 @pytest.mark.parametrize(
     ("name", "variant", "former"),
     [
-        ("digits", (), "joint_adversarial"),
+        ("digits", ("paper",), "joint_adversarial"),
         ("digits_semi_supervised", ("ali",), "semi_supervised"),
         ("digits_semi_supervised", ("feature_matching",), "feature_matching"),
         ("digits_semi_supervised", ("supervised",), "supervised"),
@@ -100,7 +100,7 @@ def test_the_former_weight_of_the_game_is_that_of_the_share_of_D(tmp_path):
 
 
 def test_another_term_or_setting_is_another_run(tmp_path):
-    config = load_config("digits")
+    config = load_config("digits", "paper")
     (tmp_path / "config.json").write_text(to_json(config))
     config.terms = {"adversarial": {"d": 0.5}}
     with pytest.raises(UserError, match=r"config\.terms\.adversarial"):
