@@ -2,9 +2,9 @@
 
     python -m ali_jax.main --workdir=runs/digits
 
-The game is ours: beside the paper's, a cycle that ties reconstructions to their images, and an average of the
-parameters under a falling rate (chosen on training images: experiments/README.md, "Ablations"). The paper's game
-alone, on the same networks, is `--config=configs/digits.py:paper`.
+The game is ours: beside the paper's, terms that tie reconstructions to their images and keep D's slope in
+check, and an average of the parameters under a falling rate (chosen on training images; see "Ablations" in
+experiments/README.md). The paper's game alone, on the same networks: `--config=configs/digits.py:paper`.
 
 Measured: see experiments/README.md.
 """
