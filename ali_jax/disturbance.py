@@ -83,10 +83,10 @@ def _shifts(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
     """(count, side, side): matrices that shift, of zeros and ones; a gather's gradient is slow on a CPU."""
     most = round(share * side)
     shift = jax.random.randint(key, (count, 1), -most, most + 1)
-    return jax.nn.one_hot(jnp.arange(side) - shift, side)
+    return jax.nn.one_hot(jnp.arange(side)[None] - shift, side)
 
 
 def _intervals(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
     """(count, side): which places are in an interval of `share` of the side, centred anywhere."""
     centre = jax.random.randint(key, (count, 1), 0, side)
-    return jnp.abs(jnp.arange(side) - centre) < share * side / 2
+    return jnp.abs(jnp.arange(side)[None] - centre) < share * side / 2
