@@ -18,16 +18,19 @@ def get_config(game: str = "ours"):
     config.dataset = "digits"
     config.train_split = "train"
     config.validation_split = "test"
-    config.num_steps = 20_000
     config.steps_per_dispatch = 20
     config.learning_rate = 1e-3
+    config.log_every = 1000
     if config_lib.reading(game, ours=True, paper=False):
-        config.terms = config_lib.as_terms({"adversarial": {}, "cycle": {"weight": 0.3}})
+        terms = {"adversarial": {}, "cycle": {"weight": 0.3}, "r1": {"gamma": 0.1, "every": 4}}
+        config.terms = config_lib.as_terms(terms)
+        config.num_steps = 5_000  # later the neighbours of mu grow worse, while samples still gain
         config.decay_after = 0.5
         config.average_rate = 2e-3
-    config.log_every = 1000
-    config.figures_every = 4000
-    config.checkpoint_every = 4000
+        config.figures_every = config.checkpoint_every = 1000
+    else:
+        config.num_steps = 20_000
+        config.figures_every = config.checkpoint_every = 4000
 
     model = config.model
     model.x_shape = (8, 8, 1)
