@@ -192,8 +192,8 @@ def reading(name: str, **values):
 def vary(config: ConfigDict, variant: str, *, small_steps: int, small_divisor: int = 4) -> ConfigDict:
     """The config of one of the paper's models in a variant: as it is, or with our recipe.
 
-    The recipe's terms and settings were chosen by measurement on training and validation images alone
-    (experiments/README.md).
+    The recipe's terms help on digits (experiments/README.md, "Ablations"); on these models' data they have
+    been tried for short runs only.
 
     Args:
       variant: "recipe": our terms on the config's networks; "small": on `narrow` ones, for a CPU.
