@@ -10,6 +10,8 @@ and never trained:
     --config=configs/celeba_conditional.py:code
 
 Measured: nothing yet but that it trains, resumes and draws its figures. The full run: not run.
+
+Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, narrower too (see `config.vary`).
 """
 
 from pathlib import Path

@@ -5,6 +5,8 @@
 The networks of the paper's SVHN table and the settings of its code: 531,131 images of the "extra" split,
 100 epochs. Measured: 6,500 steps on a subset of 4,000 images, 2 cores of a CPU: samples show digits,
 reconstructions seldom the digit of their original (experiments/README.md). The full run: not run.
+
+Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, narrower too (see `config.vary`).
 """
 
 from ali_jax import config as config_lib

@@ -7,6 +7,8 @@ paper's number; its code says 1,000). `imagenet_resized/64x64` holds them ready 
 `--config.dataset=imagenet2012` the shorter side is resized to 64 and the centre cropped.
 
 Measured: nothing yet but that it trains, resumes and draws its figures. The full run: not run.
+
+Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, narrower too (see `config.vary`).
 """
 
 from ali_jax import config as config_lib
