@@ -103,9 +103,9 @@ def check(config: ConfigDict) -> None:
 
 def _check_disturbance(config: ConfigDict) -> None:
     disturbance = config.disturbance
-    for field, most in {"translation": 1, "cutout": 1, "colour": 1}.items():
-        if not 0 <= disturbance[field] <= most:
-            raise UserError(f"config.disturbance.{field} is {disturbance[field]}; it must be in [0, {most}].")
+    for field in ("translation", "cutout", "colour"):
+        if not 0 <= disturbance[field] <= 1:
+            raise UserError(f"config.disturbance.{field} is {disturbance[field]}; it must be in [0, 1].")
         if disturbance[field] and len(config.model.x_shape) != 3:
             raise UserError(
                 f"config.disturbance.{field} is of images, and {config.dataset} holds none; set it to 0."
