@@ -1,6 +1,7 @@
 """Grids of variants and seeds at equal cost."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,8 +118,14 @@ def test_checkpoints_are_measured_where_the_loop_makes_them(tiny_config):
     assert ablation.measured_steps(tiny_config) == [5, 10, 12]
 
 
+@pytest.fixture(scope="module")
+def referee_file(tmp_path_factory):
+    """The referee of all grids here, trained by the first of them."""
+    return str(tmp_path_factory.mktemp("referee") / "referee.npz")
+
+
 @pytest.fixture
-def run_grid(tiny_config, tmp_path, monkeypatch, grid_file):
+def run_grid(tiny_config, tmp_path, monkeypatch, grid_file, referee_file):
     """run(workdir, **flags) -> results.json of a grid of two variants of 8 tiny steps."""
     quick = referee.Settings(width=8, hidden=16, steps=5, shift=0)
     monkeypatch.setattr(referee, "settings_for", lambda dataset: quick)
@@ -127,6 +134,7 @@ def run_grid(tiny_config, tmp_path, monkeypatch, grid_file):
 
     def run(folder, text=GRID, **values):
         given = {"grid": grid_file(text), "seeds": 1, "checkpoints": 2, "examples": 60, **values}
+        given["referee"] = referee_file
         with flags_of(ablation, workdir=str(tmp_path / folder), config=None, **given):
             monkeypatch.setattr(ablation.flags.FLAGS["config"], "_value", tiny_config, raising=False)
             ablation.main([])
@@ -187,39 +195,60 @@ def test_a_grid_that_was_stopped_ends_as_one_that_was_not(run_grid, tmp_path, mo
     assert measured(again) == whole["runs"]
 
 
-def test_only_one_variant_is_trained_and_steps_may_be_equal(run_grid, tmp_path, monkeypatch):
-    monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)
-    results = run_grid("one", only=["wide steps"], equal="steps", checkpoints=1)
-    assert list(results["variants"]) == ["wide steps"] and len(results["runs"]) == 1
-    assert not (tmp_path / "one" / "larger_twice").exists()
-    assert list(results["runs"][0]["by_step"]) == ["8"]
-    both = run_grid("one", equal="steps", seeds=2, checkpoints=1)
-    assert [run["seed"] for run in both["runs"]] == [0, 1, 0, 1]
-    ends = [run["by_step"]["8"]["reconstruction"] for run in both["runs"]]
-    assert ends[0] != ends[1] and ends[2] != ends[3]
-    assert {variant["steps"] for variant in both["variants"].values()} == {8}
+@pytest.fixture
+def trainings(monkeypatch):
+    """Runs that end at once, and whose kept images in % are their seed + 1; the (variant, seed)s begun.
 
+    That of the variant "larger_twice" diverges where `trainings.diverge` is True.
+    """
 
-def test_a_run_that_diverges_is_noted_and_the_others_go_on(run_grid, monkeypatch):
-    monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)
-    trained, calls = train.train_and_evaluate, []
+    class Begun(list):
+        diverge = False
 
-    def diverging(config, folder):
-        calls.append(folder)
-        if folder.parts[-2] == "larger_twice":
+    begun = Begun()
+
+    def end_at_once(config, folder):
+        variant = folder.parts[-2]
+        begun.append((variant, config.seed))
+        if begun.diverge and variant == "larger_twice":
             try:
                 raise NotFinite("loss at step 3")
             except NotFinite:
                 raise UserError("loss is not finite") from None
-        return trained(config, folder)
+        return SimpleNamespace(step=config.num_steps)
 
-    monkeypatch.setattr(train, "train_and_evaluate", diverging)
+    def measure(folder, bench, seed):
+        return {"reconstruction": {"through_mu": {"kept_percent": int(folder.name) + 1}}}
+
+    monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)
+    monkeypatch.setattr(ablation.flops, "of_traced_step", lambda config: 1.0 * config.batch_size)
+    monkeypatch.setattr(train, "train_and_evaluate", end_at_once)
+    monkeypatch.setattr(ablation.inference, "load", lambda folder, step: folder)
+    monkeypatch.setattr(ablation.quality, "measure", measure)
+    return begun
+
+
+def test_only_one_variant_is_trained_and_steps_may_be_equal(run_grid, trainings):
+    results = run_grid("one", only=["wide steps"], equal="steps", checkpoints=1)
+    assert list(results["variants"]) == ["wide steps"] and len(results["runs"]) == 1
+    assert list(results["runs"][0]["by_step"]) == ["8"]
+    assert trainings == [("wide_steps", 0)]
+    both = run_grid("one", equal="steps", seeds=2, checkpoints=1)
+    assert trainings[1:] == [("larger_twice", 0), ("larger_twice", 1), ("wide_steps", 1)]
+    assert [run["seed"] for run in both["runs"]] == [0, 1, 0, 1]
+    kept = {name: variant["at_the_last_step"]["kept, %"] for name, variant in both["variants"].items()}
+    assert kept == dict.fromkeys(["Larger, twice!", "wide steps"], {"mean": 1.5, "std": 0.5})
+    assert {variant["steps"] for variant in both["variants"].values()} == {8}
+
+
+def test_a_run_that_diverges_is_noted_and_the_others_go_on(run_grid, trainings):
+    trainings.diverge = True
     results = run_grid("diverging", checkpoints=1)
     summary = {name: variant["at_the_last_step"] for name, variant in results["variants"].items()}
     assert summary["Larger, twice!"] == {"runs": 0, "diverged": 1} and summary["wide steps"]["runs"] == 1
     assert results["runs"][0]["diverged"] == "loss is not finite"
     run_grid("diverging", checkpoints=1)
-    assert len(calls) == 2  # neither again
+    assert len(trainings) == 2  # neither again
 
 
 @pytest.mark.parametrize(
