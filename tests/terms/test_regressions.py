@@ -86,19 +86,24 @@ def test_the_cycle_reaches_g_where_it_shall_and_e_always(generator):
 
 
 @pytest.mark.parametrize("posterior", ["gaussian", "deterministic", "noise"])
-def test_every_kind_of_encoder_plays_both(tiny_config, posterior):
+def test_every_kind_of_encoder_plays_all_and_the_contrast(tiny_config, posterior):
     tiny_config.model.posterior = posterior
     if posterior == "noise":
         tiny_config.model.encoder = (
             ("noise", 1, 1, 2, False, 0.0, "linear"),
             *tiny_config.model.encoder,
         )
-    tiny_config.terms = {"adversarial": {}, "latent_regression": {}, "cycle": {"generator": False}}
+    tiny_config.terms = {
+        "adversarial": {},
+        "latent_regression": {},
+        "cycle": {"generator": False},
+        "contrast": {},
+    }
     game = build.game(tiny_config)
     batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
     _, metrics = jax.jit(game.step)(game.init(KEY, batch=batch), batch)
     assert np.isfinite([*metrics.values()]).all()
-    assert {"loss_latent_regression", "loss_cycle"} <= metrics.keys()
+    assert {"loss_latent_regression", "loss_cycle", "loss_contrast"} <= metrics.keys()
 
 
 def test_a_frozen_player_passes_gradients_on_and_learns_nothing(tiny_config):

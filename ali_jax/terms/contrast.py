@@ -1,0 +1,69 @@
+"""A term that asks E to tell images apart by what survives a small change of them."""
+
+import jax
+import jax.numpy as jnp
+
+from ali_jax import disturbance
+from ali_jax.errors import UserError
+from ali_jax.terms.game import Players, Round, Share, needs
+
+
+@needs(encoder=True)
+def contrast(
+    round: Round,
+    players: Players,
+    key: jax.Array,
+    *,
+    weight: float = 1.0,
+    temperature: float = 0.5,
+    translation: float = 1 / 8,
+    colour: float = 0.0,
+    cutout: float = 0.0,
+) -> Share:
+    """-log of the chance to find an image's code, among those of the batch, from a changed copy of it.
+
+    InfoNCE (van den Oord et al., 2018) as in SimCLR (Chen et al., 2020), for E alone. Codes are drawn from
+    the prior and not on a sphere, so they are compared by their squared distance, over the root of their
+    number of dimensions. What the changes leave alone, as the class, comes to tell codes apart more than what
+    they alter, as the place; both stay in the code where a cycle needs them.
+
+    Args:
+      temperature: what distances are divided by; the smaller, the more the nearest codes matter.
+      translation, colour, cutout: the changes, as in config.disturbance.
+    """
+    key_copy, key_encode = jax.random.split(key)
+    copy = changed(key_copy, round.x, translation=translation, colour=colour, cutout=cutout)
+    chances = chances_of_a_match(
+        _place(round.encoding), _place(players.encode(copy, key_encode)), temperature
+    )
+    return Share(ge=-weight * jnp.mean(chances))
+
+
+def changed(key: jax.Array, x: jax.Array, **strengths: float) -> jax.Array:
+    """Images (N, H, W, C), each changed at random by the functions of `disturbance` with these names.
+
+    Raises:
+      UserError: x are no images, or no change is made.
+    """
+    made = {name: strength for name, strength in strengths.items() if strength}
+    if not made or x.ndim != 4:
+        raise UserError(
+            f"The term contrast of config.terms changes images by one of {', '.join(strengths)}; "
+            + ("set one of them above 0." if not made else "the examples of this config are no images.")
+        )
+    for subkey, (name, strength) in zip(jax.random.split(key, len(made)), made.items(), strict=True):
+        x = getattr(disturbance, name)(subkey, x, strength)
+    return x
+
+
+def chances_of_a_match(z: jax.Array, z_copy: jax.Array, temperature: float) -> jax.Array:
+    """(N,): log of the softmax over all codes z (N, n) of minus their distances from a copy's, at its own."""
+    products = jnp.einsum("in,jn->ij", z_copy, z, precision="highest")
+    squares = jnp.sum(jnp.square(z_copy), axis=1)[:, None] + jnp.sum(jnp.square(z), axis=1)[None]
+    distances = (squares - 2 * products) / jnp.sqrt(z.shape[1])
+    return jnp.diagonal(jax.nn.log_softmax(-distances / temperature, axis=1))
+
+
+def _place(encoding) -> jax.Array:
+    """mu, or the draw of an implicit E, which has no mu."""
+    return encoding.z if encoding.mu is None else encoding.mu

@@ -1,0 +1,65 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ali_jax import disturbance
+from ali_jax.errors import UserError
+from ali_jax.models import Encoding
+from ali_jax.terms import Players, Round, contrast
+
+KEY = jax.random.key(0)
+
+
+def test_chances_by_hand():
+    """Two codes, (0, 0) and (2, 0); copies at (0, 0) and (1, 0): squared distances 0, 4 and 1, 1."""
+    z, copy = jnp.array([[0.0, 0.0], [2.0, 0.0]]), jnp.array([[0.0, 0.0], [1.0, 0.0]])
+    found = contrast.chances_of_a_match(z, copy, temperature=0.5)
+    far = np.exp(-4 / np.sqrt(2) / 0.5)
+    np.testing.assert_allclose(found, [-np.log(1 + far), -np.log(2)], rtol=1e-4)
+
+
+def play(encode, x, **settings):
+    round_ = Round({}, x, None, None, None, None, encode(x, KEY))
+    return contrast.contrast(round_, Players(None, encode, None), KEY, **settings)
+
+
+def test_an_encoder_that_a_change_does_not_touch_loses_least():
+    """Images of one bright pixel, moved by up to one place: E of the sum does not see that.
+
+    By hand: the codes of the images are 0, 10, 20 and 30, and so are those of the copies: the loss is 0.
+    """
+    heights = jnp.arange(4.0) * 10
+    x = jnp.zeros((4, 8, 8, 1)).at[:, 4, 4, 0].set(heights)
+
+    def of_the_sum(x, key):
+        mu = jnp.sum(x, axis=(1, 2, 3))[:, None]
+        return Encoding(mu, mu, jnp.ones_like(mu))
+
+    def of_a_corner(x, key):
+        mu = x[:, 4, 4]
+        return Encoding(mu, mu, jnp.ones_like(mu))
+
+    blind, sharp = (play(encode, x, translation=1 / 8).ge for encode in (of_the_sum, of_a_corner))
+    np.testing.assert_allclose(blind, 0, atol=1e-6)
+    assert sharp > 10
+    np.testing.assert_allclose(play(of_a_corner, x, translation=1 / 8, weight=3.0).ge, 3 * sharp, rtol=1e-6)
+
+
+def test_an_implicit_encoder_is_taken_at_its_draw():
+    x = jax.random.uniform(KEY, (3, 8, 8, 1))
+    implicit = lambda x, key: Encoding(x[:, 0, 0], None, None)  # noqa: E731
+    explicit = lambda x, key: Encoding(x[:, 1, 1], x[:, 0, 0], None)  # noqa: E731
+    assert play(implicit, x).ge == play(explicit, x).ge
+
+
+def test_changes_are_those_of_the_disturbance():
+    x = jax.random.uniform(KEY, (3, 8, 8, 3))
+    np.testing.assert_array_equal(
+        contrast.changed(KEY, x, translation=0.0, colour=0.5, cutout=0.0),
+        disturbance.colour(jax.random.split(KEY, 1)[0], x, 0.5),
+    )
+    with pytest.raises(UserError, match="set one of them above 0"):
+        contrast.changed(KEY, x, translation=0.0, colour=0.0)
+    with pytest.raises(UserError, match="are no images"):
+        contrast.changed(KEY, x[:, 0, 0], translation=0.1)
