@@ -29,7 +29,7 @@ VARIANTS = {
     "digits": ("ours", "paper"),
     "digits_semi_supervised": GAMES,
     "mixture": ("ali", "gan"),
-    "mnist": (),
+    "mnist": ("ours", "paper"),
     "mnist_bigan": (),
     "mnist_semi_supervised": GAMES,
     "svhn": OURS,

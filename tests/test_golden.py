@@ -45,7 +45,7 @@ LATER_METRICS = ("loss_adversarial", "loss_adversarial_d", "loss_adversarial_ge"
 def configs():
     """{name: config} of a small network of every kind."""
     found = {
-        "convolutions": narrow("mnist"),
+        "convolutions": narrow("mnist", "paper"),
         "maxout": small_maxout(),
         "conditional": small_conditional(),
         "bigan": narrow("mnist_bigan"),

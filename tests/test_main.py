@@ -66,7 +66,7 @@ def test_a_mistake_ends_the_process_in_one_sentence(tmp_path, flags, words):
     [
         (["--config=configs/nowhere.py"], "configs/nowhere.py"),
         (["--config=configs/cifar10.py:other"], "other"),
-        (["--config=configs/mnist.py:paper"], "knows no variants"),
+        (["--config=configs/mnist_bigan.py:paper"], "knows no variants"),
         (["--config.batch_size=0"], "batch_size"),
         (["--config.batch_size=ten"], "ten"),
         (["--steps=10"], "steps"),
