@@ -211,7 +211,16 @@ def vary(config: ConfigDict, variant: str, *, small_steps: int, small_divisor: i
         config.num_steps = small_steps
         config.figures_every = config.checkpoint_every = small_steps // 6
         narrow(config.model, small_divisor)
+        # Narrow networks do not fill the paper's 256 dimensions, and D sees that at once.
+        shorten_codes(config.model, 64)
     return config
+
+
+def shorten_codes(model: ConfigDict, latent_dim: int) -> None:
+    """Gives z no more than `latent_dim` dimensions, and the encoder's last layer mu and log sigma of them."""
+    model.latent_dim = min(model.latent_dim, latent_dim)
+    *hidden, head = model.encoder
+    model.encoder = (*hidden, head._replace(features=2 * model.latent_dim))
 
 
 def narrow(model: ConfigDict, divisor: int) -> None:
