@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ali_jax.data import offline, tfds_sets
 from ali_jax.data.batches import Batches
 from ali_jax.data.offline import MIXTURE_MEANS, MIXTURE_STD
-from ali_jax.data.splits import CELEBA_ATTRIBUTES, Split, take
+from ali_jax.data.splits import CELEBA_ATTRIBUTES, Split, join, take
 from ali_jax.errors import UserError
 
 __all__ = [
@@ -32,9 +32,9 @@ SETS: dict[str, Callable[[str, str | None], Split]] = {**tfds_sets.SETS, **offli
 
 
 def load(name: str, split: str, data_dir: str | None = None) -> Split:
-    """The examples of a split such as "train", "train[:45000]" or "train[45000:]".
+    """The examples of a split such as "train", "train[:45000]", "train[45000:]" or "train+extra[:9000]".
 
-    Slices are those of TFDS, in whole numbers. Where TFDS has an `id` (cifar10, svhn_cropped), examples are
+    Slices and sums are those of TFDS, in whole numbers. A sum is copied into memory; one split is not. Where TFDS has an `id` (cifar10, svhn_cropped), examples are
     sorted by it, so that "train[:45000]" of CIFAR-10 is the first 45,000 images of the original files;
     elsewhere the order is that of the TFDS files (`shuffle_files=False`).
 
@@ -48,6 +48,10 @@ def load(name: str, split: str, data_dir: str | None = None) -> Split:
     """
     if name not in SETS:
         raise UserError(f"There is no data set {name!r}; choose one of {', '.join(SETS)}.")
+    return join([_load_one(name, part, data_dir) for part in split.split("+")])
+
+
+def _load_one(name: str, split: str, data_dir: str | None) -> Split:
     base, bounds = _parse(split)
     whole = SETS[name](base, data_dir)
     return take(whole, _rows(name, split, bounds, len(whole.x)))
@@ -57,7 +61,7 @@ def _parse(split: str) -> tuple[str, tuple[str, str]]:
     """ "train[5:]" -> ("train", ("5", ""))."""
     match = re.fullmatch(r"(\w+)(?:\[(-?\d+|):(-?\d+|)\])?", split)
     if match is None:
-        raise UserError(f"{split!r} is not a split; write 'train', 'train[:1000]' or 'train[9:99]'.")
+        raise UserError(f"{split!r} is not a split; write 'train', 'train[9:99]' or 'train[:1000]+test'.")
     base, start, stop = match.groups(default="")
     return base, (start, stop)
 

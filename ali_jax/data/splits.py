@@ -1,5 +1,6 @@
 """What a split of a data set is, whichever set it is of."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,14 @@ class Split(NamedTuple):
 def take(split: Split, rows: slice | np.ndarray) -> Split:
     """The examples of these numbers; of a slice, views."""
     return Split(*(None if array is None else array[rows] for array in split))
+
+
+def join(splits: Sequence[Split]) -> Split:
+    """The examples of one split after the other: copies, but for one split alone, which it gives back."""
+    if len(splits) == 1:
+        return splits[0]
+    fields = zip(*splits, strict=True)
+    return Split(*(None if arrays[0] is None else np.concatenate(arrays) for arrays in fields))
 
 
 def check_split(name: str, split: str, known: list[str]) -> None:

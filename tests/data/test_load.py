@@ -11,6 +11,14 @@ def test_slices_are_those_of_python():
         np.testing.assert_array_equal(data.load("digits", f"train{text}").x, whole.x[rows])
 
 
+def test_sums_are_one_split_after_the_other():
+    x, label, attributes = data.load("digits", "test+train[:100]")
+    for array, field in ((x, "x"), (label, "label")):
+        parts = [getattr(data.load("digits", split), field) for split in ("test", "train[:100]")]
+        np.testing.assert_array_equal(array, np.concatenate(parts))
+    assert attributes is None
+
+
 @pytest.mark.parametrize(
     ("name", "split", "named"),
     [
@@ -20,7 +28,8 @@ def test_slices_are_those_of_python():
         ("digits", "train[:1501]", "1,500"),
         ("digits", "train[-1501:]", "1,500"),
         ("digits", "train[:10%]", r"train\[:1000\]"),
-        ("digits", "train+test", r"train\[:1000\]"),
+        ("digits", "train+", r"train\[:1000\]"),
+        ("digits", "train+valid", "train, test"),
         ("digits", "../train", r"train\[:1000\]"),
     ],
 )
