@@ -79,6 +79,36 @@ def cutout(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
     return jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], 0, x)
 
 
+# --- Further changes of images, for terms that compare an image with a changed copy -------------------
+
+
+def noise(key: jax.Array, x: jax.Array, std: float) -> jax.Array:
+    """Gaussian noise on every value."""
+    return x + std * jax.random.normal(key, x.shape, x.dtype)
+
+
+def zoom(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """A random crop, each of its sides at most `share` shorter, brought back to full size (linearly)."""
+    key_size, key_rows, key_columns = jax.random.split(key, 3)
+    kept = 1 - share * jax.random.uniform(key_size, (2, len(x), 1))
+    rows = _resampling(key_rows, kept[0], x.shape[1])
+    columns = _resampling(key_columns, kept[1], x.shape[2])
+    return jnp.einsum("nij,njkc,nlk->nilc", rows, x, columns, optimize=True)
+
+
+def mirror(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """This share of the images, left and right exchanged."""
+    turned = jax.random.bernoulli(key, share, (len(x), 1, 1, 1))
+    return jnp.where(turned, x[:, :, ::-1], x)
+
+
+def _resampling(key: jax.Array, kept: jax.Array, side: int) -> jax.Array:
+    """(N, side, side): the weights of a side's values in those of a crop of `kept` (N, 1) of it, anywhere."""
+    start = jax.random.uniform(key, kept.shape) * (1 - kept) * side
+    places = jnp.clip(start + (jnp.arange(side)[None] + 0.5) * kept - 0.5, 0, side - 1)
+    return jnp.maximum(1 - jnp.abs(places[:, :, None] - jnp.arange(side)[None, None]), 0)
+
+
 def _shifts(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
     """(count, side, side): matrices that shift, of zeros and ones; a gather's gradient is slow on a CPU."""
     most = round(share * side)

@@ -112,3 +112,27 @@ def test_points_are_not_augmented(tiny_config):
     tiny_config.model.x_shape = (2,)
     with pytest.raises(UserError, match="cutout is of images"):
         config_lib.check(tiny_config)
+
+
+def test_noise_is_of_its_standard_deviation():
+    np.testing.assert_allclose(jnp.std(disturbance.noise(KEY, IMAGES, 0.2) - IMAGES), 0.2, rtol=0.05)
+
+
+def test_a_zoomed_ramp_is_a_ramp_of_the_crop():
+    """Its slope is the share of the side that was kept, its ends are within it; in rows and columns apart."""
+    rows, columns = jnp.meshgrid(jnp.arange(16.0), jnp.arange(16.0), indexing="ij")
+    ramp = rows + 100 * columns
+    zoomed = disturbance.zoom(KEY, jnp.tile(ramp[None, :, :, None], (64, 1, 1, 1)), 0.5)[..., 0]
+    inner = zoomed[:, 1:-1, 1:-1]  # the outermost values may be of the border, repeated
+    for axis, unit in ((1, 1), (2, 100)):
+        slopes = jnp.diff(inner, axis=axis) / unit
+        np.testing.assert_allclose(slopes, jnp.broadcast_to(slopes[:, :1, :1], slopes.shape), atol=1e-3)
+        assert 0.5 - 1e-3 <= slopes.min() < 0.6 and 0.9 < slopes.max() <= 1 + 1e-3
+    assert zoomed.min() >= 0 and zoomed.max() <= ramp.max() + 1e-2
+
+
+def test_a_share_of_the_images_is_mirrored():
+    turned = disturbance.mirror(KEY, IMAGES, 0.5)
+    same = [bool(jnp.array_equal(a, b)) for a, b in zip(turned, IMAGES, strict=True)]
+    other = [bool(jnp.array_equal(a[:, ::-1], b)) for a, b in zip(turned, IMAGES, strict=True)]
+    assert 15 < sum(same) < 49 and sum(same) + sum(other) == 64

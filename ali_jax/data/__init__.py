@@ -34,9 +34,10 @@ SETS: dict[str, Callable[[str, str | None], Split]] = {**tfds_sets.SETS, **offli
 def load(name: str, split: str, data_dir: str | None = None) -> Split:
     """The examples of a split such as "train", "train[:45000]", "train[45000:]" or "train+extra[:9000]".
 
-    Slices and sums are those of TFDS, in whole numbers. A sum is copied into memory; one split is not. Where TFDS has an `id` (cifar10, svhn_cropped), examples are
-    sorted by it, so that "train[:45000]" of CIFAR-10 is the first 45,000 images of the original files;
-    elsewhere the order is that of the TFDS files (`shuffle_files=False`).
+    Slices and sums are those of TFDS, in whole numbers. A sum is copied into memory; one split is not. Where
+    TFDS has an `id` (cifar10, svhn_cropped), examples are sorted by it, so that "train[:45000]" of CIFAR-10
+    is the first 45,000 images of the original files; elsewhere the order is that of the TFDS files
+    (`shuffle_files=False`).
 
     Args:
         name: one of `SETS`.

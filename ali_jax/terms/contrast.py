@@ -19,6 +19,9 @@ def contrast(
     translation: float = 1 / 8,
     colour: float = 0.0,
     cutout: float = 0.0,
+    zoom: float = 0.0,
+    mirror: float = 0.0,
+    noise: float = 0.0,
 ) -> Share:
     """-log of the chance to find an image's code, among those of the batch, from a changed copy of it.
 
@@ -29,10 +32,12 @@ def contrast(
 
     Args:
       temperature: what distances are divided by; the smaller, the more the nearest codes matter.
-      translation, colour, cutout: the changes, as in config.disturbance.
+      translation, colour, cutout, zoom, mirror, noise: the changes; see the functions of `disturbance`.
     """
     key_copy, key_encode = jax.random.split(key)
-    copy = changed(key_copy, round.x, translation=translation, colour=colour, cutout=cutout)
+    strengths = {"translation": translation, "colour": colour, "cutout": cutout}
+    strengths |= {"zoom": zoom, "mirror": mirror, "noise": noise}
+    copy = changed(key_copy, round.x, **strengths)
     chances = chances_of_a_match(
         _place(round.encoding), _place(players.encode(copy, key_encode)), temperature
     )
