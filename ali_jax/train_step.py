@@ -11,7 +11,7 @@ sum of the game's terms (`terms`). In the paper's game no reconstruction term is
 compares its pairs (x, E(x)) with the generator's pairs (G(z), z).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -20,9 +20,11 @@ import optax
 
 from ali_jax import models
 from ali_jax.disturbance import Disturb
-from ali_jax.models import Judgement, packing_of, unit_interval
-from ali_jax.roles import Roles, variables
-from ali_jax.terms import ADVERSARIAL, Comparison, Needs, Players, Round, Term, join, needs_of, play_for
+from ali_jax.interleaving import interleave, part, twice
+from ali_jax.models import packing_of, unit_interval
+from ali_jax.players import Passes
+from ali_jax.roles import Roles
+from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, join, needs_of, play_for
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -164,84 +166,27 @@ def play(
     x, condition = unit_interval(batch["x"]), batch.get("attributes")
     key = jax.random.fold_in(state.key, state.step)
     key_z, key_noise, key_dropout, key_terms = jax.random.split(key, 4)
-
-    def run(role: str, *inputs, frozen: bool = False, method: str | None = None, **rngs):
-        before = variables(params, state.batch_stats, role)
-        before = jax.lax.stop_gradient(before) if frozen else before
-        options = {"train": True, "mutable": ["batch_stats"], "rngs": rngs, "method": method}
-        outputs, mutated = getattr(networks, role).apply(before, *inputs, **options)
-        return outputs, mutated.get("batch_stats", {})
-
-    def shared(noise: jax.Array) -> jax.Array:
-        # Without the constraint every device may draw, and push through the networks, the noise of all.
-        return noise if sharding is None else jax.lax.with_sharding_constraint(noise, sharding)
-
-    def generate(z: jax.Array, frozen: bool = False):
-        return run("generator", z, condition, frozen=frozen)
-
-    def encode(x: jax.Array, key: jax.Array, frozen: bool = False):
-        noise = shared(jax.random.normal(key, (len(x), networks.encoder.noise_dim)))
-        return run("encoder", x, noise, condition, frozen=frozen)
-
-    def judge(x: jax.Array, z: jax.Array | None, key: jax.Array, frozen: bool = False, condition=condition):
-        if disturb is not None:
-            x, z = disturb(jax.random.fold_in(key, 1), state.step, x, z)
-        return run("discriminator", x, z, condition, frozen=frozen, dropout=key)
-
-    def compare(twins: str, v: jax.Array, v2: jax.Array, key: jax.Array) -> Comparison:
-        v = v.astype(v2.dtype)
-        inputs = interleave(v, v), interleave(v, v2), _twice(condition)
-        judged, stats = run("discriminator", twins, *inputs, method="compare", dropout=key)
-        own = {name: stats[name] for name in (f"{twins}_stack",) if name in stats}
-        return Comparison(part(judged, 0), part(judged, 1), own)
-
-    players = Players(*(_without_statistics(player) for player in (generate, encode, judge)), compare)
+    passes = Passes(networks, params, state.batch_stats, state.step, condition, disturb, sharding)
     if not needs.generated:
         # D alone learns, of real examples; nothing but dropout is drawn, which has the whole key.
-        judgement, stats_d = judge(x, None, key)
+        judgement, stats_d = passes.judge(x, None, key)
         stats = state.batch_stats._replace(discriminator=stats_d)
-        return Play(Round(batch, x, judgement, step=state.step), players, stats, key_terms)
+        return Play(Round(batch, x, judgement, step=state.step), passes.players(), stats, key_terms)
 
-    z = shared(networks.generator.sample_prior(key_z, len(x)))
-    x_tilde, stats_g = generate(z)
+    z = passes.laid_out(networks.generator.sample_prior(key_z, len(x)))
+    x_tilde, stats_g = passes.generate(z)
     encoding, z_hat, stats_e = None, z, {}  # A plain GAN: no encoder, and a D that does not look at z.
     if networks.encoder is not None:
-        encoding, stats_e = encode(x, key_noise)
+        encoding, stats_e = passes.encode(x, key_noise)
         z_hat = encoding.z
 
     m = packing_of(networks.discriminator)
-    pairs = [interleave(x.astype(x_tilde.dtype), x_tilde, m), interleave(z_hat, z, m)]
-    judgement, stats_d = judge(*pairs, key_dropout, condition=_twice(condition, m))
+    pairs = interleave(x.astype(x_tilde.dtype), x_tilde, m), interleave(z_hat, z, m)
+    of_both = passes._replace(condition=twice(condition, m))
+    judgement, stats_d = of_both.judge(*pairs, key_dropout)
     real, generated = part(judgement, 0), part(judgement, 1)
     round_ = Round(batch, x, real, z, x_tilde, generated, encoding, state.step)
-    return Play(round_, players, Roles(stats_g, stats_e, stats_d), key_terms)
-
-
-def _without_statistics(player: Callable) -> Callable:
-    return lambda *inputs, frozen=False: player(*inputs, frozen=frozen)[0]
-
-
-def part(whole: Judgement, which: int) -> Judgement:
-    """What `interleave` put in: the judgement of the real pairs (0) or of the generated ones (1)."""
-
-    def of(values: jax.Array | None) -> jax.Array | None:
-        return None if values is None else values.reshape(-1, 2, *values.shape[1:])[:, which]
-
-    return models.judgement(of(whole.joint), of(whole.x), of(whole.z), of(whole.hidden))
-
-
-def interleave(real: jax.Array, generated: jax.Array, packing: int = 1) -> jax.Array:
-    """(M, ...), (M, ...) -> (2M, ...), `packing` real and as many generated in turn.
-
-    D judges both kinds as one batch (its BatchNorm statistics are of the mixture). Interleaved rather than
-    concatenated: with the batch sharded over devices, no example changes device.
-    """
-    packs = [a if packing == 1 else a.reshape(-1, packing, *a.shape[1:]) for a in (real, generated)]
-    return jnp.stack(packs, axis=1).reshape(2 * len(real), *real.shape[1:])
-
-
-def _twice(condition: jax.Array | None, packing: int = 1) -> jax.Array | None:
-    return None if condition is None else interleave(condition, condition, packing)
+    return Play(round_, passes.players(), Roles(stats_g, stats_e, stats_d), key_terms)
 
 
 def summarize_round(round: Round) -> Metrics:

@@ -92,7 +92,7 @@ def test_error_and_psnr_by_hand():
 
 
 def test_errors_are_of_the_whole_split_and_not_of_the_image_itself(run, validation, monkeypatch):
-    monkeypatch.setattr(inference, "CHUNK", 100)
+    monkeypatch.setattr(inference.chunks, "CHUNK", 100)
     order = np.random.default_rng(0).permutation(297)
     train_split = data.load("digits", "train")
     found = reconstruction.errors(run.model, train_split, validation, order, jax.random.key(0))

@@ -111,7 +111,7 @@ def test_features_are_every_layer_before_its_nonlinearity(model, images):
 
 def test_chunks_change_nothing(model, images, monkeypatch):
     whole = inference.encode(model, images)
-    monkeypatch.setattr(inference, "CHUNK", 2)
+    monkeypatch.setattr(inference.chunks, "CHUNK", 2)
     np.testing.assert_allclose(inference.encode(model, images), whole, rtol=1e-5, atol=1e-6)
 
 
@@ -140,7 +140,7 @@ def test_no_examples_is_said(model):
 
 
 def test_features_are_reduced_on_the_way(model, images, monkeypatch):
-    monkeypatch.setattr(inference, "CHUNK", 2)
+    monkeypatch.setattr(inference.chunks, "CHUNK", 2)
     whole = inference.features(model, images)
     summed = inference.features(model, images, reduce=lambda layers: layers["layer_1"].sum(axis=1))
     np.testing.assert_allclose(summed, whole["layer_1"].sum(axis=1), rtol=1e-5, atol=1e-6)

@@ -11,10 +11,10 @@ from helpers import make_conditional_config
 from jax.flatten_util import ravel_pytree
 
 from ali_jax import build, data, models
-from ali_jax.models import judgement
+from ali_jax.models import judgement, unit_interval
 from ali_jax.roles import Roles
 from ali_jax.terms.pairs import adversarial, discriminator_loss, generator_encoder_loss
-from ali_jax.train_step import init_state, interleave, play, train_step, unit_interval
+from ali_jax.train_step import init_state, play, train_step
 
 
 def leaves_equal(a, b, **tolerance):
@@ -164,11 +164,6 @@ def test_statistics_of_D_are_of_the_mixture_of_real_and_generated(game):
     both = np.concatenate([unit_interval(jnp.asarray(batch["x"])), x_tilde]).reshape(32, -1)
     running = after.batch_stats.discriminator["x_stack"]["layer_1"]["norm"]["mean"]
     np.testing.assert_allclose(running, 0.05 * (both @ kernel).mean(0), rtol=1e-4, atol=1e-5)
-
-
-def test_interleave_puts_pairs_in_turn():
-    real, generated = jnp.arange(3)[:, None], 10 + jnp.arange(3)[:, None]
-    np.testing.assert_array_equal(interleave(real, generated)[:, 0], [0, 10, 1, 11, 2, 12])
 
 
 def test_generator_starts_at_the_mean_image(tiny_config):

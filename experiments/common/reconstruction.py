@@ -60,8 +60,8 @@ def references(train_split: data.Split, validation: data.Split, order: np.ndarra
 def chunks(split: data.Split, title: str) -> Iterator[np.ndarray]:
     """The numbers of all examples, in parts that a network takes at once."""
     count = len(split.x)
-    for start in tqdm(range(0, count, inference.CHUNK), title, disable=None, leave=False):
-        yield np.arange(start, min(start + inference.CHUNK, count))
+    for start in tqdm(range(0, count, inference.chunks.CHUNK), title, disable=None, leave=False):
+        yield np.arange(start, min(start + inference.chunks.CHUNK, count))
 
 
 def mse(x: np.ndarray, guess: np.ndarray) -> np.ndarray:

@@ -160,8 +160,8 @@ def look(referee: Referee, x: np.ndarray) -> Opinion:
     """x: uint8 or [0, 1] float (N, H, W, C)."""
     stack = network(x.shape[1:], referee.settings, referee.outputs)
     parts = [
-        jax.device_get(_look(stack, referee.variables, x[start : start + inference.CHUNK]))
-        for start in range(0, len(x), inference.CHUNK)
+        jax.device_get(_look(stack, referee.variables, x[start : start + inference.chunks.CHUNK]))
+        for start in range(0, len(x), inference.chunks.CHUNK)
     ]
     return Opinion(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 

@@ -11,7 +11,7 @@ from helpers import make_conditional_config, untrained
 from ali_jax import build, inference, models
 from ali_jax.errors import UserError
 from ali_jax.models.networks import pack
-from ali_jax.train_step import interleave, play
+from ali_jax.train_step import play
 
 X = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
 
@@ -26,11 +26,6 @@ def test_examples_of_a_pack_stand_side_by_side_along_the_last_axis():
     assert pack(None, 2) is None and pack(points, 1) is points
     with pytest.raises(ValueError, match="4 examples do not make packs of 3"):
         pack(points, 3)
-
-
-def test_packs_of_each_kind_come_in_turn():
-    real, generated = jnp.arange(4)[:, None], 10 + jnp.arange(4)[:, None]
-    np.testing.assert_array_equal(interleave(real, generated, 2)[:, 0], [0, 1, 10, 11, 2, 3, 12, 13])
 
 
 def packed_game(config, **batch):
@@ -84,7 +79,7 @@ def test_chunks_hold_whole_packs(tiny_config, monkeypatch):
     game, state = packed_game(tiny_config, x=X)
     model, z = inference.of_state(game.networks, state), np.ones((16, 3), np.float32)
     whole = inference.judge(model, X, z).score
-    monkeypatch.setattr(inference, "CHUNK", 5)
+    monkeypatch.setattr(inference.chunks, "CHUNK", 5)
     np.testing.assert_allclose(inference.judge(model, X, z).score, whole, rtol=1e-5)
     with pytest.raises(UserError, match="judges 2 pairs together, and 15 are no multiple"):
         inference.judge(model, X[:15], z[:15])

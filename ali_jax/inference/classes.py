@@ -1,0 +1,52 @@
+"""Which class an image is of, by a D that was taught to tell classes apart (Section 4.3)."""
+
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from ali_jax.data import Split
+from ali_jax.errors import UserError
+from ali_jax.inference.passes import encode, judge
+from ali_jax.pretrained import Model
+
+
+def class_probabilities(
+    model: Model,
+    x: np.ndarray,
+    attributes: np.ndarray | None = None,
+    key: jax.Array | None = None,
+    samples: int = 1,
+) -> np.ndarray:
+    """p(class | x, z, real) of a D with a logit for each class: (N, K).
+
+    Through the mean code mu(x), or with a `key` the mean over `samples` draws of z from q(z|x). The paper
+    does not say which (ours: the mean code).
+
+    Raises:
+      UserError: D has a single logit.
+    """
+    if model.networks.discriminator.joint_stack.rows[-1].features == 1:
+        raise UserError(
+            "This model's discriminator has one logit and tells no classes apart; load a semi-supervised run."
+        )
+    if key is None:
+        return _class_probabilities(model, x, attributes, None)
+    draws = [_class_probabilities(model, x, attributes, k) for k in jax.random.split(key, samples)]
+    return np.mean(draws, axis=0)
+
+
+def classification_error(model: Model, split: Split, key: jax.Array | None = None, samples: int = 1) -> float:
+    """Share of the examples whose most probable class is wrong; see `class_probabilities`."""
+    probabilities = class_probabilities(model, split.x, split.attributes, key, samples)
+    return float(np.mean(np.argmax(probabilities, axis=-1) != split.label))
+
+
+def errors(model: Model, splits: Mapping[str, Split]) -> dict[str, float]:
+    """{"validation": split} -> {"validation_error": share}, through the mean code."""
+    return {f"{name}_error": classification_error(model, split) for name, split in splits.items()}
+
+
+def _class_probabilities(model, x, attributes, key):
+    z = None if model.networks.encoder is None else encode(model, x, attributes, key)
+    return np.asarray(jax.nn.softmax(judge(model, x, z, attributes).joint, axis=-1))

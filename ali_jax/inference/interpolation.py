@@ -1,0 +1,55 @@
+"""From one image to another by way of their codes (Section 4.2)."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from ali_jax.inference.passes import decode, encode
+from ali_jax.pretrained import Model
+
+
+def linear(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Points on the line from z1 to z2, (N, n), at fractions `along`, (T,): (N, T, n)."""
+    along = along[None, :, None]
+    return z1[:, None] + along * (z2 - z1)[:, None]
+
+
+def spherical(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """As `linear`, but on an arc about the origin (slerp), where codes between long ones stay long."""
+    cosine = np.sum(z1 * z2, axis=1) / (np.linalg.norm(z1, axis=1) * np.linalg.norm(z2, axis=1))
+    # Not 0 (there the arc is the line) and not pi (there it is any arc), where the formula divides by 0.
+    angle = np.clip(np.arccos(np.clip(cosine, -1, 1)), 1e-3, np.pi - 1e-3)[:, None, None]
+    along = along[None, :, None]
+    weights = np.sin((1 - along) * angle), np.sin(along * angle)
+    return ((weights[0] * z1[:, None] + weights[1] * z2[:, None]) / np.sin(angle)).astype(np.float32)
+
+
+def interpolate(
+    model: Model,
+    x1: np.ndarray,
+    x2: np.ndarray,
+    steps: int = 10,
+    attributes: np.ndarray | None = None,
+    key: jax.Array | None = None,
+    attributes2: np.ndarray | None = None,
+    path: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = linear,
+) -> np.ndarray:
+    """Decodings along the way between the codes of x1 and of x2: (N, steps + 1, H, W, C).
+
+    The first is the reconstruction of x1, the last that of x2 (Section 4.2).
+
+    Args:
+      attributes: of x1, and of x2 too unless `attributes2` says otherwise; those between are on a line.
+      path: `linear` (the paper) or `spherical`.
+    """
+    keys = (None, None) if key is None else jax.random.split(key)
+    attributes2 = attributes if attributes2 is None else attributes2
+    z1, z2 = encode(model, x1, attributes, keys[0]), encode(model, x2, attributes2, keys[1])
+    along = np.linspace(0, 1, steps + 1, dtype=np.float32)
+    z = path(z1, z2, along)  # (N, steps + 1, n)
+    if attributes is not None:
+        ends = (np.asarray(a, np.float32) for a in (attributes, attributes2))
+        attributes = linear(*ends, along).reshape(-1, attributes.shape[-1])
+    decoded = decode(model, z.reshape(-1, z.shape[-1]), attributes)
+    return decoded.reshape(*z.shape[:2], *decoded.shape[1:])

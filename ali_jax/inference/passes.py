@@ -1,0 +1,147 @@
+"""The networks of a trained model, each on any number of examples."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ali_jax.errors import UserError
+from ali_jax.inference.chunks import in_chunks
+from ali_jax.models import HEADS, Judgement, packing_of, unit_interval
+from ali_jax.pretrained import Model
+
+
+def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
+    """G(z) of `count` draws z from the prior: (count, H, W, C)."""
+    return decode(model, model.networks.generator.sample_prior(key, count), attributes)
+
+
+def decode(model: Model, z: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
+    """G(z): codes (N, n) -> (N, H, W, C)."""
+    run = functools.partial(_generate, model.networks.generator, model.variables("generator"))
+    return in_chunks(run, z, attributes)
+
+
+def encode(
+    model: Model,
+    x: np.ndarray,
+    attributes: np.ndarray | None = None,
+    key: jax.Array | None = None,
+) -> np.ndarray:
+    """Codes of x, (N, n): the mean mu(x), or with a `key` a draw from q(z|x).
+
+    An implicit encoder (noise as an input) has no mean to read off: without a key its noise is zero.
+    """
+    noise = jnp.zeros((len(x), _encoder(model).noise_dim))
+    if key is not None:
+        noise = jax.random.normal(key, noise.shape)
+    run = functools.partial(_encode, _encoder(model), model.variables("encoder"))
+    return in_chunks(run, x, noise, attributes)
+
+
+def reconstruct(
+    model: Model,
+    x: np.ndarray,
+    attributes: np.ndarray | None = None,
+    key: jax.Array | None = None,
+) -> np.ndarray:
+    """G(E(x)), (N, H, W, C), through the mean code, or with a `key` through a draw (as the paper)."""
+    return decode(model, encode(model, x, attributes, key), attributes)
+
+
+def features(
+    model: Model,
+    x: np.ndarray,
+    attributes: np.ndarray | None = None,
+    reduce: Callable[[dict[str, jax.Array]], Any] | None = None,
+) -> Any:
+    """Every layer of E before its nonlinearity, by name ("layer_1" ...), and "mu"; each (N, ...).
+
+    With `reduce`, a function of that dict, what it returns: it runs on the device, on a chunk of examples at
+    a time, so that layers it drops or pools are never held for all of them.
+    """
+    run = functools.partial(_features, _encoder(model), reduce, model.variables("encoder"))
+    return in_chunks(run, x, attributes)
+
+
+def judge(
+    model: Model, x: np.ndarray, z: np.ndarray | None = None, attributes: np.ndarray | None = None
+) -> Judgement:
+    """D's judgement of pairs x (N, ...) and z (N, n): logits, high where it takes them for the encoder's.
+
+    `judge(model, x, encode(model, x))` is of real pairs, `judge(model, decode(model, z), z)` of generated
+    ones. A plain GAN's D looks at x alone: leave z out. A D that packs m pairs judges them m by m, in the
+    order given: N must be a multiple of m, and the judgement is of N / m packs.
+    """
+    module = model.networks.discriminator
+    packing = packing_of(module)
+    if len(x) % packing:
+        raise UserError(
+            f"This model's D judges {packing} pairs together, and {len(x)} are no multiple; leave some out."
+        )
+    run = functools.partial(_judge, module, model.variables("discriminator"))
+    return in_chunks(run, x, z, attributes, packing=packing)
+
+
+def compare(
+    model: Model,
+    first: np.ndarray,
+    second: np.ndarray,
+    attributes: np.ndarray | None = None,
+    twins: str = "xx",
+) -> Judgement:
+    """What D_xx makes of pairs of x (N, ...), or with twins="zz" D_zz of pairs of z (N, n): high for twins.
+
+    `compare(model, x, reconstruct(model, x)).score` falls where the model cannot bring x back; ALAD's score
+    of anomalies is the L1 distance of its `hidden` from that of `compare(model, x, x)` (Zenati et al., 2018).
+
+    Raises:
+      UserError: the model has no such D.
+    """
+    module = model.networks.discriminator
+    if twins not in ("xx", "zz") or getattr(module, f"{twins}_stack") is None:
+        raise UserError(
+            f"This model's D tells no pairs {twins!r} apart; load a run whose config.model has "
+            f"{HEADS['xx']} or {HEADS['zz']}."
+        )
+    run = functools.partial(_compare, module, twins, model.variables("discriminator"))
+    return in_chunks(run, first, second, attributes)
+
+
+def _encoder(model: Model):
+    if model.networks.encoder is None:
+        raise UserError("This model is a plain GAN: it has no encoder to encode images with.")
+    return model.networks.encoder
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _generate(module, variables, z, attributes):
+    return module.apply(variables, z, attributes).astype(jnp.float32)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(module, variables, x, noise, attributes):
+    return module.apply(variables, unit_interval(x), noise, attributes).z
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _judge(module, variables, x, z, attributes):
+    return module.apply(variables, unit_interval(x), z, attributes)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _compare(module, twins, variables, first, second, attributes):
+    inputs = (unit_interval(first), unit_interval(second), attributes)
+    return module.apply(variables, twins, *inputs, method="compare")
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _features(module, reduce, variables, x, attributes):
+    noise = jnp.zeros((len(x), module.noise_dim))
+    encoding, sown = module.apply(variables, unit_interval(x), noise, attributes, mutable=["intermediates"])
+    layers = {name: layer["output"][0] for name, layer in sown["intermediates"]["stack"].items()}
+    layers = layers | {"mu": encoding.z}
+    return layers if reduce is None else reduce(layers)

@@ -1,0 +1,67 @@
+"""The networks as players of a round: passes in training, with its parameters and its attributes."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from ali_jax.disturbance import Disturb
+from ali_jax.interleaving import interleave, part, twice
+from ali_jax.models import Encoding, Judgement
+from ali_jax.roles import Roles, variables
+from ali_jax.terms import Comparison, Players
+
+Statistics = dict[str, Any]  # running statistics of a role after a pass
+
+
+class Passes(NamedTuple):
+    """What all passes of a round share. With `frozen=True` a pass gives no gradient to the parameters."""
+
+    networks: Roles
+    params: Roles
+    batch_stats: Roles  # before the round
+    step: jax.Array
+    condition: jax.Array | None = None  # the attributes of the examples that are passed, (M, A)
+    disturb: Disturb | None = None  # of all pairs before D sees them
+    sharding: jax.sharding.NamedSharding | None = None  # of the batch axis of sampled noise
+
+    def players(self) -> Players:
+        """These passes as terms may ask for them, their running statistics left out."""
+        kept = (_without_statistics(player) for player in (self.generate, self.encode, self.judge))
+        return Players(*kept, self.compare)
+
+    def generate(self, z: jax.Array, frozen: bool = False) -> tuple[jax.Array, Statistics]:
+        return self._run("generator", z, self.condition, frozen=frozen)
+
+    def encode(self, x: jax.Array, key: jax.Array, frozen: bool = False) -> tuple[Encoding, Statistics]:
+        noise = self.laid_out(jax.random.normal(key, (len(x), self.networks.encoder.noise_dim)))
+        return self._run("encoder", x, noise, self.condition, frozen=frozen)
+
+    def judge(
+        self, x: jax.Array, z: jax.Array | None, key: jax.Array, frozen: bool = False
+    ) -> tuple[Judgement, Statistics]:
+        if self.disturb is not None:
+            x, z = self.disturb(jax.random.fold_in(key, 1), self.step, x, z)
+        return self._run("discriminator", x, z, self.condition, frozen=frozen, dropout=key)
+
+    def compare(self, twins: str, v: jax.Array, v2: jax.Array, key: jax.Array) -> Comparison:
+        v = v.astype(v2.dtype)
+        inputs = interleave(v, v), interleave(v, v2), twice(self.condition)
+        judged, stats = self._run("discriminator", twins, *inputs, method="compare", dropout=key)
+        own = {name: stats[name] for name in (f"{twins}_stack",) if name in stats}
+        return Comparison(part(judged, 0), part(judged, 1), own)
+
+    def laid_out(self, noise: jax.Array) -> jax.Array:
+        """Without the constraint every device may draw, and push through the networks, the noise of all."""
+        return noise if self.sharding is None else jax.lax.with_sharding_constraint(noise, self.sharding)
+
+    def _run(self, role: str, *inputs, frozen: bool = False, method: str | None = None, **rngs):
+        before = variables(self.params, self.batch_stats, role)
+        before = jax.lax.stop_gradient(before) if frozen else before
+        options = {"train": True, "mutable": ["batch_stats"], "rngs": rngs, "method": method}
+        outputs, mutated = getattr(self.networks, role).apply(before, *inputs, **options)
+        return outputs, mutated.get("batch_stats", {})
+
+
+def _without_statistics(player: Callable) -> Callable:
+    return lambda *inputs, frozen=False: player(*inputs, frozen=frozen)[0]
