@@ -1,7 +1,7 @@
 """What every config holds, with its default, and the checks that need no data."""
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -173,8 +173,8 @@ def make_semi_supervised(
             config.model.encoder = config.model.discriminator_z = None
 
 
-# Variants of the paper's configs that are not the paper's: our terms and settings, on its networks or on
-# narrower ones. Where readings of the paper differ, they build on the recommended one.
+# Variants of the paper's configs that are not the paper's; see `recipes`. Where readings of the paper differ,
+# they build on the recommended one.
 OURS = ("recipe", "small")
 
 
@@ -187,50 +187,3 @@ def reading(name: str, **values):
             f"{', '.join((*values, *ours))}."
         )
     return values[name] if name in values else values["recommended"]
-
-
-def vary(config: ConfigDict, variant: str, *, small_steps: int, small_divisor: int = 4) -> ConfigDict:
-    """The config of one of the paper's models in a variant: as it is, or with our recipe.
-
-    The recipe's terms help on digits (experiments/README.md, "Ablations"); on these models' data they have
-    been tried for short runs only.
-
-    Args:
-      variant: "recipe": our terms on the config's networks; "small": on `narrow` ones, for a CPU.
-      small_steps: length of the small run.
-      small_divisor: of the features of its hidden layers.
-    """
-    if not reading(variant, recommended=False, recipe=True, small=True, code=False, paper=False):
-        return config
-    config.terms = as_terms({"adversarial": {}, "latent_regression": {"weight": 0.3}, "cycle": {}})
-    config.learning_rate = 5e-4
-    config.decay_after = 0.5
-    config.average_rate = 2e-3
-    config.disturbance.update(noise_x=0.5, noise_z=0.5, noise_until=0.25)
-    if variant == "small":
-        config.num_steps = small_steps
-        config.figures_every = config.checkpoint_every = small_steps // 6
-        narrow(config.model, small_divisor)
-        # Narrow networks do not fill the paper's 256 dimensions, and D sees that at once.
-        shorten_codes(config.model, 64)
-    return config
-
-
-def shorten_codes(model: ConfigDict, latent_dim: int) -> None:
-    """Gives z no more than `latent_dim` dimensions, and the encoder's last layer mu and log sigma of them."""
-    model.latent_dim = min(model.latent_dim, latent_dim)
-    *hidden, head = model.encoder
-    model.encoder = (*hidden, head._replace(features=2 * model.latent_dim))
-
-
-def narrow(model: ConfigDict, divisor: int) -> None:
-    """Divides the features of all layers but the last of each network."""
-    for field in ("encoder", "generator", "discriminator_joint"):
-        *hidden, head = model[field]
-        model[field] = (*_narrower(hidden, divisor), head)
-    for field in ("discriminator_x", "discriminator_z"):
-        model[field] = _narrower(model[field], divisor)
-
-
-def _narrower(rows: Iterable, divisor: int) -> tuple[Row, ...]:
-    return tuple(row._replace(features=row.features // divisor) for row in (Row(*row) for row in rows))

@@ -8,10 +8,11 @@ paper's number; its code says 1,000). `imagenet_resized/64x64` holds them ready 
 
 Measured: nothing yet but that it trains, resumes and draws its figures. The full run: not run.
 
-Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, narrower too (see `config.vary`).
+Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, on small networks too (see `recipes`).
 """
 
 from ali_jax import config as config_lib
+from ali_jax import recipes
 from ali_jax.models.rows import conv, transposed
 
 
@@ -69,4 +70,4 @@ def get_config(variant: str = "recommended"):
         conv(4096, 1, dropout=0.2),
         conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
-    return config_lib.vary(config, variant, small_steps=3_000)
+    return recipes.vary(config, variant, small_steps=4_000, mirrored=True)

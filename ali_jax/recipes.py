@@ -1,0 +1,116 @@
+"""What we make of the paper's models: a game with terms of ours, and networks that a CPU trains in an hour.
+
+Configs of the paper's models end in `vary`; what is not the paper's stands behind a colon,
+`--config=configs/svhn.py:recipe` and `:small`.
+"""
+
+from itertools import pairwise
+
+from ml_collections import ConfigDict
+
+from ali_jax.config import as_terms, reading
+from ali_jax.models.rows import Row, conv, transposed
+
+LATENT_DIM = 64  # of the small networks; the paper's 256 dimensions they do not fill, and D sees that at once
+
+
+def vary(config: ConfigDict, variant: str, *, small_steps: int, mirrored: bool = False) -> ConfigDict:
+    """The config of one of the paper's models in a variant: as it is, or with our recipe.
+
+    Reconstructions are held to their images by a cycle; codes of an image and of a changed copy are held
+    together by a contrast, so that what they say first is not where things are or how bright; D's slope is
+    kept in check, and the parameters are averaged under a falling rate. See "Ablations" in
+    experiments/README.md.
+
+    Args:
+      variant: "recipe": our terms on the config's networks; "small": on small ones, see `make_small`.
+      small_steps: length of the small run.
+      mirrored: whether the images mean the same in a mirror, as digits do not.
+    """
+    if not reading(variant, recommended=False, recipe=True, small=True, code=False, paper=False):
+        return config
+    changes = {"temperature": 0.3, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
+    config.terms = as_terms(
+        {
+            "adversarial": {},
+            "cycle": {"weight": 3.0},
+            "contrast": changes | ({"mirror": 0.5} if mirrored else {}),
+            "r1": {"gamma": 0.1, "every": 4},
+        }
+    )
+    config.learning_rate = 5e-4
+    config.decay_after = 0.5
+    config.average_rate = 2e-3
+    if variant == "small":
+        config.learning_rate = 1e-3
+        config.num_steps = small_steps
+        config.figures_every = config.checkpoint_every = small_steps // 6
+        make_small(config.model)
+    return config
+
+
+def make_small(model: ConfigDict, width: int = 32) -> None:
+    """Gives all three networks few and narrow layers, which have strides from the first on.
+
+    A CPU spends its time where images are large: one layer of stride 2 (4 at 64x64) leaves maps of 15x15,
+    and dense layers do the rest. Embeddings of attributes stay where they are.
+
+    Args:
+      model: of square images of any size from 16x16.
+      width: features of the first layer of E and D, and of the last but one of G.
+    """
+    layers = small_layers(model.x_shape[0], width)
+    (_, kernel_of_x, stride_of_x), (hidden, _, _) = layers[0], layers[-1]
+    model.leak, model.init_std = 0.1, 0.05
+    model.latent_dim = LATENT_DIM
+    model.encoder = (
+        *(conv(features, kernel, stride=stride, norm=True) for features, kernel, stride in layers),
+        *_embeddings(model.encoder),
+        conv(2 * LATENT_DIM, nonlinearity="linear"),  # mu and log sigma
+    )
+    model.generator = (
+        *_embeddings(model.generator),
+        conv(hidden, norm=True),
+        *_upwards(layers),
+        transposed(model.x_shape[2], kernel_of_x, stride=stride_of_x, nonlinearity="sigmoid", bias="untied"),
+    )
+    model.discriminator_x = tuple(
+        conv(features, kernel, stride=stride, norm=number > 0, dropout=0.2)
+        for number, (features, kernel, stride) in enumerate(layers)
+    )
+    model.discriminator_z = (conv(hidden, dropout=0.2, bias="none"), conv(hidden, dropout=0.2, bias="none"))
+    model.discriminator_joint = (
+        *_embeddings(model.discriminator_joint),
+        conv(2 * hidden, dropout=0.2),
+        conv(2 * hidden, dropout=0.2),
+        conv(1, dropout=0.2, nonlinearity="linear"),
+    )
+
+
+def small_layers(side: int, width: int) -> list[tuple[int, int, int]]:
+    """(features, kernel, stride) of convolutions from a square image to one pixel; each covers its input.
+
+    The first leaves a map of about 15x15, whatever the side; the last takes all that is left.
+    """
+    stride = max(2, side // 16)
+    kernel = 2 * stride + side % stride
+    layers = [(width, kernel, stride)]
+    left = (side - kernel) // stride + 1
+    while left > 7:
+        kernel = 4 + left % 2
+        layers.append((2 * layers[-1][0], kernel, 2))
+        left = (left - kernel) // 2 + 1
+    return [*layers, (8 * width, left, 1)]
+
+
+def _upwards(layers: list[tuple[int, int, int]]) -> list[Row]:
+    """The layers the other way round, each with as many features as the one that it mirrors takes in."""
+    return [
+        transposed(below[0], kernel, stride=stride, norm=True)
+        for below, (_, kernel, stride) in reversed([*pairwise(layers)])
+    ]
+
+
+def _embeddings(rows: tuple) -> tuple[Row, ...]:
+    """The rows that append an embedding of the attributes."""
+    return tuple(row for row in (Row(*row) for row in rows) if row.operation.startswith("embed"))
