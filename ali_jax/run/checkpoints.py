@@ -9,7 +9,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from ali_jax.errors import UserError, first_line
-from ali_jax.run import devices
+from ali_jax.run import checksums, devices
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 class Checkpoints:
     """The checkpoints of a workdir: `checkpoints/<step>/`.
 
-    A checkpoint counts only once it is whole: orbax renames it into place as the last thing it does.
+    A checkpoint counts only once it is whole: orbax renames it into place as the last thing it does. Within
+    it, `default/` is the state and `checksums/` what its arrays are to be when they are read again.
 
     Args:
       keep: so many of the latest ones; None for all.
@@ -27,9 +28,16 @@ class Checkpoints:
     def __init__(self, workdir: Path, keep: int | None = None, read_only: bool = False):
         self.directory = Path(workdir).absolute() / "checkpoints"
         self._read_only = read_only
-        # Not orbax's own read_only, which warns of every directory that it opens so.
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=not read_only)
-        self._manager = ocp.CheckpointManager(self.directory, options=options)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            # Not orbax's own read_only, which warns of every directory that it opens so.
+            create=not read_only,
+            cleanup_tmp_directories=not read_only,  # of a run that was killed while it saved
+            lightweight_initialize=True,  # else one damaged file hides all checkpoints
+        )
+        # Said here and not left to orbax, which looks into the newest checkpoint to find out what all hold.
+        handlers = {"default": ocp.PyTreeCheckpointHandler(), "checksums": ocp.JsonCheckpointHandler()}
+        self._manager = ocp.CheckpointManager(self.directory, options=options, item_handlers=handlers)
 
     def __enter__(self):
         return self
@@ -50,7 +58,11 @@ class Checkpoints:
     def save(self, step: int, state: NamedTuple) -> None:
         """Writes `state` in the background; does nothing if this step is there already."""
         if step != self.latest_step():
-            self._manager.save(step, args=ocp.args.PyTreeSave(_written(state)))
+            written = _written(state)
+            sums = ocp.args.JsonSave(checksums.of_tree(written))
+            self._manager.save(
+                step, args=ocp.args.Composite(default=ocp.args.PyTreeSave(written), checksums=sums)
+            )
 
     def restore(
         self, shapes: NamedTuple, sharding: jax.sharding.Sharding, step: int | None = None
@@ -78,7 +90,7 @@ class Checkpoints:
         for candidate in steps:
             found, error = self._try(candidate, like)
             if error is not None:
-                logger.warning("The checkpoint of step %d cannot be read.", candidate)
+                logger.warning("The checkpoint of step %d cannot be read (%s).", candidate, first_line(error))
                 unreadable.append((candidate, error))
                 continue
             if not self._read_only:
@@ -96,13 +108,27 @@ class Checkpoints:
         """(what was restored, None), or (None, the error) where any process of the run met one."""
         found = error = None
         try:
-            found = self._manager.restore(step, args=_only(like))
+            found = self._read(step, like)
         except Exception as met:  # A damaged file may raise anything.
             error = met
         # A model that is only read may be read by one process alone.
         if not self._read_only and devices.any_process(error is not None) and error is None:
             error = OSError("another process of the run cannot read it")
         return found, error
+
+    def _read(self, step: int, like: Any) -> Any:
+        """The leaves of `like`, as they were saved.
+
+        Raises:
+          OSError: they are not; orbax raises this and much else.
+        """
+        items = {"default": _only(like)}
+        if (self.directory / str(step) / "checksums").exists():  # not in checkpoints older than they are
+            items["checksums"] = ocp.args.JsonRestore()
+        read = self._manager.restore(step, args=ocp.args.Composite(**items))
+        if "checksums" in items and (array := checksums.first_difference(read["default"], read["checksums"])):
+            raise OSError(f"{array} is not as it was saved")
+        return read["default"]
 
     def _set_aside(self, steps: list[int]) -> None:
         """Moves unreadable checkpoints out of the way, so that training can write those steps again."""

@@ -1,4 +1,5 @@
 import collections
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -80,6 +81,70 @@ def test_a_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, state, sha
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore(shapes, DEVICE)[0] == 2
     assert (tmp_path / "unreadable_checkpoints" / "2").is_dir()
+
+
+def emptied(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def with_a_flipped_bit(folder):
+    """In the middle of the largest file of arrays: as a disk or a copy may leave it, valid to its reader."""
+    path = max((folder / "default").rglob("*"), key=lambda p: p.stat().st_size * (p.parent.name == "d"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def with_metadata_of_another_kind(folder):
+    (folder / "_CHECKPOINT_METADATA").write_text("[]")
+
+
+def absent(folder):
+    """An empty folder of a higher step: of nothing that was ever saved."""
+    folder.with_name("3").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "bad", "reads"),
+    [
+        (emptied, 2, 1),
+        (absent, 3, 2),
+        (with_a_flipped_bit, 2, 1),
+        (with_metadata_of_another_kind, None, 2),  # orbax's notes; the arrays are as they were saved
+    ],
+)
+def test_damage_to_one_checkpoint_leaves_the_others(tmp_path, state, shapes, caplog, damage, bad, reads):
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, at(state, step))
+    damage(tmp_path / "checkpoints" / "2")
+    for read_only in (True, False):
+        with Checkpoints(tmp_path, read_only=read_only) as checkpoints:
+            step, restored = checkpoints.restore(shapes, DEVICE)
+        assert step == int(restored.step) == reads
+        assert (f"step {bad} cannot be read" in caplog.text) == (bad is not None)
+    kept = [int(path.name) for path in (tmp_path / "unreadable_checkpoints").glob("*")]
+    assert kept == ([] if bad is None else [bad])
+
+
+def test_a_checkpoint_from_before_there_were_checksums_restores(tmp_path, state, shapes):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, at(state, 1))
+    shutil.rmtree(tmp_path / "checkpoints" / "1" / "checksums")
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(shapes, DEVICE)[0] == 1
+
+
+def test_what_a_killed_save_left_is_removed(tmp_path, shapes):
+    left = tmp_path / "checkpoints" / "4.orbax-checkpoint-tmp"
+    left.mkdir(parents=True)
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.restore(shapes, DEVICE) is None
+        assert left.exists()
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(shapes, DEVICE) is None
+        assert not left.exists()
 
 
 def test_without_any_readable_checkpoint_one_sentence_says_so(tmp_path, state, shapes):

@@ -1,0 +1,30 @@
+"""Checksums of the arrays of a state: what tells a checkpoint with a flipped bit from a good one."""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def of_tree(tree: Any) -> dict[str, int]:
+    """CRC-32 of the bytes of every array, by its path: {"params/encoder/stack/layer_1/kernel": 2837465, ...}.
+
+    Of an array that several devices hold, each whole, it is that of the first one's copy.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): _of_array(leaf) for path, leaf in leaves}
+
+
+def _of_array(array: jax.Array) -> int:
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
+    held = np.asarray(array.addressable_data(0))
+    return zlib.crc32(np.ascontiguousarray(held).reshape(-1).view(np.uint8))
+
+
+def first_difference(tree: Any, expected: Mapping[str, int]) -> str | None:
+    """The path of the first array whose checksum is not the expected one, or that has none; None if all agree."""
+    return next((path for path, found in of_tree(tree).items() if expected.get(path) != found), None)
