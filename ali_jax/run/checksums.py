@@ -26,5 +26,5 @@ def _of_array(array: jax.Array) -> int:
 
 
 def first_difference(tree: Any, expected: Mapping[str, int]) -> str | None:
-    """The path of the first array whose checksum is not the expected one, or that has none; None if all agree."""
+    """The path of the first array whose checksum is not the expected one, or that has none, if any."""
     return next((path for path, found in of_tree(tree).items() if expected.get(path) != found), None)

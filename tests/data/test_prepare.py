@@ -46,7 +46,7 @@ def test_a_split_is_decoded_and_memory_mapped(mnist, tmp_path):
     assert (split.x.shape, split.x.dtype, split.label.dtype) == ((290, 28, 28, 1), np.uint8, np.int32)
     assert isinstance(split.x, np.memmap), "a split need not fit in memory"
     assert names(mnist / "ali_jax/v1") == ["train", "train.lock"]
-    assert names(mnist / "ali_jax/v1/train") == ["label.npy", "meta.json", "x.npy"]
+    assert names(mnist / "ali_jax/v1/train") == ["label.npy", "meta.json", "verified.json", "x.npy"]
 
 
 def test_interrupted_decoding_leaves_nothing_and_the_next_run_succeeds(mnist, tmp_path, monkeypatch):
