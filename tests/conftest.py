@@ -33,6 +33,9 @@ from ali_jax.run import command_line as program
 from experiments.mixture import search
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# The process that writes TensorBoard's events imports TensorFlow, for seconds. Of the processes that tests
+# start only those have clu whose test takes this out.
+os.environ["PYTHONPATH"] = str(Path(__file__).parent / "without_clu")
 flags.FLAGS.mark_as_parsed()  # Programs of experiments/ read their flags; tests set them by `flags_of`.
 
 
@@ -63,6 +66,12 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 def load_config(name: str, *variant: str):
     """get_config(*variant) of configs/<name>.py."""
     return config_lib.load(CONFIGS / f"{name}.py", *variant)
+
+
+@pytest.fixture
+def with_clu(monkeypatch):
+    """Processes that the test starts write TensorBoard's events."""
+    monkeypatch.setenv("PYTHONPATH", "")
 
 
 @pytest.fixture

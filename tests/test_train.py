@@ -1,5 +1,7 @@
+import contextlib
 import json
 import os
+import resource
 import signal
 import threading
 
@@ -27,7 +29,7 @@ def metrics(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_leaves_what_it_promises(tmp_path, tiny_config):
+def test_a_run_leaves_what_it_promises(tmp_path, tiny_config, with_clu):
     state = train.train_and_evaluate(tiny_config, tmp_path)
     assert int(state.step) == 12
     lines = metrics(tmp_path)
@@ -189,6 +191,31 @@ def test_a_workdir_of_another_config_is_refused(tmp_path, tiny_config, field):
     with pytest.raises(UserError, match="was begun with"):
         train.train_and_evaluate(tiny_config, tmp_path)
     assert (tmp_path / "config.json").read_text() == before
+
+
+@contextlib.contextmanager
+def no_file_longer_than(size):
+    """Writing beyond so many bytes fails with an OSError, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("size", "checkpoint_every"), [(4_500, 100), (8_000, 4)])  # metrics, a checkpoint
+def test_a_full_disk_ends_in_one_sentence_and_a_run_goes_on_when_there_is_room(
+    tmp_path, tiny_config, size, checkpoint_every
+):
+    tiny_config.checkpoint_every, tiny_config.figures_every = checkpoint_every, 1000
+    whole = train.train_and_evaluate(tiny_config, tmp_path / "whole")
+    with no_file_longer_than(size), pytest.raises(UserError, match=r"cannot be written .*make room") as error:
+        train.train_and_evaluate(tiny_config, tmp_path / "full")
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.glob("full/**/.*"))  # nothing half-written
+    assert_same(whole, train.train_and_evaluate(tiny_config, tmp_path / "full"))
+    assert [line["step"] for line in metrics(tmp_path / "full")] == [2, 4, 6, 8, 10, 12]
 
 
 def test_mixture_draws_its_points(tmp_path):

@@ -10,6 +10,7 @@ import orbax.checkpoint as ocp
 
 from ali_jax.errors import UserError, first_line
 from ali_jax.run import checksums, devices
+from ali_jax.run.files import writing
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, *exc_info) -> None:
-        self._manager.close()  # waits for what is being written
+        with writing(self.directory):
+            self._manager.close()  # waits for what is being written
 
     def latest_step(self) -> int | None:
         return self._manager.latest_step()
@@ -53,16 +55,23 @@ class Checkpoints:
 
         To be asked by every process with the same numbers, one higher each time; False for a single process.
         """
+        with writing(self.directory):
+            self._manager.check_for_errors()
         return self._manager.reached_preemption(call)
 
     def save(self, step: int, state: NamedTuple) -> None:
-        """Writes `state` in the background; does nothing if this step is there already."""
-        if step != self.latest_step():
-            written = _written(state)
-            sums = ocp.args.JsonSave(checksums.of_tree(written))
-            self._manager.save(
-                step, args=ocp.args.Composite(default=ocp.args.PyTreeSave(written), checksums=sums)
-            )
+        """Writes `state` in the background; does nothing if this step is there already.
+
+        Raises:
+          UserError: the disk refuses it; where it does in the background, the next call raises that.
+        """
+        if step == self.latest_step():
+            return
+        written = _written(state)
+        items = {"default": ocp.args.PyTreeSave(written)}
+        items["checksums"] = ocp.args.JsonSave(checksums.of_tree(written))
+        with writing(self.directory):
+            self._manager.save(step, args=ocp.args.Composite(**items))
 
     def restore(
         self, shapes: NamedTuple, sharding: jax.sharding.Sharding, step: int | None = None

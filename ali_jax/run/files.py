@@ -1,10 +1,15 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and a disk that takes no more of them."""
 
+import contextlib
 import io
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from ali_jax.errors import UserError
 
 
 def save_png(path: Path, image: np.ndarray) -> None:
@@ -20,5 +25,32 @@ def write_whole(path: Path, content: bytes) -> None:
     """Writes a file in one stroke: who reads it finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raises a UserError where the disk refuses what is written below `folder` within."""
+    try:
+        yield
+    except Exception as error:
+        reason = refusal(error)
+        if reason is None:
+            raise
+        raise UserError(
+            f"{folder} cannot be written ({reason}); make room or allow writing there, and run the same "
+            "command again: a run goes on from its last checkpoint."
+        ) from error
+
+
+def refusal(error: Exception) -> str | None:
+    """What the operating system said, in an OSError or in the text of TensorStore's errors; else None."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    code = re.search(r"os_error_code='(\d+)'|\[OS error (\d+)", str(error))
+    return code and os.strerror(int(code[1] or code[2]))

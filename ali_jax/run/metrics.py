@@ -5,7 +5,6 @@ import contextlib
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ali_jax.run.files import save_png, write_whole
+from ali_jax.run.events import Events
+from ali_jax.run.files import save_png, write_whole, writing
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class MetricWriter:
         self._batch_size = batch_size
         self._file = workdir / "metrics.jsonl"
         self._forget_after(first_step)
-        self._tensorboard = None
+        self._events = Events(workdir)
         # Without a terminal: no bar, but a line at each `write`.
         self._bar = tqdm(
             total=num_steps,
@@ -112,10 +112,9 @@ class MetricWriter:
         return self
 
     def __exit__(self, *exc_info) -> None:
+        self._events.close()
         self._bar.close()
         self._redirect.__exit__(*exc_info)
-        if self._tensorboard is not None:
-            self._tensorboard.close()
 
     def advance(self, steps: int, losses: Mapping[str, float]) -> None:
         """Moves the progress bar."""
@@ -150,35 +149,23 @@ class MetricWriter:
         if scalars:
             self._record(step, scalars)
             logger.info("step %d: %s", step, ", ".join(f"{k} {v:.4f}" for k, v in scalars.items()))
-        for name, picture in figures.items():
-            save_png(self._workdir / "figures" / f"{name}_{step:07d}.png", picture)
-        pictures = {name: picture[None] for name, picture in figures.items()}
-        self._open_tensorboard().write_images(step, pictures)
+        with writing(self._workdir):
+            for name, picture in figures.items():
+                save_png(self._workdir / "figures" / f"{name}_{step:07d}.png", picture)
+        self._events.write(step, {}, figures)
 
     def _record(self, step: int, scalars: Mapping[str, float]) -> None:
         """To metrics.jsonl and to TensorBoard."""
-        with open(self._file, "a") as file:
+        with writing(self._workdir), open(self._file, "a") as file:
             file.write(json.dumps({"step": step, **scalars}) + "\n")
-        self._open_tensorboard().write_scalars(step, scalars)
-
-    def _open_tensorboard(self):
-        # Late: clu's writer imports TensorFlow, for seconds, and where that is missing training goes on.
-        if self._tensorboard is None:
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no chatter about missing accelerators
-            try:
-                from clu import metric_writers
-
-                self._tensorboard = metric_writers.SummaryWriter(str(self._workdir))
-            except ImportError as error:
-                logger.warning("Not writing to TensorBoard: %s.", error)
-                self._tensorboard = Silent()
-        return self._tensorboard
+        self._events.write(step, scalars, {})
 
     def _forget_after(self, step: int) -> None:
         if not self._file.exists():
             return
         kept = [json.dumps(line) + "\n" for line in read_lines(self._file) if line["step"] <= step]
-        write_whole(self._file, "".join(kept).encode())
+        with writing(self._workdir):
+            write_whole(self._file, "".join(kept).encode())
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:
@@ -191,8 +178,7 @@ def read_lines(path: Path) -> list[dict[str, float]]:
 
 
 class Silent:
-    """A writer that does nothing: of TensorBoard's files where TensorFlow is missing, and of the run's in all
-    processes but one."""
+    """A writer that does nothing: of a run's processes, all but one have it."""
 
     def __enter__(self):
         return self

@@ -136,15 +136,15 @@ def test_a_checkpoint_from_before_there_were_checksums_restores(tmp_path, state,
         assert checkpoints.restore(shapes, DEVICE)[0] == 1
 
 
-def test_what_a_killed_save_left_is_removed(tmp_path, shapes):
+def test_what_a_killed_save_left_is_removed(tmp_path, state, shapes):
     left = tmp_path / "checkpoints" / "4.orbax-checkpoint-tmp"
     left.mkdir(parents=True)
     with Checkpoints(tmp_path, read_only=True) as checkpoints:
         assert checkpoints.restore(shapes, DEVICE) is None
         assert left.exists()
     with Checkpoints(tmp_path) as checkpoints:
-        assert checkpoints.restore(shapes, DEVICE) is None
-        assert not left.exists()
+        checkpoints.save(8, at(state, 8))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["8"]
 
 
 def test_without_any_readable_checkpoint_one_sentence_says_so(tmp_path, state, shapes):

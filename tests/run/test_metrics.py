@@ -5,7 +5,9 @@ import logging
 import os
 import pty
 import re
+import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -13,6 +15,7 @@ import time
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import ROOT
 
 from ali_jax.run import metrics
 
@@ -70,7 +73,7 @@ def writer(workdir, first_step=0):
 SCALARS = dict.fromkeys([*metrics.SHOWN, "D_real", "D_generated"], 0.5)
 
 
-def test_metrics_go_to_jsonl_tensorboard_and_the_log(tmp_path, caplog):
+def test_metrics_go_to_jsonl_tensorboard_and_the_log(tmp_path, caplog, with_clu):
     with caplog.at_level(logging.INFO, "ali_jax"), writer(tmp_path) as out:
         out.write(5, SCALARS)
         out.write_look(5, {"error": 0.5}, {"samples": np.zeros((4, 4, 3), np.uint8)})
@@ -82,7 +85,8 @@ def test_metrics_go_to_jsonl_tensorboard_and_the_log(tmp_path, caplog):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(tmp_path)).Reload()
-    assert "D_real" in events.Tags()["tensors"] and "samples" in events.Tags()["tensors"]
+    assert {"D_real", "error", "samples"} <= {*events.Tags()["tensors"]}
+    assert "TensorBoard" not in caplog.text
 
 
 def test_lines_from_beyond_the_checkpoint_are_dropped(tmp_path):
@@ -93,12 +97,29 @@ def test_lines_from_beyond_the_checkpoint_are_dropped(tmp_path):
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [2, 4, 6]
 
 
-def test_without_tensorflow_training_goes_on(tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "clu", None)
+def test_without_tensorflow_training_goes_on(tmp_path, caplog):
     with writer(tmp_path) as out:
         out.write(1, SCALARS)
-    assert "Not writing to TensorBoard" in caplog.text
-    assert (tmp_path / "metrics.jsonl").exists()
+        out._events._process.wait()
+        out.write(2, SCALARS)
+        out.write_look(2, {}, {"samples": np.zeros((99, 999, 3), np.uint8)})
+    assert caplog.text.count("Not writing to TensorBoard: ImportError: left out of this test") == 1
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_what_a_killed_run_has_told_the_events_is_written(tmp_path, with_clu):
+    script = (
+        "import os, signal, sys; from pathlib import Path; from ali_jax.run.events import Events\n"
+        "events = Events(Path(sys.argv[1])); events.write(3, {'D_real': 0.5}, {})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=ROOT, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    for _ in range(600):
+        if any(b"D_real" in path.read_bytes() for path in tmp_path.glob("events.out.tfevents*")):
+            return
+        time.sleep(0.1)
+    raise AssertionError("no events after a minute")
 
 
 @contextlib.contextmanager
@@ -144,6 +165,7 @@ def test_a_terminal_shows_a_bar_with_losses_and_speed_below_whole_lines_of_the_l
     tmp_path, monkeypatch, caplog
 ):
     caplog.set_level(logging.INFO, "ali_jax")
+    monkeypatch.setattr(metrics, "Events", lambda folder: metrics.Silent())
     losses = {"loss_discriminator": 0.25, "loss_generator_encoder": 1.75}
     with terminal(monkeypatch) as lines:
         with writer(tmp_path) as out:
@@ -163,7 +185,8 @@ def test_a_terminal_shows_a_bar_with_losses_and_speed_below_whole_lines_of_the_l
         assert re.search(r" 4/10 \[.*step.*, \d+ images/s, L_D 0\.250, L_GE 1\.750\]$", bar)
 
 
-def test_without_a_terminal_there_is_no_bar_but_lines_of_the_log(tmp_path, capsys, caplog):
+def test_without_a_terminal_there_is_no_bar_but_lines_of_the_log(tmp_path, capsys, caplog, monkeypatch):
+    monkeypatch.setattr(metrics, "Events", lambda folder: metrics.Silent())
     caplog.set_level(logging.INFO, "ali_jax")
     with writer(tmp_path) as out:
         out.advance(5, {"loss_discriminator": 0.25})
