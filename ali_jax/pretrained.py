@@ -37,10 +37,11 @@ def load(workdir: str | Path, step: int | None = None) -> Model:
     Raises:
       UserError: the workdir holds no run, or no checkpoint.
     """
-    config = workdirs.read_config(Path(workdir))
+    workdir = workdirs.folder(workdir)
+    config = workdirs.read_config(workdir)
     networks = models.build(config.model, config.dtype)
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    with Checkpoints(Path(workdir), read_only=True) as checkpoints:
+    with Checkpoints(workdir, read_only=True) as checkpoints:
         restored = checkpoints.restore(_kept(config, networks), device, step)
     if restored is None:
         raise UserError(f"{workdir} holds no checkpoint yet; train longer, or load another workdir.")

@@ -1,5 +1,6 @@
 """The training loop: batches -> step -> metrics, pictures, checkpoints."""
 
+import functools
 import logging
 import signal
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from ali_jax import config as config_lib
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import devices, pictures, workdirs
-from ali_jax.run.checkpoints import Checkpoints
+from ali_jax.run.checkpoints import Checkpoints, kept_steps
 from ali_jax.run.metrics import MetricWriter, NotFinite, Recorder, Silent, open_writer
 from ali_jax.run.signals import stop_signals
 from ali_jax.train_step import TrainState
@@ -42,8 +43,9 @@ def train_and_evaluate(
     Raises:
       UserError: a mistake in the config, the data or the workdir, or a loss that is no longer finite.
     """
-    workdir = Path(workdir)
+    workdir = workdirs.folder(workdir)
     config_lib.check(config)
+    workdirs.check(config, workdir)
     game, mesh = build.game(config), devices.make_mesh()
     devices.check_batch_size(config.batch_size, mesh, config.model.packing)
     splits = {role: examples.fit(s, config) for role, s in (splits or examples.load_splits(config)).items()}
@@ -52,33 +54,52 @@ def train_and_evaluate(
     batches = examples.open_batches(config, splits["train"], labelled, *process)
     run_steps = compiled_steps(game, mesh)
     trace(run_steps, config, game, batches[0], mesh)  # raises what the first step would, before a claim
-    workdirs.claim(workdir, config, labelled)
+    state = finished(config, game, workdir, mesh)
+    if state is not None:
+        return state
+    with workdirs.locked(workdir):
+        workdirs.claim(workdir, config, labelled)
+        with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
+            step, state = first_state(config, game, splits["train"], checkpoints, mesh)
+            look = functools.partial(show, game, splits)
+            try:
+                with open_writer(workdir, step, config.num_steps, config.batch_size) as writer:
+                    watch = Watch(config, writer, step, look)
+                    return loop(config, run_steps, batches, mesh, step, state, checkpoints, watch)
+            except NotFinite as error:
+                raise _diverged(error, workdir, checkpoints.latest_step()) from None
 
-    def look(state: TrainState) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """The scalars and the figures that show the state of the training."""
-        here = devices.local_copy(state._replace(key=None, opt_state=None))
-        model = inference.of_state(game.networks, here)
-        graded = {role: s for role, s in splits.items() if role != "train"} if game.needs.labels else {}
-        # Without generated pairs, G is never trained.
-        drawn = pictures.of_training(model, splits["validation"]) if game.needs.generated else {}
-        return inference.errors(model, graded), drawn
 
-    with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
-        step, state = first_state(config, game, splits["train"], checkpoints, mesh)
-        if step >= config.num_steps:
-            logger.info("%s is trained: %d steps of %d.", workdir, step, config.num_steps)
-            return state
-        try:
-            with open_writer(workdir, step, config.num_steps, config.batch_size) as writer:
-                watch = Watch(config, writer, step, look)
-                return loop(config, run_steps, batches, mesh, step, state, checkpoints, watch)
-        except NotFinite as error:
-            last = checkpoints.latest_step()
-            kept = "no checkpoint is there yet" if last is None else f"the last good one is of step {last}"
-            raise UserError(
-                f"{error} of {workdir} ({kept}); train into another --workdir with a lower learning rate "
-                "or another seed."
-            ) from None
+def _diverged(error: NotFinite, workdir: Path, last: int | None) -> UserError:
+    kept = "no checkpoint is there yet" if last is None else f"the last good one is of step {last}"
+    return UserError(
+        f"{error} of {workdir} ({kept}); train into another --workdir with a lower learning rate or another "
+        "seed."
+    )
+
+
+def finished(config: ConfigDict, game: build.Game, workdir: Path, mesh) -> TrainState | None:
+    """The last state of a run that has no steps left, of which nothing is written; None of any other."""
+    restored = None
+    if max(kept_steps(workdir), default=0) >= config.num_steps:
+        with Checkpoints(workdir, read_only=True) as checkpoints:
+            restored = checkpoints.restore(game.shapes, devices.replicated(mesh))
+    if devices.any_process(restored is None or restored[0] < config.num_steps):
+        return None
+    logger.info("%s is trained: %d steps of %d.", workdir, restored[0], config.num_steps)
+    return restored[1]
+
+
+def show(
+    game: build.Game, splits: Mapping[str, data.Split], state: TrainState
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """The scalars and the figures that show the state of the training."""
+    here = devices.local_copy(state._replace(key=None, opt_state=None))
+    model = inference.of_state(game.networks, here)
+    graded = {role: s for role, s in splits.items() if role != "train"} if game.needs.labels else {}
+    # Without generated pairs, G is never trained.
+    drawn = pictures.of_training(model, splits["validation"]) if game.needs.generated else {}
+    return inference.errors(model, graded), drawn
 
 
 def loop(config: ConfigDict, run_steps: Callable, batches, mesh, step: int, state, checkpoints, watch):

@@ -2,6 +2,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import threading
 
@@ -13,6 +14,7 @@ from conftest import load_config
 from ali_jax import data, train
 from ali_jax.data import examples
 from ali_jax.errors import UserError
+from ali_jax.run import workdirs
 from ali_jax.run.workdirs import to_json
 
 
@@ -193,6 +195,22 @@ def test_a_workdir_of_another_config_is_refused(tmp_path, tiny_config, field):
     assert (tmp_path / "config.json").read_text() == before
 
 
+def test_a_finished_run_is_only_read(tmp_path, tiny_config, tiny_workdir):
+    """So that it says that it is trained on a disk that takes nothing, and while another run is at work."""
+    workdir = shutil.copytree(tiny_workdir, tmp_path / "copy")
+
+    def listing():
+        return {path: path.stat().st_mtime_ns for path in [workdir, *workdir.rglob("*")]}
+
+    before = listing()
+    with workdirs.locked(workdir):
+        assert int(train.train_and_evaluate(tiny_config, workdir).step) == 12
+        tiny_config.num_steps = 13
+        with pytest.raises(UserError, match="Another run is at work"):
+            train.train_and_evaluate(tiny_config, workdir)
+    assert listing() == before
+
+
 @contextlib.contextmanager
 def no_file_longer_than(size):
     """Writing beyond so many bytes fails with an OSError, as on a full disk."""
@@ -213,7 +231,7 @@ def test_a_full_disk_ends_in_one_sentence_and_a_run_goes_on_when_there_is_room(
     with no_file_longer_than(size), pytest.raises(UserError, match=r"cannot be written .*make room") as error:
         train.train_and_evaluate(tiny_config, tmp_path / "full")
     assert "\n" not in str(error.value)
-    assert not list(tmp_path.glob("full/**/.*"))  # nothing half-written
+    assert not list(tmp_path.glob("full/**/.*.*"))  # nothing half-written
     assert_same(whole, train.train_and_evaluate(tiny_config, tmp_path / "full"))
     assert [line["step"] for line in metrics(tmp_path / "full")] == [2, 4, 6, 8, 10, 12]
 

@@ -17,6 +17,7 @@ from ali_jax.data import array_files, decode, tfds_files
 from ali_jax.data.decode import ImageSet
 from ali_jax.data.splits import Split, check_split
 from ali_jax.errors import UserError
+from ali_jax.run import files
 
 logger = logging.getLogger(__name__)
 
@@ -74,20 +75,17 @@ def _locked(folder: Path) -> Iterator[None]:
 
     The lock dies with its process, so a temporary folder found by its next holder is of a dead run.
     """
-    import fcntl
+
+    def wait() -> None:
+        logger.info("waiting for another process that is decoding %s", folder)
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.info("waiting for another process that is decoding %s", folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            logger.info("no file locks below %s: decoding without one", folder.parent)
-        else:
+    with files.locked(folder.with_suffix(".lock"), wait) as alone:
+        if alone:
             for stale in folder.parent.glob(f".{folder.name}-*"):
                 shutil.rmtree(stale, ignore_errors=True)
+        else:
+            logger.info("no file locks below %s: decoding without one", folder.parent)
         yield
 
 

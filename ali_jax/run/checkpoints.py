@@ -38,7 +38,8 @@ class Checkpoints:
         )
         # Said here and not left to orbax, which looks into the newest checkpoint to find out what all hold.
         handlers = {"default": ocp.PyTreeCheckpointHandler(), "checksums": ocp.JsonCheckpointHandler()}
-        self._manager = ocp.CheckpointManager(self.directory, options=options, item_handlers=handlers)
+        with writing(self.directory):
+            self._manager = ocp.CheckpointManager(self.directory, options=options, item_handlers=handlers)
 
     def __enter__(self):
         return self

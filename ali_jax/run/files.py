@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,30 @@ def writing(folder: Path) -> Iterator[None]:
             f"{folder} cannot be written ({reason}); make room or allow writing there, and run the same "
             "command again: a run goes on from its last checkpoint."
         ) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path, when_taken: Callable[[], None]) -> Iterator[bool]:
+    """Holds the lock on a file, made where there is none; yields False where the file system knows no locks.
+
+    The lock dies with its process, however that ends; the file stays.
+
+    Args:
+      path: in a folder that is there.
+      when_taken: called before waiting for another process that holds the lock; it may raise instead.
+    """
+    import fcntl
+
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            when_taken()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            yield False
+            return
+        yield True
 
 
 def refusal(error: Exception) -> str | None:

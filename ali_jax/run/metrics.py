@@ -169,11 +169,13 @@ class MetricWriter:
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:
-    """The lines of a metrics.jsonl; without those that were cut short when their run was killed."""
+    """The records of a metrics.jsonl; without lines that are damaged, or were cut short with their run."""
     lines = []
-    for line in path.read_text().splitlines():
+    for text in path.read_text(errors="replace").splitlines():
         with contextlib.suppress(ValueError):
-            lines.append(json.loads(line))
+            line = json.loads(text)
+            if isinstance(line, dict) and type(line.get("step")) is int:
+                lines.append(line)
     return lines
 
 

@@ -1,6 +1,10 @@
 """What says of a workdir which run it holds: config.json and, with labels, labelled_examples.json."""
 
+import contextlib
 import json
+import logging
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -10,8 +14,10 @@ from ml_collections import ConfigDict
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.models.rows import Row
-from ali_jax.run import devices
+from ali_jax.run import devices, files
 from ali_jax.run.files import write_whole
+
+logger = logging.getLogger(__name__)
 
 # A resumed run may change these; every other field is part of what was trained.
 MAY_CHANGE = (
@@ -38,6 +44,20 @@ FORMER_OBJECTIVES = {
 }
 
 
+def folder(workdir: str | Path) -> Path:
+    """The folder that --workdir names, with ~ for the home directory.
+
+    Raises:
+      UserError: it names a bucket, which is no folder: runs append to files, and lock them.
+    """
+    if re.match(r"\w+:/", str(workdir)):
+        raise UserError(
+            f"The workdir {workdir} is no folder of this machine; mount the bucket (as gcsfuse does) and "
+            "pass the folder below which it is mounted."
+        )
+    return Path(workdir).expanduser()
+
+
 def to_json(config: ConfigDict) -> str:
     """The text of config.json."""
     return json.dumps(config.to_dict(), indent=2) + "\n"
@@ -45,7 +65,7 @@ def to_json(config: ConfigDict) -> str:
 
 def read_config(workdir: Path) -> ConfigDict:
     """The config that `workdir` was trained with; fields that are newer than it have their defaults."""
-    path = Path(workdir) / "config.json"
+    path = folder(workdir) / "config.json"
     try:
         return _as_config(json.loads(path.read_text()))
     except FileNotFoundError:
@@ -109,29 +129,103 @@ def _short(value) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def check(config: ConfigDict, workdir: Path) -> None:
+    """Raises UserError where `workdir` cannot be that of this run; needs no data, and writes nothing."""
+    for name in ("checkpoints", "figures"):
+        if (workdir / name).exists() and not (workdir / name).is_dir():
+            raise UserError(
+                f"{workdir / name} is a file, where a run keeps a folder; move it away, or pass another "
+                "--workdir."
+            )
+    if (workdir / "metrics.jsonl").is_dir():
+        raise UserError(
+            f"{workdir / 'metrics.jsonl'} is a folder, where a run keeps a file; move it away, or pass "
+            "another --workdir."
+        )
+    if (workdir / "config.json").exists():
+        check_same_run(config, workdir)
+    elif (workdir / "checkpoints").is_dir() and any((workdir / "checkpoints").iterdir()):
+        raise UserError(
+            f"{workdir} holds checkpoints, but no config.json that says of which run; restore it, or pass "
+            "another --workdir."
+        )
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Makes a workdir and keeps other runs out of it; of several processes of a run, the first does for all.
+
+    Raises:
+      UserError: another run is at work there, or it cannot be written.
+    """
+
+    def refuse() -> None:
+        raise UserError(
+            f"Another run is at work in {workdir}; wait until it ends, or pass another --workdir."
+        )
+
+    with contextlib.ExitStack() as held:
+
+        def hold() -> None:
+            workdir.mkdir(parents=True, exist_ok=True)
+            held.enter_context(files.locked(workdir / ".lock", refuse))
+
+        _by_process_0(hold, workdir)
+        yield
+
+
 def claim(workdir: Path, config: ConfigDict, labelled: np.ndarray | None = None) -> None:
     """Makes the workdir and writes config.json there, or checks that the one there agrees.
 
     Beside it, labelled_examples.json: the numbers of the examples whose label is known.
     """
-    if (workdir / "config.json").exists():
-        check_same_run(config, workdir)
+    check(config, workdir)
     kept = workdir / "labelled_examples.json"
-    if labelled is not None and kept.exists() and json.loads(kept.read_text()) != labelled.tolist():
+    before = _numbers(kept)
+    if labelled is not None and before is not None and before != labelled.tolist():
         raise UserError(
             f"{workdir} was begun with other labelled examples than {config.dataset} now gives; restore its "
             "data, or pass another --workdir."
         )
+
+    def write() -> None:
+        write_whole(workdir / "config.json", to_json(config).encode())
+        if labelled is not None:
+            write_whole(kept, json.dumps(labelled.tolist()).encode())
+
+    _by_process_0(write, workdir)
+
+
+def _numbers(path: Path) -> list[int] | None:
+    """The numbers in a file; None where there is none, or it is damaged and can only be written anew."""
+    try:
+        numbers = json.loads(path.read_text())
+        if isinstance(numbers, list) and all(isinstance(number, int) for number in numbers):
+            return numbers
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        pass
+    logger.warning("%s is damaged, and written anew.", path)
+    return None
+
+
+def _by_process_0(write: Callable[[], None], workdir: Path) -> None:
+    """Calls `write` in the first process of the run; where it cannot, a UserError in all of them.
+
+    The others would wait for it without end.
+    """
     refused = None
     if jax.process_index() == 0:
         try:
-            write_whole(workdir / "config.json", to_json(config).encode())
-            if labelled is not None:
-                write_whole(kept, json.dumps(labelled.tolist()).encode())
+            write()
+        except UserError as error:
+            refused = error
         except OSError as error:
-            refused = error.strerror
-    # All processes stop where the first one cannot write; the others would wait for it without end.
+            refused = _cannot_be_written(workdir, error.strerror)
     if devices.any_process(refused is not None):
-        raise UserError(
-            f"The workdir {workdir} cannot be written ({refused or 'by process 0'}); pass another --workdir."
-        )
+        raise refused or _cannot_be_written(workdir, "by process 0")
+
+
+def _cannot_be_written(workdir: Path, reason: str) -> UserError:
+    return UserError(f"The workdir {workdir} cannot be written ({reason}); pass another --workdir.")

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from ali_jax import build, data, inference, train
 from ali_jax.data.examples import fit
 from ali_jax.errors import UserError
-from ali_jax.run.workdirs import read_config
+from ali_jax.run.workdirs import folder, read_config
 
 
 class Run(NamedTuple):
@@ -28,7 +28,7 @@ def read(asked: str | Path | None) -> tuple[Path, ConfigDict]:
     """
     if asked is None:
         raise UserError("Which run? Pass the --workdir of a run of ali_jax.main.")
-    return Path(asked), read_config(Path(asked))
+    return folder(asked), read_config(folder(asked))
 
 
 def load(asked: str | Path | None, *, needs_encoder: bool = True) -> Run:

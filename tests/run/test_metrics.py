@@ -97,6 +97,24 @@ def test_lines_from_beyond_the_checkpoint_are_dropped(tmp_path):
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [2, 4, 6]
 
 
+def test_lines_that_are_no_records_are_left_out(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    lines = [
+        b"5",
+        b"[1]",
+        b'{"a": 1}',
+        b"\xff\xfe\x00",
+        b"",
+        b'{"step": true}',
+        b'{"step": "2"}',
+        b'{"step": 2}',
+    ]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    assert metrics.read_lines(path) == [{"step": 2}]
+    with writer(tmp_path, first_step=4):
+        assert path.read_text() == '{"step": 2}\n'
+
+
 def test_without_tensorflow_training_goes_on(tmp_path, caplog):
     with writer(tmp_path) as out:
         out.write(1, SCALARS)

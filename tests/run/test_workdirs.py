@@ -1,13 +1,19 @@
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 from conftest import CONFIGS, load_config
+from helpers import ROOT
 
 from ali_jax import build
 from ali_jax.errors import UserError
 from ali_jax.run import devices
-from ali_jax.run.workdirs import check_same_run, claim, read_config, to_json
+from ali_jax.run.workdirs import check, check_same_run, claim, folder, locked, read_config, to_json
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 
@@ -105,6 +111,72 @@ def test_another_term_or_setting_is_another_run(tmp_path):
     config.terms = {"adversarial": {"d": 0.5}}
     with pytest.raises(UserError, match=r"config\.terms\.adversarial"):
         check_same_run(config, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "figures"])
+def test_a_file_where_a_folder_belongs_is_named(tmp_path, name):
+    (tmp_path / name).write_text("")
+    with pytest.raises(UserError, match=f"{tmp_path / name} is a file"):
+        check(load_config("digits"), tmp_path)
+
+
+def test_a_folder_where_a_file_belongs_is_named(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"metrics\.jsonl is a folder"):
+        check(load_config("digits"), tmp_path)
+
+
+def test_checkpoints_of_an_unknown_run_are_not_gone_on_from(tmp_path):
+    """Another seed, or another learning rate, would go on under this one's name."""
+    check(load_config("digits"), tmp_path)
+    (tmp_path / "checkpoints" / "4").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"holds checkpoints, but no config\.json"):
+        check(load_config("digits"), tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{x", "", "5", '["a"]', '{"a": 1}', "\udcff"])
+def test_damaged_numbers_of_labelled_examples_are_written_anew(tmp_path, caplog, text):
+    """They follow from the config and the data."""
+    path, labelled = tmp_path / "labelled_examples.json", np.arange(3)
+    path.write_text(text, errors="surrogateescape")
+    claim(tmp_path, load_config("digits"), labelled)
+    assert json.loads(path.read_text()) == [0, 1, 2]
+    assert "labelled_examples.json is damaged" in caplog.text
+
+
+def test_a_workdir_has_one_run_at_a_time(tmp_path):
+    with locked(tmp_path / "run"), pytest.raises(UserError, match="Another run is at work"):
+        locked(tmp_path / "run").__enter__()
+    with locked(tmp_path / "run"):
+        pass
+
+
+def test_a_run_that_is_killed_leaves_its_workdir_free(tmp_path):
+    script = (
+        "import os, pathlib, signal, sys; from ali_jax.run.workdirs import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=ROOT, timeout=100)
+    assert killed.returncode == -signal.SIGKILL and (tmp_path / ".lock").exists()
+    with locked(tmp_path):
+        pass
+
+
+def test_the_first_of_several_processes_holds_the_lock_for_all(tmp_path, monkeypatch):
+    with locked(tmp_path):
+        monkeypatch.setattr(jax, "process_index", lambda: 1)
+        with locked(tmp_path):
+            monkeypatch.setattr(devices, "any_process", lambda condition: True)
+            with pytest.raises(UserError, match="by process 0"):
+                locked(tmp_path).__enter__()
+
+
+def test_a_workdir_is_a_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert folder("~/runs/svhn") == Path("/home/someone/runs/svhn")
+    for bucket in ("gs://bucket/run", Path("gs://bucket/run"), "s3://bucket"):
+        with pytest.raises(UserError, match="no folder of this machine; mount"):
+            folder(bucket)
 
 
 def test_a_workdir_that_process_0_cannot_write_stops_all(tmp_path, monkeypatch):
