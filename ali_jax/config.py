@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
+from ali_jax import ranges
 from ali_jax.errors import UserError
 from ali_jax.models.rows import Row
 
@@ -75,49 +76,13 @@ def as_terms(terms: Mapping[str, Mapping[str, Any]]) -> ConfigDict:
 
 
 def check(config: ConfigDict) -> None:
-    """Raises UserError, naming the field, for a value that no run can use."""
-    counts = "batch_size num_steps steps_per_dispatch log_every figures_every checkpoint_every"
-    for field in [*counts.split(), "keep_checkpoints"]:
-        if config[field] < 1:
-            raise UserError(f"config.{field} is {config[field]}; it must be at least 1.")
-    if not config.learning_rate > 0:
-        raise UserError(f"config.learning_rate is {config.learning_rate}; it must be above 0.")
-    for field in ("b1", "b2", "average_rate"):
-        if not 0 <= config[field] < 1:
-            raise UserError(f"config.{field} is {config[field]}; it must be in [0, 1).")
-    if not config.weight_decay >= 0:
-        raise UserError(f"config.weight_decay is {config.weight_decay}; it must be at least 0.")
-    if not 0 <= config.decay_after <= 1:
-        raise UserError(f"config.decay_after is {config.decay_after}; it must be in [0, 1].")
-    if not 0 <= config.freeze_generator_after <= 1:
-        raise UserError(
-            f"config.freeze_generator_after is {config.freeze_generator_after}; it must be in [0, 1]."
-        )
-    for role, factor in config.rate_of.items():
-        if not factor >= 0:
-            raise UserError(f"config.rate_of.{role} is {factor}; it must be at least 0.")
-    _check_disturbance(config)
-    if not config.label_seed >= 0:
-        raise UserError(f"config.label_seed is {config.label_seed}; it must be at least 0.")
-
-
-def _check_disturbance(config: ConfigDict) -> None:
-    disturbance = config.disturbance
+    """Raises UserError, naming the field, for a value that no run can use; see `ranges`."""
+    ranges.check(config.to_dict())
     for field in ("translation", "cutout", "colour"):
-        if not 0 <= disturbance[field] <= 1:
-            raise UserError(f"config.disturbance.{field} is {disturbance[field]}; it must be in [0, 1].")
-        if disturbance[field] and len(config.model.x_shape) != 3:
+        if config.disturbance[field] and len(config.model.x_shape) != 3:
             raise UserError(
                 f"config.disturbance.{field} is of images, and {config.dataset} holds none; set it to 0."
             )
-    for field in ("noise_x", "noise_z"):
-        if not disturbance[field] >= 0:
-            raise UserError(f"config.disturbance.{field} is {disturbance[field]}; it must be at least 0.")
-    if not 0 < disturbance.noise_until <= 1:
-        raise UserError(
-            f"config.disturbance.noise_until is {disturbance.noise_until}; it must be in (0, 1], a share of "
-            "num_steps."
-        )
 
 
 def plans_ahead(config: ConfigDict) -> bool:

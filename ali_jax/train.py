@@ -50,6 +50,7 @@ def train_and_evaluate(
     devices.check_batch_size(config.batch_size, mesh, config.model.packing)
     splits = {role: examples.fit(s, config) for role, s in (splits or examples.load_splits(config)).items()}
     labelled = examples.labelled_examples(config, splits["train"])
+    workdirs.check_labelled(labelled, workdir)
     process = (jax.process_index(), jax.process_count())
     batches = examples.open_batches(config, splits["train"], labelled, *process)
     run_steps = compiled_steps(game, mesh)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ali_jax import ranges
 from ali_jax.errors import UserError
 from ali_jax.models import rows
 from ali_jax.models.layers import APPENDED, NONLINEARITIES, OPERATIONS
@@ -83,6 +84,7 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         raise UserError(f"config.model has no {missing[0]}; compare it with a config in configs/.")
     if model["prior"] not in PRIORS:
         raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
+    ranges.check({name: value for name, value in model.items() if value is not None}, "model.")
     init_std = model["init_std"] if init_std is None else init_std
     normalised = _spectral_norm(model)
 
@@ -100,7 +102,7 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     return Roles(
         generator=_generator(_without_dropout("generator", stack("generator")), model),
         encoder=_encoder(_without_dropout("encoder", stack("encoder")), model),
-        discriminator=_discriminator(stack, _packing(model)),
+        discriminator=_discriminator(stack, model.get("packing", 1)),
     )
 
 
@@ -170,15 +172,6 @@ def packing_of(discriminator: Any) -> int:
 
 def _repeat(one: jax.Array | None, count: int) -> jax.Array | None:
     return one if one is None or count == 1 else jnp.repeat(one, count, axis=0)
-
-
-def _packing(model: Mapping[str, Any]) -> int:
-    packing = model.get("packing", 1)
-    if not isinstance(packing, int) or packing < 1:
-        raise UserError(
-            f"config.model.packing is {packing!r}; it is how many pairs D judges together, 1 or more."
-        )
-    return packing
 
 
 def _spectral_norm(model: Mapping[str, Any]) -> tuple[str, ...]:

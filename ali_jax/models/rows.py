@@ -9,6 +9,7 @@ order of `Row`, the last two optional.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ali_jax import ranges
 from ali_jax.errors import UserError
 
 
@@ -122,11 +123,6 @@ def parse(field: str, number: int, values: Sequence[Any], operations, nonlineari
             f"{where}: the bias is {parsed.bias!r}; it must be {', '.join(BIASES[:-1])} or {BIASES[-1]}, and "
             "none where there is batch normalisation, which has its own shift."
         )
-    if min(parsed.kernel, parsed.stride, parsed.features) < 1 or not 0 <= parsed.dropout < 1:
-        raise UserError(
-            f"{where}: kernel, stride and features must be at least 1 and dropout in [0, 1); they are "
-            f"{parsed.kernel}, {parsed.stride}, {parsed.features} and {parsed.dropout}."
-        )
-    if not parsed.input_noise >= 0:
-        raise UserError(f"{where}: the noise on the input is {parsed.input_noise}; it must be at least 0.")
+    for name, within in ranges.COLUMNS.items():
+        ranges.require(f"{where}: {name}", getattr(parsed, name), within)
     return parsed

@@ -19,6 +19,8 @@ from ali_jax.run.files import write_whole
 
 logger = logging.getLogger(__name__)
 
+LABELLED = "labelled_examples.json"
+
 # A resumed run may change these; every other field is part of what was trained.
 MAY_CHANGE = (
     "num_steps",
@@ -60,7 +62,7 @@ def folder(workdir: str | Path) -> Path:
 
 def to_json(config: ConfigDict) -> str:
     """The text of config.json."""
-    return json.dumps(config.to_dict(), indent=2) + "\n"
+    return json.dumps(config.to_dict(), indent=2, allow_nan=False) + "\n"
 
 
 def read_config(workdir: Path) -> ConfigDict:
@@ -151,6 +153,16 @@ def check(config: ConfigDict, workdir: Path) -> None:
         )
 
 
+def check_labelled(labelled: np.ndarray | None, workdir: Path) -> None:
+    """Raises UserError if `workdir` was begun with other labels known than these."""
+    before = _numbers(workdir / LABELLED)
+    if labelled is not None and before is not None and before != labelled.tolist():
+        raise UserError(
+            f"{workdir} was begun with other labelled examples than its data set now gives; restore its data, "
+            "or pass another --workdir."
+        )
+
+
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
     """Makes a workdir and keeps other runs out of it; of several processes of a run, the first does for all.
@@ -180,18 +192,12 @@ def claim(workdir: Path, config: ConfigDict, labelled: np.ndarray | None = None)
     Beside it, labelled_examples.json: the numbers of the examples whose label is known.
     """
     check(config, workdir)
-    kept = workdir / "labelled_examples.json"
-    before = _numbers(kept)
-    if labelled is not None and before is not None and before != labelled.tolist():
-        raise UserError(
-            f"{workdir} was begun with other labelled examples than {config.dataset} now gives; restore its "
-            "data, or pass another --workdir."
-        )
+    check_labelled(labelled, workdir)
 
     def write() -> None:
         write_whole(workdir / "config.json", to_json(config).encode())
         if labelled is not None:
-            write_whole(kept, json.dumps(labelled.tolist()).encode())
+            write_whole(workdir / LABELLED, json.dumps(labelled.tolist()).encode())
 
     _by_process_0(write, workdir)
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from ali_jax.errors import UserError, first_line
 from ali_jax.models import Encoding, Judgement
+from ali_jax.ranges import SETTINGS, require
 from ali_jax.terms.game import Comparison, Needs, Players, Round, Share, Term, join, need_of, needs, play_for
 from ali_jax.terms.pairs import adversarial
 
@@ -120,6 +121,13 @@ def _check_value(name: str, parameter: inspect.Parameter, settings: Mapping[str,
         raise UserError(
             f"The setting {parameter.name} of the term {name} of config.terms is {value!r}; "
             f"it must be {wanted}."
+        )
+    # Of a user's own term, a setting of the same name may be anything else.
+    if name in TERMS and parameter.name in SETTINGS:
+        require(
+            f"The setting {parameter.name} of the term {name} of config.terms",
+            value,
+            SETTINGS[parameter.name],
         )
 
 
