@@ -26,7 +26,7 @@ class Range(NamedTuple):
         return above and (value < self.most if self.open_above else value <= self.most)
 
     def __str__(self) -> str:
-        """What a value must be: "at least 0 and finite", "in [0, 1)", "a whole number, at least 1"."""
+        """What a value must be: "at least 0 and finite", "in [0, 1)", "a whole number in [1, 2]"."""
         kind = "a whole number" if self.whole else "a finite number"
         if self.most < LARGEST:
             ends = "[("[self.open_below], "])"[self.open_above]
@@ -34,8 +34,7 @@ class Range(NamedTuple):
             return f"{kind} {interval}" if self.whole else interval
         if self.least == -LARGEST:
             return kind
-        bound = f"{'above' if self.open_below else 'at least'} {self.least}"
-        return f"{bound} and whole" if self.whole else f"{bound} and finite"
+        return f"{'above' if self.open_below else 'at least'} {self.least} and finite"
 
 
 FINITE = Range()
@@ -43,8 +42,8 @@ NOT_NEGATIVE = Range(0)
 POSITIVE = Range(0, open_below=True)
 SHARE = Range(0, 1)
 RATE = Range(0, 1, open_above=True)  # of an average, which at 1 would never change; of dropout
-COUNT = Range(1, whole=True)
-NUMBER = Range(0, whole=True)
+COUNT = Range(1, 2**31 - 1, whole=True)  # what an int32 holds
+NUMBER = Range(0, 2**31 - 1, whole=True)
 
 # Of a config, by the path of the field; every other number of it is FINITE.
 FIELDS = {

@@ -11,6 +11,9 @@ Training examples are those of --train_split (train), test examples those of --t
 Writes into <workdir>/results/neighbours, or into --output; not resumable.
 """
 
+import logging
+from collections.abc import Iterator
+
 import numpy as np
 from absl import flags
 from matplotlib.figure import Figure
@@ -21,6 +24,8 @@ from ali_jax.errors import UserError
 from ali_jax.run import checkpoints, images
 from ali_jax.run import command_line as program
 from experiments.common import accuracies, features, labelled, report, shared_flags, workdirs
+
+logger = logging.getLogger("ali_jax.neighbours")  # one that the command line shows
 
 SHOWN, NEAREST = 10, 8  # queries in the figure, neighbours of each
 
@@ -52,9 +57,10 @@ def main(argv):
         report.save_image(output, "neighbours", draw_neighbours(splits, (codes, pixels)))
     if len(steps) > 1:
         report.save_plot(output, "accuracy_by_step", draw_curve(curves, of_pixels))
-    rows = {"pixels": of_pixels} | {name: by_step[steps[-1]] for name, by_step in curves.items()}
+    last = max(curves["mu"])
+    rows = {"pixels": of_pixels} | {name: by_step[last] for name, by_step in curves.items()}
     print_table(rows)
-    results = {"steps": steps[-1], "data": labelled.describe(run.config, names, splits)}
+    results = {"steps": last, "data": labelled.describe(run.config, names, splits)}
     by_step = {f"{name}_by_step": curve for name, curve in curves.items()}
     print(report.write(output, results | rows | by_step))
 
@@ -62,12 +68,26 @@ def main(argv):
 def score_steps(run: workdirs.Run, steps: list[int], splits: Splits) -> tuple[dict[str, dict], Features]:
     """(`score` by name of the features and by step, the codes at the last step)."""
     curves: dict[str, dict[int, dict]] = {}
-    for step in tqdm(steps, desc="checkpoints", disable=None):
-        model = inference.load(run.workdir, step)
+    for step, model in models(run, steps):
         train_x, test_x = (features.mu_and_hidden(model, split) for split in splits)
         for name in train_x:
             curves.setdefault(name, {})[step] = score((train_x[name], test_x[name]), splits)
     return curves, (train_x["mu"], test_x["mu"])
+
+
+def models(run: workdirs.Run, steps: list[int]) -> Iterator[tuple[int, inference.Model]]:
+    """(step, model) of every checkpoint that can be read; a UserError where there is none."""
+    unreadable = []
+    for step in tqdm(steps, desc="checkpoints", disable=None):
+        try:
+            model = inference.load(run.workdir, step)
+        except UserError as error:
+            logger.warning("Left out: %s", error)
+            unreadable.append(error)
+            continue
+        yield step, model
+    if len(unreadable) == len(steps):
+        raise unreadable[-1]
 
 
 def score(features_of_both: Features, splits: Splits) -> dict:

@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,12 @@ def test_a_mistake_ends_the_process_in_one_sentence(tmp_path, flags, words):
     ("flags", "words"),
     [
         (["--config=configs/nowhere.py"], "configs/nowhere.py"),
+        (["--config=README.md"], "README.md is no Python file"),
+        (["--config="], "is no Python file"),
+        (["--config=~/nowhere.py"], f"{Path.home()}/nowhere.py"),
+        (["--config.seed=9223372036854775808"], "config.seed is 9223372036854775808; it must be"),
+        (["--coordinator=nowhere"], "the coordinator is nowhere, their number None"),
+        (["--workdir=gs://bucket/run"], "gs://bucket/run is no folder"),
         (["--config=configs/cifar10.py:other"], "other"),
         (["--config=configs/mnist_bigan.py:paper"], "knows no variants"),
         (["--config.batch_size=0"], "batch_size"),
@@ -88,6 +95,20 @@ def test_mistakes_are_named_in_one_line(tmp_path, in_process, flags, words):
         in_process(main, *flags)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def get_config(:", "config.py, line 1, is no Python"),
+        ("def get_config():\n    return 5", "gave int; return a config"),
+    ],
+)
+def test_a_file_that_is_no_config_is_named(tmp_path, in_process, text, words):
+    (tmp_path / "config.py").write_text(text)
+    with pytest.raises(UserError, match=words) as error:
+        in_process(main, f"--config={tmp_path / 'config.py'}", f"--workdir={tmp_path / 'run'}")
+    assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
 
 
 def test_neither_the_package_nor_the_game_imports_what_takes_seconds():

@@ -1,5 +1,8 @@
+import shutil
+
 import numpy as np
 import pytest
+from helpers import truncate
 
 from ali_jax import data, inference
 from ali_jax.errors import UserError
@@ -81,6 +84,17 @@ def test_a_curve_over_checkpoints(run_program, tiny_workdir):
     assert list(results["mu_by_step"]) == list(results["hidden_by_step"]) == ["4", "8", "12"]
     assert results["mu"] == results["mu_by_step"]["12"]
     assert (output / "accuracy_by_step.pdf").exists()
+
+
+def test_a_curve_leaves_out_checkpoints_that_cannot_be_read(tmp_path, tiny_workdir, caplog):
+    workdir = shutil.copytree(tiny_workdir, tmp_path / "copy")
+    run = workdirs.load(workdir)
+    for step in (4, 12):
+        truncate(workdir / "checkpoints" / str(step))
+    assert [step for step, _ in neighbours.models(run, [4, 8, 12])] == [8]
+    assert caplog.text.count("Left out") == 2
+    with pytest.raises(UserError, match="can be read"):
+        list(neighbours.models(run, [4, 12]))
 
 
 def test_checkpoints_are_chosen_by_step(tiny_workdir):

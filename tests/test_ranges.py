@@ -51,8 +51,8 @@ def test_no_range_holds_what_is_no_finite_number(within):
         ("rate_of.encoder", math.nan, "at least 0"),
         ("model.leak", math.inf, "in [0, 1]"),
         ("model.init_std", 0.0, "above 0"),
-        ("model.latent_dim", 0, "at least 1 and whole"),
-        ("model.num_attributes", -1, "at least 0 and whole"),
+        ("model.latent_dim", 0, "a whole number in [1, "),
+        ("model.num_attributes", -1, "a whole number in [0, "),
         ("disturbance.noise_x", math.inf, "at least 0"),
         ("terms.adversarial.d", math.nan, "a finite number"),
     ],
@@ -69,7 +69,7 @@ def test_a_value_out_of_its_range_is_named_with_it(tiny_config, path, value, wor
 
 def test_sizes_of_examples_are_counts(tiny_config):
     tiny_config.model.x_shape = (8, 0, 1)
-    with pytest.raises(UserError, match=r"config\.model\.x_shape is 0; it must be at least 1"):
+    with pytest.raises(UserError, match=r"config\.model\.x_shape is 0; it must be a whole number"):
         config_lib.check(tiny_config)
 
 

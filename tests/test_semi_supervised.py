@@ -119,7 +119,7 @@ def test_data_without_labels_are_refused(semi_config):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("label_seed", -1, "at least 0"),
+        ("label_seed", -1, r"whole number in \[0, "),
         ("decay_after", 1.5, r"in \[0, 1\]"),
         ("weight_decay", -1e-5, "at least 0"),
         ("average_rate", 1.0, r"in \[0, 1\)"),

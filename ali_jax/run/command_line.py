@@ -65,24 +65,53 @@ def refuse_words(argv) -> None:
 
 def parse_flags(argv, default: Path = DEFAULT):
     """absl's parser; a UserError where it or ml_collections would show a traceback."""
-    if not any(arg.split("=")[0].lstrip("-") == "config" for arg in argv[1:]):
+    if not any(arg.split("=")[0] in ("-config", "--config") for arg in argv[1:]):
         # Not the flag's own default: overrides of another config would be tried on that as well.
         argv = [argv[0], f"--config={default}", *argv[1:]]
+    argv = [argv[0], *map(_with_home, argv[1:])]
+    path, _ = _config_named(argv)
+    if not path.endswith(".py"):
+        raise UserError(f"--config={path} is no Python file; pass the path of one, such as {DEFAULT}.")
     given = sys.argv
     try:
         sys.argv = [arg for arg in argv if not _sets_terms(arg)]  # where ml_collections finds overrides
         remaining = flags.FLAGS(sys.argv)
         getattr(flags.FLAGS.config, "seed", None)  # raises what loading the config met
     except OSError as error:
+        reason = last_line(error).rpartition("failure to load: ")[2]
         raise UserError(
-            f"The config cannot be loaded ({last_line(error)}); pass --config=PATH of one in {CONFIGS}."
+            f"The config cannot be loaded ({reason}); pass --config=PATH of one in {CONFIGS}."
         ) from None
+    except SyntaxError as error:
+        raise UserError(f"{error.filename}, line {error.lineno}, is no Python ({error.msg}).") from None
     except (AttributeError, KeyError, flags.Error) as error:
         raise UserError(_mistake(argv, error)) from None
     finally:
         sys.argv = given
+    if not isinstance(flags.FLAGS.config, ConfigDict):
+        raise UserError(
+            f"get_config of {path} gave {type(flags.FLAGS.config).__name__}; return a config begun with "
+            "ali_jax.config.default()."
+        )
     set_terms(flags.FLAGS.config, argv)
     return remaining
+
+
+def _with_home(arg: str) -> str:
+    """--workdir=~/runs, in which no shell makes ~ the home directory, with that."""
+    name, equals, value = arg.partition("=")
+    return f"{name}{equals}{Path(value).expanduser()}" if value == "~" or value.startswith("~/") else arg
+
+
+def _config_named(argv: list[str]) -> tuple[str, str]:
+    """(path, variant) of the last --config of a command line."""
+    named = ""
+    for arg, following in zip(argv[1:], [*argv[2:], ""], strict=True):
+        name, equals, value = arg.partition("=")
+        if name in ("-config", "--config"):
+            named = value if equals else following
+    path, _, variant = named.partition(":")
+    return path, variant
 
 
 def _mistake(argv: list[str], error: Exception) -> str:
@@ -97,9 +126,7 @@ def _mistake(argv: list[str], error: Exception) -> str:
 
 def _unknown_field(argv: list[str]) -> str | None:
     """The sentence for the first --config.FIELD that the config does not have."""
-    given = " ".join(argv[1:]).replace("--config ", "--config=").split()  # either form of the flag
-    named = [arg.partition("=")[2] for arg in given if arg.lstrip("-").startswith("config=")]
-    path, _, variant = named[-1].partition(":")
+    path, variant = _config_named(argv)
     try:
         fields = paths(config_lib.load(path, *([variant] if variant else [])))
     except Exception:  # Whatever loading it raised is told by who loaded it first.
@@ -202,9 +229,18 @@ def last_line(error: Exception) -> str:
     return line[:-1] if line.endswith("?'") else line
 
 
+def _tell_unraisable(unraisable) -> None:
+    """Python's own way to tell, but for threads of orbax that end after their event loop."""
+    if "Event loop is closed" not in str(unraisable.exc_value):
+        sys.__unraisablehook__(unraisable)
+
+
 def log_to_stderr() -> None:
     """Our own lines, and of other libraries only warnings."""
     absl.logging.set_verbosity(absl.logging.WARNING)
+    # What orbax meets it raises, for us to tell in a sentence; its log holds a traceback for each thread.
+    absl.logging.get_absl_logger().addFilter(lambda record: "orbax" not in record.pathname)
+    sys.unraisablehook = _tell_unraisable
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("ali_jax")

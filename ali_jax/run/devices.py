@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, first_line
 
 
 def start_processes(
@@ -34,21 +34,49 @@ def start_processes(
       UserError: some of the three are given, but not all.
     """
     coordinator = coordinator or os.environ.get("JAX_COORDINATOR_ADDRESS")
-    if num_processes is None and "JAX_NUM_PROCESSES" in os.environ:
-        num_processes = int(os.environ["JAX_NUM_PROCESSES"])
-    if process_id is None and "JAX_PROCESS_ID" in os.environ:
-        process_id = int(os.environ["JAX_PROCESS_ID"])
+    num_processes = _number(num_processes, "JAX_NUM_PROCESSES")
+    process_id = _number(process_id, "JAX_PROCESS_ID")
     told = (coordinator, num_processes, process_id)
-    if None not in told:
-        jax.distributed.initialize(*told)
-    elif told != (None, None, None):
+    if told == (None, None, None):
+        if _in_cluster():
+            jax.distributed.initialize()
+        return
+    if None in told:
         raise UserError(
             f"Of several processes, the coordinator is {coordinator}, their number {num_processes} and this "
             f"one's {process_id}: pass all three of --coordinator, --num_processes and --process_id (or set "
             "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID), or none."
         )
-    elif _in_cluster():
-        jax.distributed.initialize()
+    _check_processes(*told)
+    try:
+        jax.distributed.initialize(*told)
+    except (RuntimeError, ValueError) as error:  # of what this process or JAX's service meets
+        raise UserError(
+            f"The processes of the run do not find each other at {coordinator} ({first_line(error)}); pass "
+            "the address of process 0, the same to all, and start all of them."
+        ) from error
+
+
+def _number(given: int | None, variable: str) -> int | None:
+    """What was given, or the environment says."""
+    if given is not None or variable not in os.environ:
+        return given
+    if not os.environ[variable].isdigit():
+        raise UserError(f"${variable} is {os.environ[variable]!r}; it must be a whole number.")
+    return int(os.environ[variable])
+
+
+def _check_processes(coordinator: str, num_processes: int, process_id: int) -> None:
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 2**16:
+        raise UserError(f"The coordinator is {coordinator!r}; it must be host:port, such as localhost:1234.")
+    if not 0 <= process_id < num_processes:
+        raise UserError(
+            f"This process is number {process_id} of {num_processes} processes; they count from 0 to "
+            f"{num_processes - 1}."
+            if num_processes > 0
+            else f"The number of processes is {num_processes}; it must be at least 1."
+        )
 
 
 def _in_cluster() -> bool:

@@ -65,7 +65,9 @@ class Recorder:
         self._interval.append(metrics)
         if step // self._log_every > (step - count) // self._log_every:
             joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._interval)
-            self._writer.write(step, {name: float(np.mean(v)) for name, v in joined.items()})
+            means = {name: float(np.mean(values)) for name, values in joined.items()}
+            # After a resume, of the first interval only the steps since then.
+            self._writer.write(step, means | {"averaged_steps": len(next(iter(joined.values())))})
             self._interval = []
 
     def _check_finite(self, metrics: Mapping[str, np.ndarray]) -> None:

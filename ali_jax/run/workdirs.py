@@ -158,8 +158,8 @@ def check_labelled(labelled: np.ndarray | None, workdir: Path) -> None:
     before = _numbers(workdir / LABELLED)
     if labelled is not None and before is not None and before != labelled.tolist():
         raise UserError(
-            f"{workdir} was begun with other labelled examples than its data set now gives; restore its data, "
-            "or pass another --workdir."
+            f"{workdir} was begun with other labelled examples than its data set now gives; restore its "
+            "data, or pass another --workdir."
         )
 
 

@@ -69,7 +69,7 @@ class Needs(NamedTuple):
 
 Term = Callable[..., Share]
 
-RESERVED = frozenset({"step", "images_per_second"})  # columns of metrics.jsonl
+RESERVED = frozenset({"step", "images_per_second", "averaged_steps"})  # columns of metrics.jsonl
 
 
 def needs(**what: Any) -> Callable[[Term], Term]:

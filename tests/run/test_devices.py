@@ -142,6 +142,37 @@ def test_half_a_description_of_several_processes_is_refused(monkeypatch, told):
         devices.start_processes(*told)
 
 
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (("localhost", 2, 0), "'localhost'; it must be host:port"),
+        (("localhost:port", 2, 0), "must be host:port"),
+        ((":1234", 2, 0), "must be host:port"),
+        (("localhost:123456", 2, 0), "must be host:port"),
+        (("localhost:1234", 2, 2), "number 2 of 2 processes; they count from 0 to 1"),
+        (("localhost:1234", 0, 0), "processes is 0; it must be at least 1"),
+    ],
+)
+def test_processes_that_cannot_be_are_refused(told, words):
+    with pytest.raises(UserError, match=words):
+        devices.start_processes(*told)
+
+
+def test_the_environment_may_be_wrong(monkeypatch):
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "two")
+    with pytest.raises(UserError, match=r"\$JAX_NUM_PROCESSES is 'two'"):
+        devices.start_processes("localhost:1234", None, 0)
+
+
+def test_processes_that_do_not_find_each_other_are_told(monkeypatch):
+    def refuse(*told):
+        raise RuntimeError("DEADLINE_EXCEEDED: nobody there\nmore")
+
+    monkeypatch.setattr(jax.distributed, "initialize", refuse)
+    with pytest.raises(UserError, match=r"do not find each other at localhost:1234 .*nobody there"):
+        devices.start_processes("localhost:1234", 2, 1)
+
+
 def test_alone_without_a_cluster_nothing_is_started():
     devices.start_processes()
     assert jax.process_count() == 1

@@ -24,13 +24,14 @@ class Log:
     """A writer that keeps what it gets."""
 
     def __init__(self):
-        self.advanced, self.written = [], []
+        self.advanced, self.written, self.averaged = [], [], []
 
     def advance(self, steps, losses):
         self.advanced.append(steps)
 
     def write(self, step, scalars):
         self.written.append((step, scalars["loss_discriminator"]))
+        self.averaged.append(scalars["averaged_steps"])
 
 
 def of_steps(*losses):
@@ -55,6 +56,16 @@ def test_calls_of_several_steps_write_at_the_first_end_beyond_the_interval():
     recorder.add(6, of_steps(4.0, 5.0, 6.0))
     recorder.catch_up()
     assert log.written == [(6, 3.5)]
+
+
+def test_a_row_says_over_how_many_steps_its_means_are():
+    """The first one after a resume is of the steps since."""
+    log = Log()
+    recorder = metrics.Recorder(log, log_every=4, first_step=3)
+    recorder.add(4, of_steps(1.0))
+    recorder.add(8, of_steps(1.0, 2.0, 3.0, 4.0))
+    recorder.catch_up()
+    assert log.averaged == [1, 4]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -86,7 +86,7 @@ def test_settings_are_bound():
         ({"adversarial": {"ge": float("nan")}}, "must be a finite number"),
         ({"adversarial": {"d": -0.5}}, "setting d of the term adversarial .* is -0.5; it must be at least 0"),
         ({"contrast": {"temperature": 0.0}}, "must be above 0"),
-        ({"r1": {"every": 0}}, "setting every of the term r1 .* is 0; it must be at least 1"),
+        ({"r1": {"every": 0}}, "setting every of the term r1 .* is 0; it must be a whole number"),
         ({"cycle": {"power": 3}}, r"must be a whole number in \[1, 2\]"),
         ({"adversarial": {"unlabelled": 1}}, "must be true or false"),
         ({"math:sqrt": {}}, "is no term"),
