@@ -74,7 +74,8 @@ COLUMNS = {
 SETTINGS = {
     **dict.fromkeys(("weight", "d", "ge", "gamma"), NOT_NEGATIVE),
     "temperature": POSITIVE,
-    **dict.fromkeys(("translation", "cutout", "colour"), SHARE),
+    **dict.fromkeys(("translation", "cutout", "colour", "zoom", "mirror"), SHARE),
+    "noise": NOT_NEGATIVE,
     "every": COUNT,
     "power": Range(1, 2, whole=True),
 }

@@ -5,9 +5,10 @@
     model = inference.load("runs/svhn")
     codes = inference.encode(model, images)  # uint8 (N, 32, 32, 3) -> (N, 256)
 
-Networks run with their running statistics and without dropout. Images go in as uint8 or as floats in [0, 1],
-any number of them, and come out as float32 in [0, 1]. Conditional models take `attributes`, (N, A) of zeros
-and ones.
+Networks run with their running statistics and without dropout. Images go in as whole numbers from 0 to 255 or
+as floats from 0 to 1, in an array or in a list of arrays or PIL images, any number of them, and come out as
+float32 in [0, 1]. Conditional models take `attributes`, (N, A) of zeros and ones. What is none of these is
+refused (`inputs`).
 """
 
 from ali_jax.inference.classes import class_probabilities, classification_error, errors

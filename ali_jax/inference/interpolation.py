@@ -5,6 +5,8 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from ali_jax.errors import UserError
+from ali_jax.inference import inputs
 from ali_jax.inference.passes import decode, encode
 from ali_jax.pretrained import Model
 
@@ -45,11 +47,15 @@ def interpolate(
     """
     keys = (None, None) if key is None else jax.random.split(key)
     attributes2 = attributes if attributes2 is None else attributes2
+    if steps < 1:
+        raise UserError(f"An interpolation has {steps} steps; it needs at least 1.")
     z1, z2 = encode(model, x1, attributes, keys[0]), encode(model, x2, attributes2, keys[1])
+    inputs.require_as_many("x2", z2, len(z1))
     along = np.linspace(0, 1, steps + 1, dtype=np.float32)
     z = path(z1, z2, along)  # (N, steps + 1, n)
     if attributes is not None:
         ends = (np.asarray(a, np.float32) for a in (attributes, attributes2))
-        attributes = linear(*ends, along).reshape(-1, attributes.shape[-1])
+        between = linear(*ends, along)  # (N, steps + 1, A)
+        attributes = between.reshape(-1, between.shape[-1])
     decoded = decode(model, z.reshape(-1, z.shape[-1]), attributes)
     return decoded.reshape(*z.shape[:2], *decoded.shape[1:])

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ali_jax.errors import UserError
+from ali_jax.inference import inputs
 from ali_jax.inference.chunks import in_chunks
 from ali_jax.models import HEADS, Judgement, packing_of, unit_interval
 from ali_jax.pretrained import Model
@@ -16,11 +17,15 @@ from ali_jax.pretrained import Model
 
 def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
     """G(z) of `count` draws z from the prior: (count, H, W, C)."""
+    if count < 1:
+        raise UserError(f"There are {count} samples to draw; ask for at least 1.")
     return decode(model, model.networks.generator.sample_prior(key, count), attributes)
 
 
 def decode(model: Model, z: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
     """G(z): codes (N, n) -> (N, H, W, C)."""
+    z = inputs.codes(model, z)
+    attributes = inputs.attributes(model, attributes, len(z))
     run = functools.partial(_generate, model.networks.generator, model.variables("generator"))
     return in_chunks(run, z, attributes)
 
@@ -35,10 +40,13 @@ def encode(
 
     An implicit encoder (noise as an input) has no mean to read off: without a key its noise is zero.
     """
-    noise = jnp.zeros((len(x), _encoder(model).noise_dim))
+    encoder = _encoder(model)
+    x = inputs.examples(model, x)
+    attributes = inputs.attributes(model, attributes, len(x))
+    noise = jnp.zeros((len(x), encoder.noise_dim))
     if key is not None:
         noise = jax.random.normal(key, noise.shape)
-    run = functools.partial(_encode, _encoder(model), model.variables("encoder"))
+    run = functools.partial(_encode, encoder, model.variables("encoder"))
     return in_chunks(run, x, noise, attributes)
 
 
@@ -64,6 +72,8 @@ def features(
     a time, so that layers it drops or pools are never held for all of them.
     """
     run = functools.partial(_features, _encoder(model), reduce, model.variables("encoder"))
+    x = inputs.examples(model, x)
+    attributes = inputs.attributes(model, attributes, len(x))
     return in_chunks(run, x, attributes)
 
 
@@ -78,6 +88,9 @@ def judge(
     """
     module = model.networks.discriminator
     packing = packing_of(module)
+    x = inputs.examples(model, x)
+    z = inputs.codes_to_judge(model, z, len(x))
+    attributes = inputs.attributes(model, attributes, len(x))
     if len(x) % packing:
         raise UserError(
             f"This model's D judges {packing} pairs together, and {len(x)} are no multiple; leave some out."
@@ -107,6 +120,10 @@ def compare(
             f"This model's D tells no pairs {twins!r} apart; load a run whose config.model has "
             f"{HEADS['xx']} or {HEADS['zz']}."
         )
+    given = inputs.examples if twins == "xx" else inputs.codes
+    first, second = given(model, first), given(model, second)
+    inputs.require_as_many("the second of the pairs", second, len(first))
+    attributes = inputs.attributes(model, attributes, len(first))
     run = functools.partial(_compare, module, twins, model.variables("discriminator"))
     return in_chunks(run, first, second, attributes)
 

@@ -1,0 +1,151 @@
+"""What a trained model takes: the one place where a user's images, codes and attributes become arrays.
+
+Images are integers from 0 to 255 of whatever type, or floats from 0 to 1, as one array or as a list of arrays
+or of PIL images. What is neither is refused: networks make something of any numbers.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ali_jax.errors import UserError
+from ali_jax.models import Stack
+from ali_jax.pretrained import Model
+
+ROUNDING = 1e-3  # by so much floats may leave [0, 1], as resizing leaves them
+
+
+def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
+    """(N, ...) images, uint8 or float32 in [0, 1], or float32 points; each as the model was trained on.
+
+    Raises:
+      UserError: they are of another shape, or no such numbers.
+    """
+    shape = tuple(model.networks.generator.x_shape)
+    array = _array(_without_pil(x, shape), name)
+    if len(shape) == 3 and shape[2] == 1 and array.shape[1:] == shape[:2]:
+        array = array[..., None]  # grey images that do not say so
+    _require_shape(name, array, shape)
+    return _pixels(array, name) if len(shape) == 3 else _floats(array, name)
+
+
+def codes(model: Model, z: Any, name: str = "z") -> np.ndarray:
+    """(N, n) float32 codes; NaN too, which E gives while a run diverges, and which G shows."""
+    array = _array(z, name)
+    _require_shape(name, array, (model.networks.generator.latent_dim,))
+    return np.asarray(array, np.float32)
+
+
+def codes_to_judge(model: Model, z: Any, count: int) -> np.ndarray | None:
+    """As many codes as examples; None for a D that looks at x alone."""
+    looks = model.networks.discriminator.z_stack is not None
+    if looks != (z is not None):
+        raise UserError(
+            "This model's D judges pairs; pass the codes z with x."
+            if looks
+            else "This model's D looks at x alone; leave z out."
+        )
+    if z is None:
+        return None
+    array = codes(model, z)
+    require_as_many("z", array, count)
+    return array
+
+
+def attributes(model: Model, given: Any, count: int) -> np.ndarray | None:
+    """(N, A) of a conditional model, from 0 to 1; None of any other."""
+    networks = model.networks
+    stacks = [stack for module in networks if module is not None for stack in vars(module).values()]
+    conditional = any(row.operation.startswith("embed") for stack in stacks for row in _rows(stack))
+    if not conditional:
+        if given is not None:
+            raise UserError("This model is not conditional; leave attributes out.")
+        return None
+    if given is None:
+        raise UserError("This model is conditional; pass attributes, (N, A) of zeros and ones.")
+    array = _array(given, "attributes")
+    _require_shape("attributes", array, (_num_attributes(model),))
+    array = _floats(array, "attributes")
+    if array.min() < 0 or array.max() > 1:
+        found = f"from {array.min():g} to {array.max():g}"
+        raise UserError(f"attributes holds numbers {found}; they must be zeros and ones.")
+    require_as_many("attributes", array, count)
+    return array
+
+
+def require_as_many(name: str, array: np.ndarray, count: int) -> None:
+    if len(array) != count:
+        raise UserError(f"There are {count} examples and {len(array)} of {name}; pass as many of both.")
+
+
+def _rows(stack: Any) -> tuple:
+    return stack.rows if isinstance(stack, Stack) else ()
+
+
+def _num_attributes(model: Model) -> int | None:
+    """A, by the kernel of a learned embedding; None where all are frozen and take any number."""
+    for number, row in enumerate(model.networks.generator.stack.rows, 1):
+        if row.operation == "embed":
+            return len(model.params.generator["stack"][f"layer_{number}"]["kernel"])
+    return None
+
+
+def _without_pil(x: Any, shape: tuple[int, ...]) -> Any:
+    """PIL images as arrays of the model's colours; anything else as it is."""
+    if hasattr(x, "getbands"):
+        raise UserError("x is a single image; pass a list of them, such as [image].")
+    if not isinstance(x, list | tuple):
+        return x
+    mode = "RGB" if shape[-1] == 3 else "L"
+    return [np.atleast_3d(each.convert(mode)) if hasattr(each, "getbands") else each for each in x]
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:  # a list of arrays of several shapes
+        raise UserError(f"{name} makes no array; its examples must be numbers of one shape.") from error
+    if array.ndim == 0:
+        raise UserError(f"{name} is no array of examples, but {type(values).__name__}; pass one of (N, ...).")
+    if not len(array):
+        raise UserError("There are no examples to run the model on.")
+    numbers = array.dtype == bool or jnp.issubdtype(array.dtype, np.integer)
+    if not numbers and not jnp.issubdtype(array.dtype, np.floating):
+        raise UserError(f"{name} holds values of type {array.dtype}; it must hold whole numbers or floats.")
+    return array
+
+
+def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
+    """Each example must have this shape; None stands for any length."""
+    fits = len(array.shape) == len(shape) + 1 and all(
+        want in (None, have) for want, have in zip(shape, array.shape[1:], strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(["N", *("A" if want is None else str(want) for want in shape)])
+        alone = f"; of a single one pass {name}[None]" if array.shape == shape else ""
+        raise UserError(f"{name} has the shape {array.shape}; this model takes ({wanted}){alone}.")
+
+
+def _pixels(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == bool:
+        return array.astype(np.float32)
+    whole = jnp.issubdtype(array.dtype, np.integer)
+    array = array if whole else _floats(array, name)
+    low, high, most = array.min(), array.max(), 255 if whole else 1
+    slack = 0 if whole else ROUNDING
+    if low < -slack or high > most + slack:
+        raise UserError(
+            f"{name} holds {'whole numbers' if whole else 'floats'} from {low:g} to {high:g}; images are "
+            "whole numbers from 0 to 255 or floats from 0 to 1, so scale them to either."
+        )
+    return array.astype(np.uint8) if whole else array
+
+
+def _floats(array: np.ndarray, name: str) -> np.ndarray:
+    array = np.asarray(array, np.float32)
+    if not np.isfinite(array).all():
+        raise UserError(f"{name} holds NaN or infinite numbers; leave those examples out.")
+    return array
