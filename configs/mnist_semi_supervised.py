@@ -15,7 +15,7 @@ from ali_jax.models.rows import dense
 
 
 def get_config(game: str = "ali"):
-    config = config_lib.load(Path(__file__).with_name("mnist.py"))
+    config = config_lib.load(Path(__file__).with_name("mnist.py"), "paper")
     config.train_split = "train[:55000]"
     config.validation_split = "train[55000:]"
     config.num_steps = 16_500  # 30 epochs of 100 unlabelled images a step
