@@ -21,13 +21,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
 
-def run(script: str, *arguments, **values) -> str:
+def run(script: str, *arguments) -> str:
     """What a script beside this one prints, in a process of its own, for which it sets 8 host devices."""
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", WITHOUT_CLU)))
     done = subprocess.run(
         [sys.executable, HERE / script, *arguments],
         cwd=ROOT,
-        env=environment(PYTHONPATH=paths, **values),
+        env=environment(PYTHONPATH=paths, XLA_FLAGS=os.environ["XLA_FLAGS"]),
         capture_output=True,
         text=True,
         timeout=400,
@@ -42,7 +42,7 @@ NAMES = ("svhn", "cifar10", "packs")
 
 @pytest.fixture(scope="module")
 def findings() -> dict:
-    """What eight_devices.py finds out about each config, compiled as users have it: rounding is measured."""
+    """What eight_devices.py finds out about each config."""
     return json.loads(run("eight_devices.py", *NAMES).splitlines()[-1])
 
 
@@ -83,7 +83,7 @@ def test_a_step_reduces_gradients_and_statistics_and_nothing_else(name, findings
 def workdir_of_eight(tmp_path_factory):
     """A workdir of 12 steps on 8 devices; said.npz holds what the model said there."""
     workdir = tmp_path_factory.mktemp("eight")
-    run("eight_devices_checkpoint.py", workdir, XLA_FLAGS=os.environ["XLA_FLAGS"])
+    run("eight_devices_checkpoint.py", workdir)
     return workdir
 
 
