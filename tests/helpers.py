@@ -16,7 +16,7 @@ from ali_jax.terms import Share
 
 ROOT = Path(__file__).parent.parent
 WITHOUT_CLU = ROOT / "tests" / "without_clu"
-SMALL = ["--config.batch_size=16", "--config.log_every=1", "--config.steps_per_dispatch=1"]
+SMALL = ["--config=tests/tiny.py:noise", "--config.log_every=1", "--config.figures_every=1000000"]
 
 
 def environment(**values):
@@ -31,7 +31,7 @@ def start(*flags, env=None, **options):
 
 
 def wait_for_lines(process, path, count):
-    for _ in range(2000):
+    for _ in range(6000):
         assert process.poll() is None, "the run ended before it could be stopped"
         if path.exists() and path.read_text().count("\n") >= count:
             return
@@ -39,12 +39,12 @@ def wait_for_lines(process, path, count):
     raise AssertionError(f"{path} did not reach {count} lines")
 
 
-def last_state(workdir):
-    """(step, the arrays) of a workdir's last checkpoint."""
+def last_state(workdir, step=None):
+    """(step, the arrays) of a workdir's last checkpoint, or of that of a step."""
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    with Checkpoints(workdir) as checkpoints:
+    with Checkpoints(workdir, read_only=True) as checkpoints:
         shapes = build.game(read_config(workdir)).shapes
-        step, state = checkpoints.restore(shapes, device)
+        step, state = checkpoints.restore(shapes, device, step)
     return step, jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
 
 

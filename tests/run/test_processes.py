@@ -1,5 +1,7 @@
 """Several processes, really: on loopback, with collectives between them."""
 
+import json
+import logging
 import os
 import re
 import signal
@@ -9,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from helpers import SMALL, environment, last_state, start, wait_for_lines
 
+from ali_jax import main
+
 
 def free_port() -> int:
     with socket.socket() as s:
@@ -16,18 +20,14 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def start_run(workdir, *flags, processes: int, log: Path):
-    """`processes` processes of four devices together -> their Popen objects."""
-    count = f"--xla_force_host_platform_device_count={4 // processes}"
-    env = environment(XLA_FLAGS=f"{os.environ['XLA_FLAGS']} {count}")
-    flags = [*SMALL, f"--workdir={workdir}", *flags]
-    if processes > 1:
-        flags += [f"--coordinator=localhost:{free_port()}", f"--num_processes={processes}"]
+def start_two(*flags, log: Path):
+    """Two processes of two devices each, of one run -> their Popen objects."""
+    env = environment(XLA_FLAGS=f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2")
+    flags = [*flags, f"--coordinator=localhost:{free_port()}", "--num_processes=2"]
     started = []
-    for number in range(processes):
-        own = [f"--process_id={number}"] if processes > 1 else []
+    for number in range(2):
         with open(f"{log}.{number}", "w") as output:
-            started.append(start(*flags, *own, env=env, stdout=output, stderr=output))
+            started.append(start(*flags, f"--process_id={number}", env=env, stdout=output, stderr=output))
     return started
 
 
@@ -38,35 +38,50 @@ def finish(processes, log: Path) -> list[str]:
     return logs
 
 
-def test_two_processes_killed_and_resumed_by_one_end_as_one_undisturbed(tmp_path):
-    flags = ["--config.num_steps=40", "--config.checkpoint_every=10", "--config.figures_every=1000"]
-    whole = tmp_path / "whole"
-    undisturbed = start_run(whole, *flags, processes=1, log=tmp_path / "a")  # beside the others
-    workdir = tmp_path / "killed"
-    two = start_run(workdir, *flags, processes=2, log=tmp_path / "b")
-    wait_for_lines(two[0], workdir / "metrics.jsonl", 25)
+def test_two_processes_killed_and_stopped_are_one_undisturbed_and_one_goes_on(tmp_path, in_process, caplog):
+    """SIGKILL ends both between checkpoints; two go on from there, until SIGTERM to one of them."""
+    workdir, whole = tmp_path / "run", tmp_path / "whole"
+    # A constant low rate, so that rounding does not grow, and all checkpoints.
+    flags = [
+        *SMALL,
+        "--config.learning_rate=1e-4",
+        "--config.decay_after=1.0",
+        "--config.checkpoint_every=10",
+    ]
+    endless = [
+        *flags,
+        f"--workdir={workdir}",
+        "--config.num_steps=1000000",
+        "--config.keep_checkpoints=1000000",
+    ]
+    metrics = workdir / "metrics.jsonl"
+    two = start_two(*endless, log=tmp_path / "killed")
+    wait_for_lines(two[0], metrics, 25)
     for process in two:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    [log] = finish(start_run(workdir, *flags, processes=1, log=tmp_path / "c"), tmp_path / "c")
-    finish(undisturbed, tmp_path / "a")
-    assert re.search(r"from the checkpoint of step [12]0", log)
+    killed = metrics.read_text().count("\n")
 
-    (step_a, state_a), (step_b, state_b) = last_state(whole), last_state(workdir)
-    assert step_a == step_b == 40
-    for a, b in zip(state_a, state_b, strict=True):
-        # Sums between processes may be rounded in another order; see test_devices.
-        np.testing.assert_allclose(a, b, atol=5e-3)
-
-
-def test_sigterm_to_one_process_leaves_one_checkpoint_of_all(tmp_path):
-    workdir = tmp_path / "run"
-    flags = ["--config.num_steps=1000000", "--config.checkpoint_every=1000000"]
-    flags += ["--config.figures_every=1000000"]
-    two = start_run(workdir, *flags, processes=2, log=tmp_path / "a")
-    wait_for_lines(two[0], workdir / "metrics.jsonl", 3)
+    two = start_two(*endless, log=tmp_path / "stopped")
+    wait_for_lines(two[0], metrics, killed + 15)
     two[1].send_signal(signal.SIGTERM)  # not the one that writes the logs
-    logs = finish(two, tmp_path / "a")
-    stopped = {re.search(r"Stopped by SIGTERM at step (\d+)", log)[1] for log in logs}
-    assert len(stopped) == 1
-    assert [p.name for p in (workdir / "checkpoints").iterdir()] == list(stopped)
+    logs = finish(two, tmp_path / "stopped")
+    for log in logs:
+        assert 10 <= int(re.search(r"from the checkpoint of step (\d+)", log)[1]) <= killed
+    [stopped] = {int(re.search(r"Stopped by SIGTERM at step (\d+)", log)[1]) for log in logs}
+    steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+    assert steps == [*range(1, stopped + 1)]
+    saved = {int(path.name) for path in (workdir / "checkpoints").iterdir()}
+    assert saved == {*range(10, stopped, 10), stopped}
+
+    # This process, of one device, does in one piece what the two did in two, and goes on from where they are.
+    compared = 10 * (killed // 10 + 1)
+    in_process(main, *flags, f"--workdir={whole}", f"--config.num_steps={compared}")
+    (_, alone), (_, together) = last_state(whole), last_state(workdir, compared)
+    for a, b in zip(alone, together, strict=True):
+        # Sums between processes may be rounded in another order; see test_devices.
+        np.testing.assert_allclose(a, b, atol=5e-4)
+    caplog.set_level(logging.INFO, "ali_jax")
+    in_process(main, *flags, f"--workdir={workdir}", f"--config.num_steps={stopped + 5}")
+    assert f"from the checkpoint of step {stopped}" in caplog.text
+    assert last_state(workdir)[0] == stopped + 5
