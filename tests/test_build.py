@@ -75,8 +75,9 @@ def test_weight_decay_adds_the_kernel_to_its_gradient_and_nothing_else(tiny_conf
 def test_the_average_is_the_mean_of_few_steps_and_an_exponential_one_of_many(tiny_config):
     tiny_config.average_rate = 0.25
     x = jax.random.uniform(jax.random.key(0), (16, 8, 8, 1))
-    state = build.game(tiny_config).init(jax.random.key(1), batch={"x": x})
-    step, kernels, averages = jax.jit(build.game(tiny_config).step), [], []
+    game = build.game(tiny_config)
+    state = jax.jit(game.init)(jax.random.key(1), batch={"x": x})
+    step, kernels, averages = jax.jit(game.step), [], []
     for _ in range(6):
         state, _ = step(state, {"x": x})
         for kept, params in ((kernels, state.params), (averages, state.average[0])):

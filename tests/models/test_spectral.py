@@ -144,7 +144,7 @@ def test_the_kernels_of_a_run_and_of_its_average_have_norm_1(tiny_config):
             for name, layer in layers.items()
         ]
 
-    first = state = build.game(tiny_config).init(jax.random.key(0), batch=batch)
+    first = state = jax.jit(build.game(tiny_config).init)(jax.random.key(0), batch=batch)
     assert "u" not in state.batch_stats.encoder["stack"]["layer_1"]
     for rate, count, within in ((1e-4, 100, 0.1), (1e-12, 600, 1e-3)):
         tiny_config.learning_rate = rate

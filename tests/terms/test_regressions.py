@@ -101,7 +101,7 @@ def test_every_kind_of_encoder_plays_all_and_the_contrast(tiny_config, posterior
     }
     game = build.game(tiny_config)
     batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
-    _, metrics = jax.jit(game.step)(game.init(KEY, batch=batch), batch)
+    _, metrics = jax.jit(game.step)(jax.jit(game.init)(KEY, batch=batch), batch)
     assert np.isfinite([*metrics.values()]).all()
     assert {"loss_latent_regression", "loss_cycle", "loss_contrast"} <= metrics.keys()
 

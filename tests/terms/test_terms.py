@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import make_tiny_config
 
 from ali_jax import build, terms
 from ali_jax.errors import UserError
@@ -114,9 +115,10 @@ def test_what_a_game_needs_is_what_its_terms_need():
         needs_of({"cycle": cycle, **bind({"feature_matching": {}})})
 
 
-@pytest.fixture
-def outcome(tiny_config):
+@pytest.fixture(scope="module")
+def outcome():
     """A round of the tiny game with a head for x and one for z, its players, and the game."""
+    tiny_config = make_tiny_config()
     tiny_config.model.discriminator_x_head = (("dense", 1, 1, 1, False, 0.0, "linear", "tied"),)
     tiny_config.model.discriminator_z_head = (("dense", 1, 1, 1, False, 0.0, "linear", "tied"),)
     tiny_config.model.init_std = 0.3

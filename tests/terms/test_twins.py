@@ -177,7 +177,7 @@ def test_twins_of_a_conditional_model_have_its_attributes():
     x, y = np.zeros((2, 1, 1, 3), np.uint8), np.eye(2, 40, dtype=np.uint8)
     game = build.game(config)
     batch = {"x": x, "attributes": y}
-    state = game.init(KEY, batch=batch)
+    state = jax.jit(game.init)(KEY, batch=batch)
     _, metrics = jax.jit(game.step)(state, batch)
     assert np.isfinite(metrics["loss_adversarial_cycle_x_d"])
     one, other = inference.compare(inference.of_state(game.networks, state), x, x, y).score
