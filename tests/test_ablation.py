@@ -1,6 +1,7 @@
 """Grids of variants and seeds at equal cost."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -153,7 +154,6 @@ def measured(results):
 
 def test_a_grid_that_was_stopped_ends_as_one_that_was_not(run_grid, tmp_path, monkeypatch):
     whole = run_grid("whole")
-    monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)  # takes a second each
     steps = {name: variant["steps"] for name, variant in whole["variants"].items()}
     each = {name: variant["flops_per_step"] for name, variant in whole["variants"].items()}
     assert steps == grids.steps_of("wide steps", 8, each)
@@ -172,13 +172,19 @@ def test_a_grid_that_was_stopped_ends_as_one_that_was_not(run_grid, tmp_path, mo
         *("results.json", "table.md", "quality_by_flops.png", "quality_by_flops.pdf")
     }
 
-    trained = train.train_and_evaluate
+    # What follows draws and counts no more: that takes a second each time.
+    monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)
+    by_batch = {32: each["Larger, twice!"], 16: each["wide steps"]}
+    monkeypatch.setattr(ablation.flops, "of_traced_step", lambda config: by_batch[config.batch_size])
+    parts, trained = shutil.copytree(tmp_path / "whole", tmp_path / "parts"), train.train_and_evaluate
+    for folder in (parts / "wide_steps", parts / "results"):
+        shutil.rmtree(folder)
 
     def stopped(config, folder):
-        """The second run is stopped after 5 of its 8 steps."""
-        if folder.parts[-2] == "wide_steps":
-            config = config.copy_and_resolve_references()
-            config.num_steps = 5
+        """The second run is stopped after 5 of its 8 steps; the first is done."""
+        assert folder.parts[-2] == "wide_steps"
+        config = config.copy_and_resolve_references()
+        config.num_steps = 5
         return trained(config, folder)
 
     monkeypatch.setattr(train, "train_and_evaluate", stopped)

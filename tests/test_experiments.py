@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import flags_of, load_config
 
-from ali_jax import data, train
+from ali_jax import data
 from ali_jax.errors import UserError
 from ali_jax.run import pictures
 from ali_jax.run.workdirs import claim
@@ -117,20 +117,19 @@ def test_results_stand_with_their_command_date_and_hardware(tmp_path):
     assert "cpu" in results["hardware"].lower() or "core" in results["hardware"]
 
 
-def test_curves_of_a_run(tiny_config, tmp_path):
-    train.train_and_evaluate(tiny_config, tmp_path)
-    metrics = curves.read_metrics(tmp_path)
+def test_curves_of_a_run(tiny_config, tiny_workdir, tmp_path):
+    metrics = curves.read_metrics(tiny_workdir)
     assert metrics["step"].tolist() == [2, 4, 6, 8, 10, 12]
     output = tmp_path / "out"
     report.save_plot(output, "curves", curves.draw(metrics))
-    curves.copy_last_figures(tmp_path / "figures", output)
+    curves.copy_last_figures(tiny_workdir / "figures", output)
     assert {p.name for p in output.iterdir()} == {
         "curves.png",
         "curves.pdf",
         "samples.png",
         "reconstructions.png",
     }
-    last = (tmp_path / "figures" / "samples_0000012.png").read_bytes()
+    last = (tiny_workdir / "figures" / "samples_0000012.png").read_bytes()
     assert (output / "samples.png").read_bytes() == last
     summary = curves.summarize(tiny_config, metrics)
     assert summary["data"] == "digits, split train, 1,500 examples" and summary["steps"] == 12

@@ -1,9 +1,10 @@
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
-from conftest import load_config
+from conftest import load_config, make_tiny_config
 from test_train import assert_same
 
 from ali_jax import build, data, inference, train
@@ -14,16 +15,30 @@ from ali_jax.errors import UserError
 from ali_jax.run.workdirs import check_same_run, to_json
 
 
-@pytest.fixture
-def semi_config(tiny_config):
+def make_semi_config(game="ali"):
     """The tiny run as a game with 20 labels, 8 of the 24 examples of a batch labelled."""
-    config_lib.make_semi_supervised(tiny_config, "ali", num_classes=10, labelled=8, unlabelled=16)
-    tiny_config.num_labels = 20
-    tiny_config.average_rate = 0.1
-    return tiny_config
+    config = make_tiny_config()
+    config_lib.make_semi_supervised(config, game, num_classes=10, labelled=8, unlabelled=16)
+    config.num_labels = 20
+    config.average_rate = 0.1
+    return config
 
 
-def test_no_other_label_and_no_held_out_example_reaches_the_parameters(tmp_path, semi_config, monkeypatch):
+@pytest.fixture
+def semi_config():
+    return make_semi_config()
+
+
+@pytest.fixture(scope="module")
+def semi_run(tmp_path_factory):
+    """(workdir, state at the end) of a run of that; not to be written to."""
+    workdir = tmp_path_factory.mktemp("runs") / "semi"
+    return workdir, train.train_and_evaluate(make_semi_config(), workdir)
+
+
+def test_no_other_label_and_no_held_out_example_reaches_the_parameters(
+    tmp_path, semi_config, semi_run, monkeypatch
+):
     true_splits = examples.load_splits(semi_config)
     train_split = true_splits["train"]
     rows = labelled_rows(train_split.label, semi_config.num_labels, semi_config.label_seed)
@@ -33,37 +48,36 @@ def test_no_other_label_and_no_held_out_example_reaches_the_parameters(tmp_path,
     permuted = train_split.label.copy()
     permuted[outside] = permuted[np.random.default_rng(0).permutation(outside)]
     assert (permuted != train_split.label).mean() > 0.5
-    true = train.train_and_evaluate(semi_config, tmp_path / "true", true_splits)
     # Nor do the examples held out, which only evaluation reads.
     splits = {role: data.Split(s.x[::-1], s.label * 0, None) for role, s in true_splits.items()}
     splits["train"] = train_split._replace(label=permuted)
-    assert_same(true, train.train_and_evaluate(semi_config, tmp_path / "permuted", splits))
+    assert_same(semi_run[1], train.train_and_evaluate(semi_config, tmp_path, splits))
 
 
-def test_a_run_measures_its_errors_and_names_its_labelled_examples(tmp_path, semi_config):
-    state = train.train_and_evaluate(semi_config, tmp_path)
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+def test_a_run_measures_its_errors_and_names_its_labelled_examples(semi_config, semi_run):
+    workdir, state = semi_run
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     errors = [line for line in lines if "test_error" in line]
     assert [line["step"] for line in errors] == [6, 12]
     splits = examples.load_splits(semi_config)
     rows = labelled_rows(splits["train"].label, 20, 0)
-    assert json.loads((tmp_path / "labelled_examples.json").read_text()) == rows.tolist()
+    assert json.loads((workdir / "labelled_examples.json").read_text()) == rows.tolist()
     # The errors are of the averaged parameters, which are what `load` gives.
-    model = inference.load(tmp_path)
+    model = inference.load(workdir)
     np.testing.assert_array_equal(*(jax.tree.leaves(t)[0] for t in (model.params, state.average[0])))
     assert errors[-1]["test_error"] == inference.classification_error(model, splits["test"])
     assert errors[-1]["validation_error"] == inference.classification_error(model, splits["validation"])
 
 
 @pytest.mark.parametrize("game", ["ali", "feature_matching", "supervised"])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, tiny_config, game):
-    config_lib.make_semi_supervised(tiny_config, game, num_classes=10, labelled=8, unlabelled=8)
-    tiny_config.num_labels, tiny_config.average_rate = 20, 0.1
-    whole = train.train_and_evaluate(tiny_config, tmp_path / "whole")
-    tiny_config.num_steps = 7
-    train.train_and_evaluate(tiny_config, tmp_path / "parts")
-    tiny_config.num_steps = 12
-    assert_same(whole, train.train_and_evaluate(tiny_config, tmp_path / "parts"))
+def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_ended(tmp_path, semi_run, game):
+    config, (workdir, whole) = make_semi_config(game), semi_run
+    if game != "ali":
+        workdir = tmp_path / "whole"
+        whole = train.train_and_evaluate(config, workdir)
+    again = shutil.copytree(workdir, tmp_path / "again")
+    shutil.rmtree(again / "checkpoints" / "12")  # of 4, 8 and 12
+    assert_same(whole, train.train_and_evaluate(config, again))
 
 
 @pytest.mark.parametrize("game", ["ali", "feature_matching"])
@@ -83,11 +97,11 @@ def test_a_head_of_another_width_is_named(tmp_path, semi_config):
         train.train_and_evaluate(semi_config, tmp_path)
 
 
-def test_a_run_is_not_resumed_with_other_labelled_examples(tmp_path, semi_config):
-    train.train_and_evaluate(semi_config, tmp_path)
-    (tmp_path / "labelled_examples.json").write_text("[1, 2, 3]")
+def test_a_run_is_not_resumed_with_other_labelled_examples(tmp_path, semi_config, semi_run):
+    workdir = shutil.copytree(semi_run[0], tmp_path / "copy")
+    (workdir / "labelled_examples.json").write_text("[1, 2, 3]")
     with pytest.raises(UserError, match="other labelled examples"):
-        train.train_and_evaluate(semi_config, tmp_path)
+        train.train_and_evaluate(semi_config, workdir)
 
 
 @pytest.mark.parametrize(("field", "value"), [("num_steps", 24), ("average_rate", 0.2)])
