@@ -29,7 +29,7 @@ def vary(config: ConfigDict, variant: str, *, small_steps: int, mirrored: bool =
     """
     if not reading(variant, recommended=False, recipe=True, small=True, code=False, paper=False):
         return config
-    changes = {"temperature": 0.3, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
+    changes = {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
     config.terms = as_terms(
         {
             "adversarial": {},
