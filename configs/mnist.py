@@ -34,12 +34,12 @@ def _make_ours(config):
     config.terms = config_lib.as_terms(
         {
             "adversarial": {},
-            "cycle": {"weight": 3.0},
-            "contrast": {"temperature": 1.0, "translation": 0.08, "noise": 0.3},
+            "cycle": {"weight": 5.0},
+            "contrast": {"temperature": 0.3, "translation": 0.08, "noise": 0.7},
             "r1": {"gamma": 0.1, "every": 4},
         }
     )
-    config.num_steps = 12_000
+    config.num_steps = 8_000
     config.steps_per_dispatch = 10
     config.learning_rate = 1e-3
     config.decay_after = 0.5
