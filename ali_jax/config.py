@@ -17,11 +17,14 @@ def default() -> ConfigDict:
     config = ConfigDict()
     config.seed = 0  # of parameters, noise, dropout and the order of the data
 
-    config.dataset = ""  # a name that `data.load` knows
+    config.dataset = ""  # a name that `data.load` knows, or images:FOLDER or arrays:FILE
     config.train_split = ""
     config.validation_split = ""  # figures reconstruct its first images
     config.test_split = ""  # read only to measure the error of a classifier
     config.data_dir = config_dict.placeholder(str)  # None: where tensorflow_datasets keeps its own
+
+    # Of images of the user's own, which are brought to config.model.x_shape; see `data.Frame`.
+    config.images = ConfigDict({"fit": "crop", "zoom": 1.0, "unreadable": 0.01})
 
     config.batch_size = 100  # over all devices of all processes
     config.num_steps = 0

@@ -59,6 +59,8 @@ FIELDS = {
     **dict.fromkeys(("disturbance.noise_x", "disturbance.noise_z"), NOT_NEGATIVE),
     "disturbance.noise_until": Range(0, 1, open_below=True),
     **dict.fromkeys(("disturbance.translation", "disturbance.cutout", "disturbance.colour"), SHARE),
+    "images.zoom": Range(0, 1, open_below=True),
+    "images.unreadable": RATE,
     **dict.fromkeys(("num_labels", "label_seed", "labelled_batch_size", "model.num_attributes"), NUMBER),
     **dict.fromkeys(("model.x_shape", "model.latent_dim", "model.packing"), COUNT),
     "model.leak": SHARE,

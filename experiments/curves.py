@@ -12,7 +12,7 @@ import numpy as np
 from absl import flags
 from matplotlib.figure import Figure
 
-from ali_jax import data
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
@@ -70,7 +70,7 @@ def copy_last_figures(figures: Path, output: Path) -> None:
 
 def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
     late = metrics["step"] > (1 - LATE) * metrics["step"][-1]
-    split = data.load(config.dataset, config.train_split, config.data_dir)
+    split = examples.load(config, config.train_split)
     steps = int(metrics["step"][-1])
     return {
         "data": workdirs.describe(config, config.train_split, split),

@@ -28,6 +28,7 @@ VARIANTS = {
     "cifar10_semi_supervised": GAMES,
     "digits": ("ours", "paper"),
     "digits_semi_supervised": GAMES,
+    "images": ("64", "32", "128"),
     "mixture": ("ali", "gan"),
     "mnist": ("ours", "paper"),
     "mnist_bigan": (),

@@ -1,27 +1,31 @@
 """Names -> splits of arrays; deterministic, step-addressable batches of them.
 
 A data set is a row of a table: `offline.SETS` for those that need no download, `tfds_sets.SETS` for those of
-TFDS. The head of either module says how to add one; nothing outside that module changes.
+TFDS. The head of either module says how to add one; nothing outside that module changes. Those of the user's
+own are named by what they are and where: "images:FOLDER" (`image_folder`), "arrays:FILE" (`array_sets`).
 
 Only NumPy is needed to read a split. The first use of a split of TFDS decodes it (`prepare`, which needs
-TensorFlow); from then on it is a few memory-mapped array files beside the TFDS data (`array_files`).
+TensorFlow), and so does that of the user's own images (`own`); from then on it is a few memory-mapped array
+files beside the data (`array_files`).
 """
 
-import re
 from collections.abc import Callable
 
-from ali_jax.data import offline, tfds_sets
+from ali_jax.data import array_sets, image_folder, offline, splits, tfds_sets
 from ali_jax.data.batches import Batches
 from ali_jax.data.offline import MIXTURE_MEANS, MIXTURE_STD
-from ali_jax.data.splits import CELEBA_ATTRIBUTES, Split, join, take
+from ali_jax.data.pictures import Frame
+from ali_jax.data.splits import CELEBA_ATTRIBUTES, Split, take
 from ali_jax.errors import UserError
 
 __all__ = [
     "CELEBA_ATTRIBUTES",
     "MIXTURE_MEANS",
     "MIXTURE_STD",
+    "OWN",
     "SETS",
     "Batches",
+    "Frame",
     "Split",
     "load",
     "take",
@@ -30,49 +34,43 @@ __all__ = [
 # name -> function of a whole split's name and the data_dir of `load`
 SETS: dict[str, Callable[[str, str | None], Split]] = {**tfds_sets.SETS, **offline.SETS}
 
+# What stands before the colon of the name -> function of what stands behind it, a whole split's name, the
+# data_dir and the frame of `load`; it returns the split and the row at which a percentage of it is.
+OWN: dict[str, Callable[[str, str, str | None, Frame | None], tuple[Split, Callable[[int], int]]]] = {
+    "images": image_folder.load,
+    "arrays": array_sets.load,
+}
 
-def load(name: str, split: str, data_dir: str | None = None) -> Split:
-    """The examples of a split such as "train", "train[:45000]", "train[45000:]" or "train+extra[:9000]".
 
-    Slices and sums are those of TFDS, in whole numbers. A sum is copied into memory; one split is not. Where
-    TFDS has an `id` (cifar10, svhn_cropped), examples are sorted by it, so that "train[:45000]" of CIFAR-10
-    is the first 45,000 images of the original files; elsewhere the order is that of the TFDS files
-    (`shuffle_files=False`).
+def load(name: str, split: str, data_dir: str | None = None, frame: Frame | None = None) -> Split:
+    """The examples of a split such as "train", "train[:45000]", "train[90%:]" or "train+extra".
+
+    Slices are those of TFDS. Where TFDS has an `id` (cifar10, svhn_cropped), examples are sorted by it, so
+    that "train[:45000]" of CIFAR-10 is the first 45,000 images of the original files; elsewhere the order is
+    that of the TFDS files (`shuffle_files=False`). The user's own come in an order that only the name of each
+    determines (`own.key_of`), and a percentage is one of names: "train[:90%]" keeps what it has when others
+    are added. A sum of splits is a copy in memory.
 
     Args:
-        name: one of `SETS`.
-        split: the split, or a slice of it.
-        data_dir: where TFDS keeps its data; None for $TFDS_DATA_DIR or ~/tensorflow_datasets.
+        name: one of `SETS`, or "images:FOLDER" or "arrays:FILE".
+        split: the split, a slice of it, or a sum of both.
+        data_dir: where TFDS keeps its data; None for $TFDS_DATA_DIR or ~/tensorflow_datasets. Of the user's
+            own, where they are kept decoded; None for a folder `.ali_jax` beside them.
+        frame: what the user's own images are made into; the others are as they are.
 
     Raises:
         UserError: name, split or slice do not exist, or the data are missing or damaged.
     """
-    if name not in SETS:
-        raise UserError(f"There is no data set {name!r}; choose one of {', '.join(SETS)}.")
-    return join([_load_one(name, part, data_dir) for part in split.split("+")])
+    return splits.join([_load_part(name, part, data_dir, frame) for part in splits.parse(split)])
 
 
-def _load_one(name: str, split: str, data_dir: str | None) -> Split:
-    base, bounds = _parse(split)
-    whole = SETS[name](base, data_dir)
-    return take(whole, _rows(name, split, bounds, len(whole.x)))
-
-
-def _parse(split: str) -> tuple[str, tuple[str, str]]:
-    """ "train[5:]" -> ("train", ("5", ""))."""
-    match = re.fullmatch(r"(\w+)(?:\[(-?\d+|):(-?\d+|)\])?", split)
-    if match is None:
-        raise UserError(f"{split!r} is not a split; write 'train', 'train[9:99]' or 'train[:1000]+test'.")
-    base, start, stop = match.groups(default="")
-    return base, (start, stop)
-
-
-def _rows(name: str, split: str, bounds: tuple[str, str], size: int) -> slice:
-    """The bounds within a split of `size` examples; as in Python, negative ones count from its end."""
-    start, stop = (int(text or default) for text, default in zip(bounds, (0, size), strict=True))
-    start, stop = (bound + size if bound < 0 else bound for bound in (start, stop))
-    if not 0 <= start < stop <= size:
-        raise UserError(
-            f"{split!r} of {name} is empty or not within its {size:,} examples; choose other bounds."
-        )
-    return slice(start, stop)
+def _load_part(name: str, part: splits.Part, data_dir: str | None, frame: Frame | None) -> Split:
+    if name in SETS:
+        whole = SETS[name](part.base, data_dir)
+        return take(whole, part.rows(name, len(whole.x)))
+    kind, colon, path = name.partition(":")
+    if kind not in OWN or not colon:
+        known = ", ".join([*SETS, *(f"{kind}:PATH" for kind in OWN)])
+        raise UserError(f"There is no data set {name!r}; choose one of {known}.")
+    whole, row_at = OWN[kind](path, part.base, data_dir, frame)
+    return take(whole, part.rows(name, len(whole.x), row_at))

@@ -1,6 +1,6 @@
 """The array files of a decoded split: x.npy, label.npy, attributes.npy (those it has) and meta.json.
 
-`prepare` writes them once; from then on they are read, memory-mapped, without any library but NumPy.
+`prepare` and `own` write them once; from then on they are read, memory-mapped, without any library but NumPy.
 verified.json says which state of the files was last compared with the checksums in meta.json.
 """
 

@@ -14,7 +14,13 @@ def load_splits(config: ConfigDict) -> dict[str, data.Split]:
     names = {role: config[f"{role}_split"] for role in ("train", "validation", "test")}
     if not names["test"]:
         del names["test"]
-    return {role: data.load(config.dataset, name, config.data_dir) for role, name in names.items()}
+    return {role: load(config, name) for role, name in names.items()}
+
+
+def load(config: ConfigDict, split: str) -> data.Split:
+    """A split of the config's data set; images of the user's own come in the shape of its networks."""
+    frame = data.Frame(tuple(config.model.x_shape), **config.images)
+    return data.load(config.dataset, split, config.data_dir, frame)
 
 
 def fit(split: data.Split, config: ConfigDict) -> data.Split:

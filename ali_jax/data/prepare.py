@@ -5,21 +5,16 @@ several processes one decodes and the others wait. TensorFlow is imported inside
 """
 
 import contextlib
-import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ali_jax.data import array_files, decode, tfds_files
+from ali_jax.data import array_files, decode, once, tfds_files
 from ali_jax.data.decode import ImageSet
 from ali_jax.data.splits import Split, check_split
 from ali_jax.errors import UserError
-from ali_jax.run import files
-
-logger = logging.getLogger(__name__)
 
 
 def load(images: ImageSet, split: str, data_dir: str | None) -> Split:
@@ -42,7 +37,7 @@ def _prepare(root: Path, images: ImageSet, split: str) -> Path:
         builder = tfds_files.open_builder(root, images.name, images.by_hand)
         check_split(images.name, split, sorted(builder.info.splits))
         folder = tfds_files.decoded_folder(root, images.name, split)
-        with _locked(folder):
+        with once.locked(folder):
             if not folder.exists():
                 _write(folder, images, builder, split)
     except OSError as error:
@@ -69,26 +64,6 @@ def _require_tensorflow(root: Path, name: str) -> None:
             tf.config.set_visible_devices([], kind)
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds the lock on writing `folder`; without one where the file system knows no locks.
-
-    The lock dies with its process, so a temporary folder found by its next holder is of a dead run.
-    """
-
-    def wait() -> None:
-        logger.info("waiting for another process that is decoding %s", folder)
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with files.locked(folder.with_suffix(".lock"), wait) as alone:
-        if alone:
-            for stale in folder.parent.glob(f".{folder.name}-*"):
-                shutil.rmtree(stale, ignore_errors=True)
-        else:
-            logger.info("no file locks below %s: decoding without one", folder.parent)
-        yield
-
-
 def _write(folder: Path, images: ImageSet, builder: Any, split: str) -> None:
     """Decodes the split into a temporary folder beside `folder`, which then becomes it."""
     import tensorflow as tf
@@ -99,7 +74,7 @@ def _write(folder: Path, images: ImageSet, builder: Any, split: str) -> None:
         arrays = array_files.create(temporary, decode.specs(images, builder, split))
         _fill(arrays, images, builder, split)
         array_files.describe(temporary, arrays, f"{builder.info.full_name} {split}")
-        _publish(temporary, folder)
+        once.publish(temporary, folder)
     except tf.errors.OpError as error:
         raise tfds_files.damaged(builder.data_path, error.message) from error
     finally:
@@ -119,11 +94,3 @@ def _fill(arrays: dict[str, Any], images: ImageSet, builder: Any, split: str) ->
             bar.update(len(rows))
     if done != size:
         raise tfds_files.damaged(builder.data_path, f"{split} has {done:,} of its {size:,} examples")
-
-
-def _publish(temporary: Path, folder: Path) -> None:
-    try:
-        os.rename(temporary, folder)
-    except OSError:
-        if not folder.exists():  # else another process was first, and its files are as good
-            raise

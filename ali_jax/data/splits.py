@@ -1,6 +1,7 @@
-"""What a split of a data set is, whichever set it is of."""
+"""What a split of a data set is, whichever set it is of, and how its text names slices and sums of it."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ class Split(NamedTuple):
 
     x: np.ndarray  # uint8 (N, H, W, C) images, memory-mapped but for digits, or float32 (N, 2) points
     label: np.ndarray | None  # int32 (N,), classes from 0
-    attributes: np.ndarray | None  # uint8 (N, 40) in {0, 1}, one column for each of CELEBA_ATTRIBUTES
+    attributes: np.ndarray | None  # uint8 (N, A) in {0, 1}; of CelebA a column for each of CELEBA_ATTRIBUTES
 
 
 def take(split: Split, rows: slice | np.ndarray) -> Split:
@@ -29,12 +30,63 @@ def take(split: Split, rows: slice | np.ndarray) -> Split:
     return Split(*(None if array is None else array[rows] for array in split))
 
 
-def join(splits: Sequence[Split]) -> Split:
-    """The examples of one split after the other: copies, but for one split alone, which it gives back."""
-    if len(splits) == 1:
-        return splits[0]
-    fields = zip(*splits, strict=True)
-    return Split(*(None if arrays[0] is None else np.concatenate(arrays) for arrays in fields))
+class Part(NamedTuple):
+    """A whole split, or a slice of it: "train[9:90%]" is ("train", "9", "90%")."""
+
+    base: str
+    start: str
+    stop: str
+
+    def rows(self, name: str, size: int, row_at: Callable[[int], int] | None = None) -> slice:
+        """The rows of a whole split of the data set `name` that this part is.
+
+        As in Python, negative bounds count from the end. `row_at` says at which row a percentage is; by
+        default in proportion, rounded, as TFDS does.
+
+        Raises:
+            UserError: there are none, or not as many.
+        """
+        row_at = row_at or (lambda percent: round(percent * size / 100))
+
+        def bound(text: str, default: int) -> int:
+            if not text.endswith("%"):
+                number = int(text or default)
+                return number + size if number < 0 else number
+            percent = int(text[:-1])
+            percent += 100 if percent < 0 else 0
+            return row_at(percent) if 0 <= percent <= 100 else -1
+
+        start, stop = bound(self.start, 0), bound(self.stop, size)
+        if not 0 <= start < stop <= size:
+            raise UserError(
+                f"'{self}' of {name} is empty or not within its {size:,} examples; choose other bounds."
+            )
+        return slice(start, stop)
+
+    def __str__(self) -> str:
+        return f"{self.base}[{self.start}:{self.stop}]" if self.start or self.stop else self.base
+
+
+def parse(text: str) -> list[Part]:
+    """The parts of which a split is the sum: one of "train[:1000]", two of "train+extra[:10%]".
+
+    Raises:
+        UserError: the text is no split.
+    """
+    found = [re.fullmatch(r"(\w+)(?:\[(-?\d+%?|):(-?\d+%?|)\])?", part) for part in text.split("+")]
+    if None in found:
+        raise UserError(
+            f"{text!r} is not a split; write 'train', 'train[:1000]', 'train[90%:]' or 'train+extra'."
+        )
+    return [Part(*match.groups(default="")) for match in found]
+
+
+def join(parts: Sequence[Split]) -> Split:
+    """The examples of all parts, one part after the other; of several, a copy in memory."""
+    if len(parts) == 1:
+        return parts[0]
+    fields = zip(*parts, strict=True)
+    return Split(*(None if any(a is None for a in field) else np.concatenate(field) for field in fields))
 
 
 def check_split(name: str, split: str, known: list[str]) -> None:

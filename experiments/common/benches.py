@@ -6,6 +6,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import data
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 from experiments.common import distances, quality, referee_files, workdirs
 
@@ -25,7 +26,7 @@ def open_bench(config: ConfigDict, values, file: Path) -> tuple[quality.Bench, d
     """
     names = values.train_split or config.train_split, values.test_split or config.validation_split
     # As they are on the disk: with attributes, whether the model is conditional on them or not.
-    splits = [data.load(config.dataset, name, config.data_dir) for name in names]
+    splits = [examples.load(config, name) for name in names]
     for name, split in zip(names, splits, strict=True):
         workdirs.refuse_points(config, split)
         if len(split.x) < LEAST:

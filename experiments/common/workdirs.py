@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import build, data, inference, train
 from ali_jax.data.examples import fit
+from ali_jax.data.examples import load as load_split
 from ali_jax.errors import UserError
 from ali_jax.run.workdirs import folder, read_config
 
@@ -58,7 +59,7 @@ def untrained(config: ConfigDict) -> inference.Model:
 
 def examples(config: ConfigDict, split: str) -> data.Split:
     """A split of the run's data set, as its networks want it."""
-    return fit(data.load(config.dataset, split, config.data_dir), config)
+    return fit(load_split(config, split), config)
 
 
 def refuse_points(config: ConfigDict, split: data.Split) -> None:

@@ -161,9 +161,9 @@ def best(row: dict) -> int:
 
 
 def summarize(config: ConfigDict, draws: Draw, rows: dict[str, loop.Rows]) -> dict:
-    examples = len(data.load(config.dataset, config.train_split, config.data_dir).x)
+    count = len(examples.load(config, config.train_split).x)
     return {
-        "data": f"{config.dataset}, split {config.train_split}, {examples:,} examples",
+        "data": f"{config.dataset}, split {config.train_split}, {count:,} examples",
         "batch_size": config.batch_size,
         "seed": config.seed,
         "draws": [hyperparameters(draws, n) for n in range(config.draws)],

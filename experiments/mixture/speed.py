@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from ali_jax import data
+from ali_jax.data import examples
 from experiments.mixture import loop, search
 
 PAIRS = 5  # how often the two run in turn
@@ -20,7 +21,7 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
     """Times both games; a machine with other work on it is slow at one time and fast at another."""
     del workdir, output
     search.check(config, draws)
-    split = data.load(config.dataset, config.train_split, config.data_dir)
+    split = examples.load(config, config.train_split)
     batches = search.batches_of(split, config)
     results = {game: time_game(config, game, draws, batches) for game in search.GAMES}
     settings = {"draws": draws, "batch_size": config.batch_size, "steps_per_call": config.steps_per_dispatch}

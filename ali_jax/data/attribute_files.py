@@ -1,0 +1,97 @@
+"""Attributes of the user's own images, from a table beside them: attributes.csv or attributes.npz."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ali_jax.errors import UserError, first_line
+
+NAMES = ("attributes.csv", "attributes.npz")
+
+
+class Attributes(NamedTuple):
+    """The table: names of the columns, and uint8 (A,) of zeros and ones by file."""
+
+    file: Path
+    columns: tuple[str, ...]
+    of_file: Mapping[str, np.ndarray]
+
+    def of(self, names: list[str]) -> np.ndarray:
+        """uint8 (N, A) of images by their path, which the table may have without its first folders.
+
+        Raises:
+            UserError: one of them is not in the table.
+        """
+        return np.stack([self._row(name) for name in names])
+
+    def _row(self, name: str) -> np.ndarray:
+        parts = name.split("/")
+        for start in range(len(parts)):
+            row = self.of_file.get("/".join(parts[start:]))
+            if row is not None:
+                return row
+        raise UserError(f"{self.file} has no row for {name}; add it, or remove the image.")
+
+
+def find(folder: Path) -> Path | None:
+    """The table of a folder of images."""
+    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+
+
+def read(path: Path) -> Attributes:
+    """The table of a file.
+
+    A .csv has a line of names, the first of which is that of the files; a .npz has `names` (N,), `attributes`
+    (N, A) and, if wanted, `columns` (A,). Values are 0 and 1, or -1 and 1.
+
+    Raises:
+        UserError: the file is neither.
+    """
+    try:
+        columns, names, values = (_read_csv if path.suffix == ".csv" else _read_npz)(path)
+    except (OSError, KeyError, UnicodeDecodeError, ValueError, csv.Error) as error:
+        raise UserError(
+            f"{path} is no table of attributes ({first_line(error)}); it needs a name and values of 0 and 1 "
+            "for each image, as README.md says."
+        ) from error
+    return Attributes(path, columns, dict(zip(names, as_bits(values, str(path)), strict=True)))
+
+
+def _read_csv(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = csv.reader(file)
+        _, *columns = next(rows, [""])
+        names, values = [], []
+        for number, (name, *cells) in enumerate(filter(None, rows), 2):
+            if len(cells) != len(columns):
+                raise ValueError(f"line {number} has {len(cells)} values for {len(columns)} attributes")
+            names.append(name)
+            values.append(np.array(cells, np.float32).astype(np.int8))
+    return tuple(columns), names, np.array(values, np.int8).reshape(len(names), len(columns))
+
+
+def _read_npz(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
+    with np.load(path) as file:
+        names, values = file["names"], file["attributes"]
+        if values.ndim != 2 or len(values) != len(names):
+            raise ValueError(f"attributes have the shape {values.shape} for {len(names)} names")
+        columns = file["columns"] if "columns" in file else range(values.shape[1])
+    return tuple(map(str, columns)), [str(name) for name in names], values
+
+
+def as_bits(values: np.ndarray, where: str) -> np.ndarray:
+    """(N, A) of zeros and ones, or as CelebA has them of -1 and 1, as uint8.
+
+    Raises:
+        UserError: there are none, or others.
+    """
+    found = set(np.unique(values).tolist())
+    if values.ndim != 2 or not values.size or not (found <= {0, 1} or found <= {-1, 1}):
+        raise UserError(
+            f"The attributes in {where} are not a table of 0 and 1 (or -1 and 1) with a row for each image; "
+            "make them so."
+        )
+    return (values > 0).astype(np.uint8)

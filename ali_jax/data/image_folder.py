@@ -1,0 +1,136 @@
+"""The data set "images:FOLDER": images of the user's own, in a folder or in one folder a class.
+
+All files of SUFFIXES count, in folders of any depth. Where all are below folders called by names of SPLITS,
+"train" among them, those are the splits; else all images are "train", for slices to divide. The first folder
+below that is the class of an image, where all images have one and there are two or more. A table of
+attributes may stand beside them (`attribute_files`).
+
+Not TFDS's ImageFolder, which knows no folders without classes, no deeper ones and no WebP, and stops at the
+first file that it cannot read.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ali_jax.data import attribute_files, own, pictures
+from ali_jax.data.pictures import Frame
+from ali_jax.data.splits import Split, check_split
+from ali_jax.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+SPLITS = ("train", "validation", "val", "valid", "test", "extra")
+
+
+class Listing(NamedTuple):
+    """The image files of a folder, of one split, in the order of their keys."""
+
+    root: Path
+    names: list[str]  # paths in the folder, with "/"
+    keys: np.ndarray  # uint64 (N,), see `own.key_of`
+    marks: list[tuple[int, int]]  # bytes and time of change of each, by which another file is known
+    classes: list[str]  # of all splits; none where the images are not in folders of classes
+    labels: list[str]  # the class of each, where there are classes
+    table: Path | None  # of attributes
+
+
+def load(
+    path: str, split: str, data_dir: str | None, frame: Frame | None
+) -> tuple[Split, Callable[[int], int]]:
+    """A whole split of FOLDER, and the row at which a percentage of it is; decoded the first time.
+
+    Raises:
+        UserError: there is no such folder, image or split, or more are unreadable than may be.
+    """
+    name = f"images:{path}"
+    frame = pictures.check(name, frame)
+    listing = list_split(Path(path).expanduser().absolute(), name, split)
+    table = listing.table and (listing.table.stat().st_size, listing.table.stat().st_mtime_ns)
+    kept = own.store(listing.root, data_dir)
+    folder = own.folder_of(kept, split, frame, listing.names, listing.marks, listing.classes, table)
+    return own.load(folder, frame, lambda: _source(name, listing, frame))
+
+
+def _source(name: str, listing: Listing, frame: Frame) -> own.Source:
+    known = {}
+    if listing.classes:
+        number = {label: place for place, label in enumerate(listing.classes)}
+        known["label"] = np.array([number[label] for label in listing.labels], np.int32)
+    if listing.table:
+        known["attributes"] = attribute_files.read(listing.table).of(listing.names)
+    return own.Source(
+        name,
+        listing.keys,
+        known,
+        decode=lambda row: pictures.read(listing.root / listing.names[row], frame),
+        describe=lambda row: listing.names[row],
+        classes=listing.classes,
+    )
+
+
+def list_split(root: Path, name: str, split: str) -> Listing:
+    """The images of a split below `root`; a UserError where there are none."""
+    if not root.is_dir():
+        raise UserError(f"{root} is no folder; write --config.dataset=images:FOLDER with one of images.")
+    found = dict(sorted(_find(root)))
+    if not found:
+        raise UserError(f"{root} holds no images; there must be files ending in {', '.join(SUFFIXES)}.")
+    rooms = _rooms(found)
+    check_split(name, split, sorted(rooms))
+    inside = {path: path.removeprefix(room) for room in rooms.values() for path in _below(found, room)}
+    names = _below(found, rooms[split])
+    keys = np.array([own.key_of(inside[path]) for path in names], np.uint64)
+    order = np.argsort(keys, kind="stable")
+    names = [names[place] for place in order]
+    classes = _classes(inside.values())
+    labels = [inside[path].split("/")[0] for path in names]
+    marks = [found[path] for path in names]
+    return Listing(root, names, keys[order], marks, classes, labels, attribute_files.find(root))
+
+
+def _find(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """(path in `root`, bytes and time of change) of every image; hidden folders and files are left out."""
+    seen = set()
+    for folder, inner, files in os.walk(root, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:  # a link that leads back
+            inner.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                path = os.path.join(folder, name)
+                yield os.path.relpath(path, root).replace(os.sep, "/"), _mark(path)
+
+
+def _mark(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:  # a link to nowhere, which decoding will name
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _rooms(names: Iterable[str]) -> dict[str, str]:
+    """Split -> how the paths of its images begin."""
+    tops = _tops(names)
+    return {top: f"{top}/" for top in tops} if "train" in tops and tops <= {*SPLITS} else {"train": ""}
+
+
+def _below(names: Iterable[str], room: str) -> list[str]:
+    return [name for name in names if name.startswith(room)]
+
+
+def _classes(names: Iterable[str]) -> list[str]:
+    """The first folders, where all images are in one and there are two or more."""
+    tops = _tops(names)
+    return [] if "" in tops or len(tops) < 2 else sorted(tops)
+
+
+def _tops(names: Iterable[str]) -> set[str]:
+    """The first folder of each path, "" where it has none."""
+    return {name.partition("/")[0] if "/" in name else "" for name in names}

@@ -1,0 +1,84 @@
+"""Images of your own, of any size from 8x8: a folder of them, or a file of arrays.
+
+    python -m ali_jax.main --config=configs/images.py:64 --config.dataset=images:photos --workdir=runs/photos
+    python -m ali_jax.main --config=configs/images.py:28,grey --config.dataset=arrays:mine.npz
+
+Behind the colon stands the side of the images, to which yours are brought as `config.images` says, and, with
+commas, what else there is to say:
+
+    grey            one channel instead of three
+    mirrored        they mean the same in a mirror, as faces do and letters do not
+    attributes=40   conditional on as many, as configs/celeba_conditional.py
+    classes=10      semi-supervised, as configs/svhn_semi_supervised.py, with 10 labels of each class
+    width=64        networks of twice the width, for many images and a GPU
+
+The game and the networks are those of `:small` of configs/svhn.py, for the size (see `recipes`).
+
+Measured: nothing yet but that it trains.
+"""
+
+from pathlib import Path
+
+from ali_jax import config as config_lib
+from ali_jax import recipes
+from ali_jax.errors import UserError
+
+SMALLEST = 8
+PLAIN = ("grey", "mirrored")
+COUNTED = ("attributes", "classes", "width")  # with a number behind
+
+
+def get_config(variant: str = "64"):
+    side, options = _read(variant)
+    name = "celeba_conditional" if "attributes" in options else "celeba"
+    config = config_lib.load(Path(__file__).with_name(f"{name}.py"))
+    config.dataset = ""  # yours
+    config.train_split = "train[:90%]"
+    config.validation_split = "train[90%:]"
+    config.batch_size = 100
+    config.model.x_shape = (side, side, 1 if "grey" in options else 3)
+    config.model.num_attributes = options.get("attributes", 0)
+    config = recipes.vary(config, "small", small_steps=4_000, mirrored="mirrored" in options)
+    if "width" in options:
+        recipes.make_small(config.model, options["width"])
+    if "classes" in options:
+        _teach(config, options["classes"])
+    return config
+
+
+def _read(variant: str) -> tuple[int, dict[str, int]]:
+    """ "64,grey,classes=10" -> (64, {"grey": 1, "classes": 10})."""
+    side, *given = variant.split(",")
+    options = {}
+    for option in given:
+        name, equals, number = option.partition("=")
+        if name not in (COUNTED if equals else PLAIN) or (equals and not _counts(number)):
+            raise _unread(variant)
+        options[name] = int(number or 1)
+    if not _counts(side):
+        raise _unread(variant)
+    if int(side) < SMALLEST:
+        raise UserError(f"Images of side {side} are too small for convolutions; choose {SMALLEST} or more.")
+    return int(side), options
+
+
+def _counts(text: str) -> bool:
+    return text.isdigit() and int(text) > 0
+
+
+def _unread(variant: str) -> UserError:
+    known = ", ".join([*PLAIN, *(f"{name}=N" for name in COUNTED)])
+    return UserError(
+        f"configs/images.py cannot read {variant!r}; write the side of your images, as 32, 64 or 128, and "
+        f"behind commas what of {known} is so."
+    )
+
+
+def _teach(config, num_classes: int) -> None:
+    """Lets D learn the classes, beside the recipe's terms, with half of every batch labelled."""
+    terms = config.terms.to_dict()
+    half = config.batch_size // 2
+    config_lib.make_semi_supervised(config, "ali", num_classes=num_classes, labelled=half, unlabelled=half)
+    config.terms = config_lib.as_terms(terms | config.terms.to_dict())
+    config.test_split = ""
+    config.num_labels = 10 * num_classes

@@ -1,0 +1,95 @@
+"""Images of the user's own in .npy and .npz files."""
+
+import numpy as np
+import pytest
+
+from ali_jax import data
+from ali_jax.errors import UserError
+
+FRAME = data.Frame((4, 4, 1))
+X = np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)  # grey n is number n
+
+
+def load(file, split="train", frame=FRAME) -> data.Split:
+    return data.load(f"arrays:{file}", split, frame=frame)
+
+
+def greys(split: data.Split) -> list[int]:
+    return split.x[:, 0, 0, 0].tolist()
+
+
+def test_a_file_of_images(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    split = load(tmp_path / "x.npy")
+    assert (split.x.shape, split.x.dtype, split.label) == ((40, 4, 4, 1), np.uint8, None)
+    assert isinstance(split.x, np.memmap) and sorted(greys(split)) == list(range(40)) != greys(split)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_floats_are_rounded_to_uint8(tmp_path, kind):
+    np.save(tmp_path / "x.npy", (X[..., None] / 255).astype(kind))
+    assert sorted(greys(load(tmp_path / "x.npy"))) == list(range(40))
+
+
+def test_labels_and_attributes_go_with_their_images(tmp_path):
+    attributes = np.stack([np.arange(40) % 2, np.arange(40) // 20], axis=1)
+    np.savez_compressed(tmp_path / "all.npz", x=X, y=np.arange(40)[:, None] % 10, attributes=attributes)
+    split = load(tmp_path / "all.npz", "train[:50%]")
+    assert split.label.tolist() == [value % 10 for value in greys(split)] and split.label.dtype == np.int32
+    assert split.attributes.tolist() == [[value % 2, value // 20] for value in greys(split)]
+
+
+def test_appended_images_move_no_other_across_a_percentage(tmp_path):
+    halves = []
+    for count in (20, 40):
+        np.save(tmp_path / "x.npy", X[:count])
+        halves.append([set(greys(load(tmp_path / "x.npy", half))) for half in ("train[:50%]", "train[50%:]")])
+    for before, after in zip(*halves, strict=True):
+        assert before and before < after
+
+
+def test_splits_are_told_by_their_names(tmp_path):
+    np.savez(
+        tmp_path / "mnist.npz", x_train=X[:30], y_train=np.arange(30), x_test=X[30:], y_test=np.arange(10)
+    )
+    assert sorted(greys(load(tmp_path / "mnist.npz", "test"))) == list(range(30, 40))
+    assert len(load(tmp_path / "mnist.npz", "test+train").x) == 40
+    with pytest.raises(UserError, match="choose one of test, train"):
+        load(tmp_path / "mnist.npz", "validation")
+
+
+def test_images_of_another_size_are_brought_to_the_frame(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    split = load(tmp_path / "x.npy", frame=data.Frame((8, 8, 3)))
+    assert split.x.shape == (40, 8, 8, 3) and sorted(greys(split)) == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"z": X}, "holds no array called x, only z"),
+        ({"x": X[0, 0]}, r"the shape \(4,\)"),
+        ({"x": np.zeros((5, 4, 4, 2), np.uint8)}, r"the shape \(5, 4, 4, 2\)"),
+        ({"x": X.astype(np.int64)}, "are int64"),
+        ({"x": X.astype(np.float32)}, r"values from \d+ to \d+; save them"),
+        ({"x": np.full((5, 4, 4), np.nan)}, "values from nan"),
+        ({"x": X, "y": np.arange(39)}, "40 images and 39 rows of label"),
+        ({"x": X, "y": np.full(40, -1)}, "labels of .* are not whole numbers"),
+        ({"x": X, "attributes": np.full((40, 2), 3)}, "not a table of 0 and 1"),
+        ({"x": np.array([None, None])}, "cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(tmp_path, arrays, words):
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(UserError, match=words) as error:
+        load(tmp_path / "bad.npz")
+    assert "\n" not in str(error.value) and not list(tmp_path.rglob("meta.json"))
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy"])
+def test_a_damaged_file_is_told(tmp_path, name):
+    (tmp_path / name).write_bytes(b"half")
+    with pytest.raises(UserError, match="cannot be read"):
+        load(tmp_path / name)
+    with pytest.raises(UserError, match=r"is no \.npy or .npz file"):
+        load(tmp_path / f"other_{name}")

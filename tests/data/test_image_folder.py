@@ -1,0 +1,230 @@
+"""Folders of images of the user's own."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ali_jax import data
+from ali_jax.data import own, pictures
+from ali_jax.errors import UserError
+
+FRAME = data.Frame((4, 4, 3))
+
+
+def save(path: Path, value: int, size: tuple[int, int] = (5, 4)) -> None:
+    """A picture of one grey; its value is what a test knows it by."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (value,) * 3).save(path, **({"lossless": True} if path.suffix == ".webp" else {}))
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """Forty images of greys 0 to 39, of two classes, of several formats, nested."""
+    for value in range(40):
+        suffix = ("png", "webp", "jpg", "PNG")[value % 4]
+        deeper = "deeper/" * (value % 3 == 0)
+        save(tmp_path / "photos" / ("dog", "cat")[value % 2] / f"{deeper}{value}.{suffix}", value)
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    save(tmp_path / "photos" / ".hidden" / "thumbnail.png", 99)
+    return tmp_path / "photos"
+
+
+def load(folder: Path, split: str = "train", frame: data.Frame = FRAME, **options) -> data.Split:
+    return data.load(f"images:{folder}", split, frame=frame, **options)
+
+
+def greys(split: data.Split) -> list[int]:
+    return split.x[:, 0, 0, 0].tolist()
+
+
+def test_all_images_are_decoded_once_in_an_order_of_their_names(photos, monkeypatch):
+    split = load(photos)
+    assert (split.x.shape, split.x.dtype) == ((40, 4, 4, 3), np.uint8) and isinstance(split.x, np.memmap)
+    assert sorted(greys(split)) == list(range(40)) != greys(split)
+    monkeypatch.setattr(pictures, "read", None)
+    assert greys(load(photos)) == greys(split)
+    moved = photos.rename(photos.with_name("elsewhere"))
+    assert greys(load(moved)) == greys(split)
+
+
+def test_folders_are_classes(photos):
+    split = load(photos)
+    assert split.label.dtype == np.int32
+    assert split.label.tolist() == [(1, 0)[value % 2] for value in greys(split)]  # cat, dog
+    (names,) = photos.rglob("names.json")
+    assert json.loads(names.read_text()) == {"classes": ["cat", "dog"], "unreadable": []}
+    save(photos / "stray.png", 77)
+    assert load(photos).label is None, "an image without a class"
+
+
+def test_a_new_file_moves_no_other_across_a_percentage(photos):
+    before = [set(greys(load(photos, split))) for split in ("train[:70%]", "train[70%:]")]
+    assert before[0] | before[1] == set(range(40)) and not before[0] & before[1]
+    assert 20 <= len(before[0]) <= 36
+    for value in range(100, 130):
+        save(photos / "cat" / f"{value}.png", value)
+    after = [set(greys(load(photos, split))) for split in ("train[:70%]", "train[70%:]")]
+    assert before[0] < after[0] and before[1] < after[1]
+    assert len(list(photos.rglob("x.npy"))) == 1, "what is out of date is removed"
+
+
+def test_the_place_of_a_name_stays_what_it_is():
+    """A change of it would move images between training and validation of runs that there are."""
+    assert own.key_of("cat/1.png") == 16482809177075911948
+
+
+def test_folders_named_so_are_splits(tmp_path):
+    for value, folder in enumerate(("train/a", "train/b", "val/b", "val/c", "val/c")):
+        save(tmp_path / folder / f"{value}.png", value)
+    train, validation = load(tmp_path, "train"), load(tmp_path, "val")
+    assert sorted(greys(train)) == [0, 1] and sorted(greys(validation)) == [2, 3, 4]
+    assert dict(zip(greys(validation), validation.label.tolist(), strict=True)) == {2: 1, 3: 2, 4: 2}
+    assert sorted(greys(load(tmp_path, "train+val"))) == [0, 1, 2, 3, 4]
+    with pytest.raises(UserError, match="no split 'test'; choose one of train, val"):
+        load(tmp_path, "test")
+
+
+def test_another_frame_is_another_decoding_and_both_stay(photos):
+    assert load(photos, frame=data.Frame((6, 6, 1))).x.shape == (40, 6, 6, 1)
+    assert load(photos).x.shape == (40, 4, 4, 3)
+    assert len(list(photos.rglob("x.npy"))) == 2
+
+
+def test_the_decoded_files_may_be_elsewhere(photos, tmp_path):
+    load(photos, data_dir=str(tmp_path / "space"))
+    assert not (photos / ".ali_jax").exists() and len(list((tmp_path / "space").rglob("x.npy"))) == 1
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(photos):
+    (photos / ".ali_jax").touch()
+    with pytest.raises(UserError, match=r"Cannot write .*config\.data_dir"):
+        load(photos)
+
+
+def test_unreadable_files_are_named_and_left_out(photos, caplog):
+    (photos / "cat" / "torn.png").write_bytes((photos / "cat" / "1.webp").read_bytes()[:30])
+    (photos / "dog" / "nowhere.jpg").symlink_to(photos / "gone.jpg")
+    with pytest.raises(UserError, match=r"2 of the 42 images .*: cat/torn\.png, dog/nowhere\.jpg; mend"):
+        load(photos)
+    caplog.clear()
+    split = load(photos, frame=FRAME._replace(unreadable=0.1))
+    assert sorted(greys(split)) == list(range(40)) and len(split.label) == 40
+    assert split.label.tolist() == [(1, 0)[value % 2] for value in greys(split)]
+    (names,) = photos.rglob("names.json")
+    assert sorted(json.loads(names.read_text())["unreadable"]) == ["cat/torn.png", "dog/nowhere.jpg"]
+
+
+def test_none_that_can_be_read_is_told(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_text("no image")
+    with pytest.raises(UserError, match="cannot be read"):
+        load(tmp_path, frame=FRAME._replace(unreadable=0.99))
+
+
+def test_an_interrupted_decoding_is_gone_on_with(photos, monkeypatch):
+    monkeypatch.setattr(own, "_BLOCK", 8)
+    monkeypatch.setattr(own, "cores", lambda: 1)
+    read, decoded = pictures.read, []
+
+    def interrupted(path, frame):
+        decoded.append(path)
+        if len(decoded) == 30:
+            raise KeyboardInterrupt
+        return read(path, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "read", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            load(photos)
+    assert not list(photos.rglob("meta.json"))
+    again = []
+    monkeypatch.setattr(pictures, "read", lambda path, frame: (again.append(path), read(path, frame))[1])
+    assert sorted(greys(load(photos))) == list(range(40))
+    assert 10 <= len(again) < 40 and not list(photos.rglob("*.partial"))
+
+
+def test_what_a_run_left_that_was_killed_early_is_begun_anew(photos):
+    load(photos)
+    (folder,) = (path.parent for path in photos.rglob("meta.json"))
+    partial = folder.with_name(f".{folder.name}.partial")
+    folder.rename(partial)  # without its state
+    (partial / "x.npy").write_bytes(b"half")
+    assert sorted(greys(load(photos))) == list(range(40))
+
+
+def test_of_blocks_no_more_than_asked_for_are_ahead():
+    from concurrent.futures import ThreadPoolExecutor
+
+    begun = []
+    with ThreadPoolExecutor(2) as pool:
+        results = own.ahead(pool, lambda n: (begun.append(n), n)[1], range(100), 3)
+        taken = [next(results) for _ in range(10)]
+        assert taken == list(range(10)) and len(begun) <= 13
+        results.close()
+
+
+def test_links_that_lead_back_are_followed_once(photos):
+    os.symlink(photos, photos / "cat" / "again", target_is_directory=True)
+    assert len(load(photos).x) == 40
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_attributes_stand_in_a_table_beside(photos, kind):
+    """By path or, as here, by file name; a value of -1 is a 0, as in CelebA's own list."""
+    names = [path.name for path in photos.rglob("*.*") if path.name[0].isdigit()]
+    bits = [[value % 2, value // 20] for value in (int(Path(name).stem) for name in names)]
+    if kind == "csv":
+        rows = [f"{name},{2 * a - 1},{2 * b - 1}" for name, (a, b) in zip(names, bits, strict=True)]
+        (photos / "attributes.csv").write_text("\n".join(["image_id,Odd,Large", *rows]) + "\n")
+    else:
+        np.savez(photos / "attributes.npz", names=names, attributes=bits)
+    split = load(photos)
+    assert split.attributes.dtype == np.uint8
+    assert split.attributes.tolist() == [[value % 2, value // 20] for value in greys(split)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,A\n0.png,1\n", "no row for"),
+        ("name,A\n0.png,1,1\n", "line 2 has 2 values for 1 attributes"),
+        ("name,A\n0.png,yes\n", "is no table of attributes"),
+        ("name,A\n0.png,2\n", "not a table of 0 and 1"),
+        ("", "not a table of 0 and 1"),
+    ],
+)
+def test_a_table_that_lacks_something_is_told(photos, text, words):
+    (photos / "attributes.csv").write_text(text)
+    with pytest.raises(UserError, match=words) as error:
+        load(photos)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_without_images_is_told(tmp_path):
+    for folder, words in ((tmp_path, "holds no images"), (tmp_path / "nowhere", "is no folder")):
+        with pytest.raises(UserError, match=words):
+            load(folder)
+    with pytest.raises(UserError, match=r"no data set 'image:photos'; .*images:PATH, arrays:PATH"):
+        data.load("image:photos", "train")
+
+
+def test_a_copy_of_the_images_that_changed_is_decoded_again(photos):
+    load(photos)
+    save(photos / "dog" / "4.png", 200)
+    assert 200 in greys(load(photos)) and 4 not in greys(load(photos))
+    shutil.rmtree(photos / "cat")
+    assert len(load(photos).x) == 20
+
+
+@pytest.mark.parametrize("file", ["keys.npy", "x.npy", "label.npy"])
+def test_damage_to_a_decoded_file_is_told(photos, file):
+    load(photos)
+    (path,) = photos.rglob(file)
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    with pytest.raises(UserError, match=rf"{file} is .*delete the folder .* decode it anew"):
+        load(photos)
