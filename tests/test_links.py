@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(page for room in ("docs", "experiments") for page in (ROOT / room).rglob("*.md"))]
+    [
+        *ROOT.glob("*.md"),
+        *(page for room in ("docs", "experiments", "ali_jax") for page in (ROOT / room).rglob("*.md")),
+    ]
 )
 
 

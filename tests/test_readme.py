@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-ENCODE, LOOP = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+ENCODE, PIPELINE, LOOP = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
 
 
 def test_the_loop_trains(monkeypatch, capsys):
@@ -32,6 +32,13 @@ def test_five_lines_encode_images(tmp_path, tiny_workdir, monkeypatch):
     scope: dict = {}
     exec(ENCODE, scope)
     assert scope["codes"].shape == (297, 3) and np.isfinite(scope["codes"]).all()
+
+
+def test_a_pipeline_classifies_digits(tmp_path, tiny_workdir, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_workdir, "runs/digits")
+    exec(PIPELINE.replace('"layer_2"', '"layer_1"'), {})  # the tiny run has one hidden layer
+    assert float(capsys.readouterr().out) > 0.6
 
 
 @pytest.mark.parametrize("number", [0, 1])

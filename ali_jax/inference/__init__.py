@@ -14,10 +14,11 @@ refused (`inputs`).
 from ali_jax.inference.classes import class_probabilities, classification_error, errors
 from ali_jax.inference.interpolation import interpolate, linear, spherical
 from ali_jax.inference.passes import compare, decode, encode, features, judge, reconstruct, sample
-from ali_jax.pretrained import Model, load, of_state
+from ali_jax.pretrained import Model, about, load, of_state
 
 __all__ = [
     "Model",
+    "about",
     "class_probabilities",
     "classification_error",
     "compare",

@@ -15,6 +15,7 @@ from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.models.rows import Row
 from ali_jax.run import devices, files
+from ali_jax.run.begun import NAME
 from ali_jax.run.files import write_whole
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def read_config(workdir: Path) -> ConfigDict:
     """The config that `workdir` was trained with; fields that are newer than it have their defaults."""
     path = folder(workdir) / "config.json"
     try:
-        return _as_config(json.loads(path.read_text()))
+        return as_config(json.loads(path.read_text()))
     except FileNotFoundError:
         raise UserError(
             f"{workdir} holds no config.json, so no training was started there; pass the --workdir of "
@@ -79,7 +80,8 @@ def read_config(workdir: Path) -> ConfigDict:
         raise UserError(f"{path} cannot be read ({error}); restore it or use another workdir.") from None
 
 
-def _as_config(fields: dict) -> ConfigDict:
+def as_config(fields: dict) -> ConfigDict:
+    """The config of a config.json's content."""
     former = fields.pop("objective", None)
     if former is not None:
         terms = {name: dict(settings) for name, settings in FORMER_OBJECTIVES[former].items()}
@@ -186,11 +188,15 @@ def locked(workdir: Path) -> Iterator[None]:
         yield
 
 
-def claim(workdir: Path, config: ConfigDict, labelled: np.ndarray | None = None) -> None:
+def claim(
+    workdir: Path, config: ConfigDict, labelled: np.ndarray | None = None, begun: dict | None = None
+) -> None:
     """Makes the workdir and writes config.json there, or checks that the one there agrees.
 
-    Beside it, labelled_examples.json: the numbers of the examples whose label is known.
+    Beside it, labelled_examples.json: the numbers of the examples whose label is known; and, of a new run,
+    begun.json (see `begun`).
     """
+    is_new = not (workdir / "config.json").exists()
     check(config, workdir)
     check_labelled(labelled, workdir)
 
@@ -198,6 +204,8 @@ def claim(workdir: Path, config: ConfigDict, labelled: np.ndarray | None = None)
         write_whole(workdir / "config.json", to_json(config).encode())
         if labelled is not None:
             write_whole(workdir / LABELLED, json.dumps(labelled.tolist()).encode())
+        if begun and is_new:
+            write_whole(workdir / NAME, (json.dumps(begun, indent=2) + "\n").encode())
 
     _by_process_0(write, workdir)
 

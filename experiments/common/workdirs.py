@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import build, data, inference, train
+from ali_jax import build, data, inference, pretrained, train
 from ali_jax.data.examples import fit
 from ali_jax.data.examples import load as load_split
 from ali_jax.errors import UserError
-from ali_jax.run.workdirs import folder, read_config
+from ali_jax.run.workdirs import as_config, folder, read_config
 
 
 class Run(NamedTuple):
@@ -24,11 +24,16 @@ class Run(NamedTuple):
 def read(asked: str | Path | None) -> tuple[Path, ConfigDict]:
     """The folder of --workdir and the config of its run.
 
+    --workdir may also be an exported model, a file or a name; its folder is then runs/<name>.
+
     Raises:
       UserError: it was not given, or holds no run.
     """
     if asked is None:
         raise UserError("Which run? Pass the --workdir of a run of ali_jax.main.")
+    if asked in pretrained.names() or folder(asked).is_file():
+        path = pretrained.find(asked)
+        return Path("runs", path.stem), as_config(pretrained.about(path).config)
     return folder(asked), read_config(folder(asked))
 
 
@@ -47,7 +52,7 @@ def load(asked: str | Path | None, *, needs_encoder: bool = True) -> Run:
         raise UserError(
             f"{workdir} holds a plain GAN, which has no encoder; pass the --workdir of an ALI run."
         )
-    return Run(workdir, config, inference.load(workdir))
+    return Run(workdir, config, inference.load(asked))
 
 
 def untrained(config: ConfigDict) -> inference.Model:

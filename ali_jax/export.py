@@ -1,0 +1,140 @@
+"""A trained model as one file: E and G, without what trained them, and what is known of them.
+
+    python -m ali_jax.export --workdir=runs/mnist --output=mnist.safetensors
+
+`inference.load("mnist.safetensors")` and `--init_from=mnist.safetensors` take it from there. Its header holds
+the config, the step, the data set, the command that began the training, a checksum and, of
+<workdir>/results/reconstructions/results.json or of --scores, what was measured. --scores names several
+files, with commas, where runs of other seeds were measured too, this one's first.
+
+--discriminator adds D, which `inference.judge` and classes need. --float16 halves the file; it is refused
+where that changes samples or codes (by more than CHANGE). --card writes a model card and pictures beside the
+file. So the models that come with the package are made:
+
+    python -m ali_jax.export --workdir=runs/mnist --output=ali_jax/pretrained/models/mnist.safetensors \
+        --float16 --card
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+from ml_collections import ConfigDict
+
+from ali_jax import inference, pretrained
+from ali_jax.data import examples
+from ali_jax.errors import UserError
+from ali_jax.pretrained import cards, weights
+from ali_jax.run import begun, command_line, files, pictures, workdirs
+
+DRAWS = 100  # of z, by which --float16 is judged
+CHANGE = {"samples": 0.5 / 255, "codes": 0.01}  # root mean square, of pixels and of codes, at most
+
+
+def define_flags() -> None:
+    flags.DEFINE_string("output", None, f"The file to write; its name ends in {weights.SUFFIX}.")
+    flags.DEFINE_list("scores", None, "results.json of this run, and of runs of other seeds.")
+    flags.DEFINE_bool("discriminator", False, "Whether to export D, too.")
+    flags.DEFINE_bool("float16", False, "Whether to write parameters in half the bytes.")
+    flags.DEFINE_bool("card", False, "Whether to write a card and pictures beside the file.")
+
+
+def main(argv):
+    """Writes the file that the flags ask for."""
+    command_line.refuse_words(argv)
+    values = flags.FLAGS
+    if not values.workdir or not (values.output or "").endswith(weights.SUFFIX):
+        raise UserError(f"Which model, and where to? Pass --workdir=DIR and --output=FILE{weights.SUFFIX}.")
+    workdir, output = workdirs.folder(values.workdir), Path(values.output)
+    config, model = workdirs.read_config(workdir), inference.load(workdir)
+    scores = read_scores(workdir, values.scores, model.step)
+    kept = ("generator", "encoder", *(["discriminator"] if values.discriminator else []))
+    arrays = weights.flatten(model.params, model.batch_stats, kept)
+    if values.float16:
+        arrays = halve(arrays)
+    about = weights.About(
+        config=json.loads(workdirs.to_json(config)) | {"data_dir": None},  # which is this machine's
+        step=model.step,
+        dataset=f"{config.dataset}, split {config.train_split}",
+        command=begun.read(workdir).get("command"),
+        scores=scores,
+    )
+    weights.write(output, arrays, about)
+    if values.float16:
+        check_halved(model, output)
+    if values.card:
+        write_card(config, output)
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, step {model.step}")
+
+
+def read_scores(workdir: Path, given: list[str] | None, step: int) -> list[dict[str, Any]]:
+    """What was measured of the model and of its twins; nothing where nothing was given or is in its place."""
+    usual = workdir / "results" / "reconstructions" / "results.json"
+    paths = [Path(path) for path in given] if given else [usual] if usual.exists() else []
+    scores = []
+    for path in paths:
+        try:
+            scores.append(json.loads(path.read_text()))
+            measured = scores[-1]["steps"]
+        except (OSError, KeyError, TypeError, ValueError):
+            raise UserError(f"{path} is no results.json of a measured model; pass --scores of one.") from None
+        if measured != step:
+            raise UserError(
+                f"{path} was measured at step {measured}, and the model is of step {step}; measure it again."
+            )
+    return scores
+
+
+def halve(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Parameters in float16; running statistics stay, as a small variance would become 0."""
+    with np.errstate(over="ignore"):
+        return {
+            name: array.astype(np.float16) if "/params/" in name else array for name, array in arrays.items()
+        }
+
+
+def check_halved(model: inference.Model, output: Path) -> None:
+    """Removes the file, and says so, where its model is not the one that was exported."""
+    halved = inference.load(output)
+    z = model.networks.generator.sample_prior(jax.random.key(0), DRAWS)
+    attributes = _any_attributes(output)
+    samples, halved_samples = (inference.decode(m, z, attributes) for m in (model, halved))
+    changes = {"samples": _rms(halved_samples - samples)}
+    if model.networks.encoder is not None:
+        codes, halved_codes = (inference.encode(m, samples, attributes) for m in (model, halved))
+        changes["codes"] = _rms(halved_codes - codes) / max(_rms(codes), 1e-30)
+    for what, change in changes.items():
+        print(f"float16 changes {what} by {change:.2g} (root mean square)")
+        if not change <= CHANGE[what]:
+            output.unlink()
+            raise UserError(
+                f"In float16 the {what} of this model are others (by {change:.2g}, of {CHANGE[what]:.2g} "
+                "that may be); leave out --float16."
+            )
+
+
+def _any_attributes(output: Path) -> np.ndarray | None:
+    count = pretrained.about(output).config["model"]["num_attributes"]
+    return np.random.default_rng(0).integers(2, size=(DRAWS, count)) if count else None
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(np.asarray(values, np.float64)))))
+
+
+def write_card(config: ConfigDict, output: Path) -> None:
+    """NAME.md beside NAME.safetensors, and its pictures, which are those of the exported model."""
+    splits = {role: examples.fit(split, config) for role, split in examples.load_splits(config).items()}
+    drawn = pictures.of_training(inference.load(output), splits["validation"])
+    for name, picture in drawn.items():
+        files.save_png(output.with_name(f"{output.stem}_{name}.png"), picture)
+    sizes = {role: len(split.x) for role, split in splits.items()}
+    text = cards.card(output.stem, pretrained.about(output), output.stat().st_size, sizes, list(drawn))
+    files.write_whole(output.with_suffix(".md"), text.encode())
+
+
+if __name__ == "__main__":
+    command_line.run(main, define_flags)

@@ -1,0 +1,125 @@
+"""Trained networks without what trained them: of a workdir, of an exported file, or by name.
+
+Nothing here depends on the game that was played, its terms or its optimizers. `load` takes the name of a
+model that comes with the package, too: models/NAME.safetensors, with its card NAME.md and pictures beside it,
+all of which `python -m ali_jax.export` makes.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from ali_jax import models
+from ali_jax.errors import UserError
+from ali_jax.pretrained import weights
+from ali_jax.roles import Roles, variables
+from ali_jax.run import workdirs
+from ali_jax.run.checkpoints import Checkpoints
+
+MODELS = Path(__file__).parent / "models"  # those that come with the package
+
+
+class Model(NamedTuple):
+    """Networks with their trained values."""
+
+    networks: Roles
+    params: Roles
+    batch_stats: Roles
+    step: int | None = None  # of the checkpoint they come from
+
+    def variables(self, role: str) -> dict:
+        if getattr(self.params, role) is None:
+            raise UserError(f"This model was exported without its {role}; export it with --{role}.")
+        return variables(self.params, self.batch_stats, role)
+
+
+def load(source: str | Path, step: int | None = None) -> Model:
+    """The model of a workdir, of a file of `ali_jax.export`, or of a name of `names()`, on one device.
+
+    Of a workdir, at its newest readable checkpoint or at `step`. Nothing is changed there.
+
+    Raises:
+      UserError: there is no such model, the file is damaged, or the workdir holds no run or no checkpoint.
+    """
+    path = find(source)
+    if path.is_dir():
+        return _of_workdir(path, step)
+    arrays, known = weights.read(path)
+    if step not in (None, known.step):
+        raise UserError(f"{path} holds the model of step {known.step}, not of {step}; load its workdir.")
+    config = workdirs.as_config(known.config)
+    networks = models.build(config.model, config.dtype)
+    return Model(networks, *weights.as_roles(path, arrays, _shapes(config, networks)), known.step)
+
+
+def about(source: str | Path) -> weights.About:
+    """What is known of an exported model: its config, step, data, command, scores and checksum.
+
+    Raises:
+      UserError: it is none, or is damaged.
+    """
+    path = find(source)
+    if path.is_dir():
+        raise UserError(f"{source} is a workdir; export its model, or read its config.json.")
+    return weights.read(path)[1]
+
+
+def names() -> list[str]:
+    """The models that come with the package."""
+    return sorted(path.stem for path in MODELS.glob(f"*{weights.SUFFIX}"))
+
+
+def find(source: str | Path) -> Path:
+    """The path of a workdir or of a file; of a name of `names()`, wherever it is said, of its file.
+
+    Raises:
+      UserError: there is nothing of the kind.
+    """
+    if source in names():  # "./mnist" is a path of the user's own
+        return MODELS / f"{source}{weights.SUFFIX}"
+    path = workdirs.folder(source)
+    if path.exists():
+        return path
+    known = ", ".join(names()) or "none yet"
+    raise UserError(
+        f"{source} is no workdir, no file of ali_jax.export and no model that comes with the package "
+        f"({known}); load one of these."
+    )
+
+
+def _of_workdir(workdir: Path, step: int | None) -> Model:
+    config = workdirs.read_config(workdir)
+    networks = models.build(config.model, config.dtype)
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    made = _shapes(config, networks)
+    kept = Kept(average=made) if config.average_rate > 0 else Kept(*made)
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        restored = checkpoints.restore(kept, device, step)
+    if restored is None:
+        raise UserError(f"{workdir} holds no checkpoint yet; train longer, or load another workdir.")
+    found, kept = restored
+    return of_state(networks, kept)._replace(step=found)
+
+
+class Kept(NamedTuple):
+    """The fields of a training state that a model is made of."""
+
+    params: Roles | None = None
+    batch_stats: Roles | None = None
+    average: tuple[Roles, Roles] | None = None
+
+
+def of_state(networks: Roles, state: Any) -> Model:
+    """The model that a training state stands for: its average over steps where it keeps one."""
+    return Model(networks, *(state.average or (state.params, state.batch_stats)))
+
+
+def _shapes(config: ConfigDict, networks: Roles) -> tuple[Roles, Roles]:
+    """Shapes of the parameters and of the running statistics of a config's networks."""
+    example = models.batch_of_one(config.model)
+    keys = Roles(*[jax.random.key(0)] * 3)
+    initialize = functools.partial(models.initialize, networks)
+    return jax.eval_shape(initialize, keys, example["x"], example.get("attributes"))

@@ -1,0 +1,35 @@
+"""How a run was begun, in its workdir's begun.json: by which command, and from which networks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ali_jax.errors import UserError
+
+NAME = "begun.json"
+
+
+def read(workdir: Path) -> dict[str, Any]:
+    """`command` and `init_from` (`source`, `step`, `sha256`), as far as they are known."""
+    path = Path(workdir) / NAME
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+        if isinstance(found, dict):
+            return found
+    except (OSError, ValueError):
+        pass
+    raise UserError(f"{path} is damaged; restore it, or use another workdir.")
+
+
+def check(workdir: Path, begun: dict[str, Any]) -> None:
+    """Raises UserError where a run that is there would go on from other networks than it started from."""
+    if not (workdir / "config.json").exists():
+        return
+    before, now = (start.get("init_from") or {} for start in (read(workdir), begun))
+    if before.get("sha256") != now.get("sha256"):
+        was, is_now = (f"from {start['source']}" if start else "afresh" for start in (before, now))
+        raise UserError(
+            f"{workdir} was begun {was}, not {is_now}; pass the same --init_from, or another --workdir."
+        )

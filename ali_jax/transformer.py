@@ -1,0 +1,73 @@
+"""A trained encoder in scikit-learn's pipelines.
+
+from ali_jax.transformer import EncoderFeatures
+
+classifier = make_pipeline(EncoderFeatures("runs/digits"), StandardScaler(), LogisticRegression())
+classifier.fit(images, labels)
+"""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from ali_jax import inference
+from ali_jax.errors import UserError
+
+
+class EncoderFeatures(TransformerMixin, BaseEstimator):
+    """Images -> features of a trained encoder. There is nothing to fit.
+
+    Args:
+      model: what `inference.load` takes: a workdir, a file or a name; or a model.
+      layers: which of `inference.features`, side by side: "mu", "layer_1" ...
+    """
+
+    def __init__(self, model: str | Path | inference.Model, layers: Sequence[str] = ("mu",)):
+        self.model = model
+        self.layers = layers
+
+    def fit(self, X, y=None):
+        """Does nothing; returns itself."""
+        return self
+
+    def transform(self, X) -> np.ndarray:
+        """uint8 images or floats in [0, 1], (N, H, W, C) or (N, H W C) -> float32 (N, F).
+
+        Raises:
+          UserError: there is no such layer, or X holds other images.
+        """
+        model = self.model if isinstance(self.model, inference.Model) else _load(str(self.model))
+        shape = model.networks.generator.x_shape
+        x = np.asarray(X)
+        if x[:1].size != np.prod(shape):
+            raise UserError(
+                f"Images of shape {x.shape[1:]} are not of the model's shape {shape}; resize them."
+            )
+        return inference.features(model, x.reshape(-1, *shape), reduce=_Chosen(tuple(self.layers)))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+
+class _Chosen(tuple):
+    """Layers by name -> those chosen, side by side; equal to another of the same, for jit."""
+
+    def __call__(self, layers):
+        for name in self:
+            if name not in layers:
+                raise UserError(f"The encoder has no layer {name!r}; choose of {', '.join(layers)}.")
+        return jnp.concatenate([layers[name].reshape(len(layers[name]), -1) for name in self], axis=1)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(source: str) -> inference.Model:
+    return inference.load(source)

@@ -1,0 +1,33 @@
+"""A trained encoder in scikit-learn's pipelines."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from ali_jax import data, inference
+from ali_jax.errors import UserError
+from ali_jax.transformer import EncoderFeatures
+
+
+def test_an_encoder_is_a_step_of_a_pipeline(tiny_workdir):
+    model, (x, label, _) = inference.load(tiny_workdir), data.take(data.load("digits", "test"), slice(50))
+    features = EncoderFeatures(str(tiny_workdir))
+    np.testing.assert_array_equal(features.transform(x), inference.encode(model, x))
+    flat = clone(features).fit(x, label).transform(x.reshape(50, 64))
+    np.testing.assert_array_equal(flat, inference.encode(model, x))
+    both = EncoderFeatures(model, layers=("layer_1", "mu")).transform(x)
+    assert both.shape == (50, 12 + 3)
+    np.testing.assert_array_equal(both[:, 12:], inference.encode(model, x))
+    classifier = make_pipeline(EncoderFeatures(tiny_workdir, layers=("layer_1",)), LogisticRegression())
+    assert classifier.fit(x, label).score(x, label) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "words"),
+    [(("nu",), (2, 8, 8, 1), "no layer 'nu'; choose of layer_1"), (("mu",), (2, 9), "8, 8, 1")],
+)
+def test_what_an_encoder_cannot_give_is_told(tiny_workdir, layers, shape, words):
+    with pytest.raises(UserError, match=words):
+        EncoderFeatures(tiny_workdir, layers).transform(np.zeros(shape, np.float32))
