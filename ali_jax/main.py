@@ -1,5 +1,7 @@
 """python -m ali_jax.main --config=configs/svhn.py --workdir=runs/svhn"""
 
+import shlex
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -9,7 +11,8 @@ from ali_jax.run import command_line, devices
 
 
 def define_flags() -> None:
-    """Of a run of several processes (docs/scaling.md); JAX finds them on Cloud TPU and under SLURM."""
+    """But for the first, of a run of several processes (docs/scaling.md); Cloud TPU and SLURM tell JAX."""
+    flags.DEFINE_string("init_from", None, "A model to start from: a file, a name, or a workdir.")
     flags.DEFINE_string("coordinator", None, "host:port of process 0.")
     flags.DEFINE_integer("num_processes", None, "Processes of the whole run.")
     flags.DEFINE_integer("process_id", None, "This one's number, from 0.")
@@ -21,7 +24,9 @@ def main(argv):
     values = flags.FLAGS
     devices.start_processes(values.coordinator, values.num_processes, values.process_id)
     name = Path(command_line.config_name().split(":")[0]).stem
-    train.train_and_evaluate(values.config, values.workdir or Path("runs", name))
+    command = shlex.join(["python", "-m", "ali_jax.main", *sys.argv[1:]])
+    workdir = values.workdir or Path("runs", name)
+    train.train_and_evaluate(values.config, workdir, init_from=values.init_from, command=command)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from ali_jax import build, data, inference
 from ali_jax import config as config_lib
 from ali_jax.data import examples
 from ali_jax.errors import UserError
-from ali_jax.run import devices, pictures, workdirs
+from ali_jax.pretrained import starts
+from ali_jax.run import begun, devices, pictures, workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
 from ali_jax.run.metrics import MetricWriter, NotFinite, Recorder, Silent, open_writer
 from ali_jax.run.signals import stop_signals
@@ -31,6 +32,8 @@ def train_and_evaluate(
     config: ConfigDict,
     workdir: str | Path,
     splits: Mapping[str, data.Split] | None = None,
+    init_from: str | Path | None = None,
+    command: str | None = None,
 ) -> TrainState:
     """Trains `config` in `workdir`, from its last checkpoint where there is one; returns the last state.
 
@@ -39,6 +42,8 @@ def train_and_evaluate(
       workdir: made where it does not exist.
       splits: "train", "validation" and, for the error of a classifier, "test" examples, in place of those of
         `config.dataset`.
+      init_from: a model, as `inference.load` takes it, whose networks training starts from.
+      command: that began the run, to be kept in the workdir.
 
     Raises:
       UserError: a mistake in the config, the data or the workdir, or a loss that is no longer finite.
@@ -47,6 +52,9 @@ def train_and_evaluate(
     config_lib.check(config)
     workdirs.check(config, workdir)
     game, mesh = build.game(config), devices.make_mesh()
+    model = None if init_from is None else starts.load(init_from, game.shapes)
+    start = starts.describe(command, init_from, model)
+    begun.check(workdir, start)
     devices.check_batch_size(config.batch_size, mesh, config.model.packing)
     splits = {role: examples.fit(s, config) for role, s in (splits or examples.load_splits(config)).items()}
     labelled = examples.labelled_examples(config, splits["train"])
@@ -59,9 +67,9 @@ def train_and_evaluate(
     if state is not None:
         return state
     with workdirs.locked(workdir):
-        workdirs.claim(workdir, config, labelled)
+        workdirs.claim(workdir, config, labelled, start)
         with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
-            step, state = first_state(config, game, splits["train"], checkpoints, mesh)
+            step, state = first_state(config, game, splits["train"], checkpoints, mesh, model)
             look = functools.partial(show, game, splits)
             try:
                 with open_writer(workdir, step, config.num_steps, config.batch_size) as writer:
@@ -163,15 +171,24 @@ def _all_finite(tree: Any) -> jax.Array:
 
 
 def first_state(
-    config: ConfigDict, game: build.Game, split: data.Split, checkpoints: Checkpoints, mesh
+    config: ConfigDict,
+    game: build.Game,
+    split: data.Split,
+    checkpoints: Checkpoints,
+    mesh,
+    model: inference.Model | None = None,
 ) -> tuple[int, TrainState]:
-    """(step, state) of the last checkpoint, or 0 and a fresh state; born on its devices."""
+    """(step, state) of the last checkpoint, or 0 and a fresh state, with the networks of a `model` if given.
+
+    States are born on their devices.
+    """
     everywhere = devices.replicated(mesh)
     restored = checkpoints.restore(game.shapes, everywhere)
     if restored is not None:
         logger.info("Going on from the checkpoint of step %d.", restored[0])
         return restored
-    return 0, fresh_state(config, game, split, everywhere)
+    state = fresh_state(config, game, split, everywhere)
+    return 0, state if model is None else jax.device_put(starts.start_from(state, model), everywhere)
 
 
 def fresh_state(

@@ -1,0 +1,66 @@
+"""Training that starts from the networks of a trained model."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from ali_jax import build, data, inference, main, train
+from ali_jax.errors import UserError
+from ali_jax.pretrained import starts, weights
+from ali_jax.run import workdirs
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_workdir, tmp_path_factory):
+    """G and E of the tiny run, in a file."""
+    model, file = inference.load(tiny_workdir), tmp_path_factory.mktemp("exported") / "tiny.safetensors"
+    config = json.loads(workdirs.to_json(workdirs.read_config(tiny_workdir)))
+    arrays = weights.flatten(model.params, model.batch_stats, ("generator", "encoder"))
+    weights.write(file, arrays, weights.About(config, model.step, "digits", None, []))
+    return file
+
+
+def same(a, b) -> None:
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_training_starts_from_a_file(exported, tiny_config):
+    """The very networks, and its average too; D, which is not in the file, begins anew."""
+    tiny_config.average_rate, tiny_config.seed = 0.5, 1
+    game = build.game(tiny_config)
+    model = starts.load(exported, game.shapes)
+    fresh = train.fresh_state(tiny_config, game, data.load("digits", "train"))
+    state = starts.start_from(fresh, model)
+    same(state.params.generator, model.params.generator)
+    same(state.batch_stats.encoder, model.batch_stats.encoder)
+    same(state.params.discriminator, fresh.params.discriminator)
+    same(state.average, (state.params, state.batch_stats))
+    buffers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((state.params, state.average))]
+    assert len({*buffers}) == len(buffers), "a donated state holds no buffer twice"
+
+
+def test_a_run_says_what_it_started_from_and_goes_on_from_nothing_else(
+    exported, tmp_path, in_process, tiny_config
+):
+    tiny_config.num_steps = 4
+    file, run = exported, tmp_path / "second"
+    state = train.train_and_evaluate(tiny_config, run, init_from=file, command="python -m ali_jax.main")
+    assert int(state.step) == 4
+    begun = json.loads((run / "begun.json").read_text())
+    assert begun["command"] == "python -m ali_jax.main"
+    assert begun["init_from"] == {"source": str(file), "step": 12, "sha256": inference.about(file).sha256}
+    train.train_and_evaluate(tiny_config, run, init_from=file)
+    with pytest.raises(UserError, match=r"begun from .*tiny\.safetensors, not afresh"):
+        train.train_and_evaluate(tiny_config, run)
+
+
+def test_networks_that_are_others_are_told(exported, tmp_path, in_process):
+    with pytest.raises(
+        UserError, match=r"The generator of .* is another .*layer_1/kernel is \(3, 12\) there"
+    ):
+        in_process(main, f"--workdir={tmp_path / 'other'}", f"--init_from={exported}")
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(UserError, match="nowhere is no workdir"):
+        in_process(main, f"--workdir={tmp_path / 'other'}", "--init_from=nowhere")
