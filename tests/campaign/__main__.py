@@ -1,0 +1,60 @@
+"""Kills, faults, full disks, generated configs and malformed inputs, for so many minutes in all.
+
+    python -m tests.campaign --budget=25
+
+Prints a table of what was tried, survived and lost, and writes it to results.json in --output, with what was
+lost in words; docs/reliability.md shows the last one. Needs requirements/development.txt, and no network.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from conftest import make_tiny_config
+
+from ali_jax import train
+from experiments.common import report
+
+from . import disks, faults, kills, malformed, settings, start_up
+from .tally import Row, markdown, tally
+
+# Parts of the budget.
+SHARES = {"kills": 0.5, "configs": 0.2, "disks": 0.12, "faults": 0.14, "inputs": 0.04}
+
+
+def campaign(minutes: float, seed: int, scratch: Path) -> list[Row]:
+    seconds = {part: 60 * minutes * share for part, share in SHARES.items()}
+    whole = scratch / "whole"
+    train.train_and_evaluate(make_tiny_config(), whole)
+    fault, disk = seconds["faults"] / 3, seconds["disks"] / 2
+    return [
+        tally("faults of a checkpoint's files", faults.of_checkpoints(whole, scratch, seed), fault),
+        tally("faults of a workdir's other files", faults.of_workdirs(whole, scratch, seed), fault),
+        tally("faults of decoded data", faults.of_data(scratch, seed), fault),
+        tally("full disk, by the call that meets it", disks.of_every_write(whole, scratch), disk),
+        tally("full disk, by the size of a file", disks.of_every_size(whole, scratch), disk),
+        tally("malformed inputs", malformed.of_inference(seed), seconds["inputs"]),
+        settings.tally(scratch, seed, seconds["configs"]),
+        tally("kills", kills.of_runs(scratch, seed), seconds["kills"]),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__.splitlines()[0])
+    parser.add_argument("--budget", type=float, default=25, help="minutes in all")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
+    parser.add_argument("--output", type=Path, default=report.RESULTS / "reliability", help="a folder")
+    asked = parser.parse_args()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ali_jax_campaign_") as folder:
+        rows = campaign(asked.budget, asked.seed, Path(folder))
+        starts = start_up.measure(Path(folder))
+    minutes = round((time.monotonic() - begun) / 60, 1)
+    results = {"minutes": minutes, "rows": [row._asdict() for row in rows], "start": starts}
+    print(report.write(asked.output, results))
+    print(markdown(rows), start_up.markdown(starts), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Kills at random moments: what is resumed afterwards ends as the run that nothing disturbed, to the bit."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from helpers import environment, start
+
+from . import states
+from .tally import Case
+
+GAMES = {
+    "digits": ["--config.num_steps=300"],
+    "mixture": ["--config=configs/mixture.py", "--config.num_steps=100"],
+    "semi-supervised": [
+        "--config=configs/digits_semi_supervised.py",
+        *("--config.num_labels=20", "--config.labelled_batch_size=8", "--config.num_steps=200"),
+    ],
+}
+FLAGS = ["--config.batch_size=16", "--config.steps_per_dispatch=1", "--config.log_every=1"]
+FLAGS += ["--config.checkpoint_every=20", "--config.figures_every=40"]
+PROCESSES = (1, 2)  # of four devices together
+
+
+def of_runs(scratch: Path, seed: int) -> Iterator[Case]:
+    """Without end: game by game, of one process and of two, killed once or twice."""
+    chance = random.Random(seed)
+    whole: dict[tuple[str, int], tuple[float, Path]] = {}
+    while True:
+        for processes in PROCESSES:
+            for game in GAMES:
+                if (game, processes) not in whole:
+                    whole[game, processes] = undisturbed(game, processes, scratch)
+                number = chance.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
+                seconds, workdir = whole[game, processes]
+                moments = [chance.uniform(0, seconds) for _ in range(chance.choice((1, 2)))]
+
+                def case(game=game, processes=processes, number=number, moments=moments, workdir=workdir):
+                    killed = scratch / "killed"
+                    shutil.rmtree(killed, ignore_errors=True)
+                    for moment in moments:
+                        kill_after(moment, number, start_all(game, processes, killed))
+                    finish(start_all(game, processes, killed))
+                    states.require_same(states.newest(killed)[1], states.newest(workdir)[1])
+
+                at = " and ".join(f"{moment:.1f} s" for moment in moments)
+                yield f"{game}, {processes} process(es), {signal.Signals(number).name} after {at}", case
+
+
+def undisturbed(game: str, processes: int, scratch: Path) -> tuple[float, Path]:
+    """(seconds that a run takes, its workdir); the second of two, which compiles nothing."""
+    workdir = scratch / f"whole_{game}_{processes}"
+    for _ in range(2):
+        shutil.rmtree(workdir, ignore_errors=True)
+        begun = time.monotonic()
+        finish(start_all(game, processes, workdir))
+    return time.monotonic() - begun, workdir
+
+
+def start_all(game: str, processes: int, workdir: Path) -> list[subprocess.Popen]:
+    flags = [*GAMES[game], *FLAGS, f"--workdir={workdir}"]
+    if processes > 1:
+        flags += [f"--coordinator=localhost:{free_port()}", f"--num_processes={processes}"]
+    devices = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={4 // processes}"
+    options = {"env": environment(XLA_FLAGS=devices), "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    own = ([f"--process_id={number}"] if processes > 1 else [] for number in range(processes))
+    return [start(*flags, *numbered, **options) for numbered in own]
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("localhost", 0))
+        return s.getsockname()[1]
+
+
+def kill_after(seconds: float, number: int, processes: list[subprocess.Popen]) -> None:
+    time.sleep(seconds)
+    for process in processes:
+        process.send_signal(number)
+    for process in processes:
+        process.communicate(timeout=600)
+
+
+def finish(processes: list[subprocess.Popen]) -> None:
+    said = [process.communicate(timeout=600)[1] for process in processes]
+    assert not any(process.returncode for process in processes), said[0][-2000:]

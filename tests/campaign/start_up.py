@@ -1,0 +1,48 @@
+"""How soon a run takes its first step, and how much memory it takes beyond its bare steps (`one_start`)."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers import ROOT, environment
+
+CONFIGS = {"digits": 400}  # the default -> steps
+
+
+def measure(scratch: Path) -> dict[str, dict]:
+    """Of each config "bare" and "run"; each the second of two, which compiles nothing."""
+    found: dict[str, dict] = {}
+    for name, steps in CONFIGS.items():
+        for kind in ("bare", "run", "bare", "run"):
+            workdir = scratch / "start"
+            shutil.rmtree(workdir, ignore_errors=True)
+            found.setdefault(name, {})[kind] = one(kind, name, workdir, steps)
+    return found
+
+
+def one(kind: str, name: str, workdir: Path, steps: int) -> dict:
+    command = [sys.executable, "-m", "tests.campaign.one_start", kind, f"configs/{name}.py", workdir, steps]
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=ROOT,
+        env=environment(PYTHONPATH=""),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def markdown(found: dict[str, dict]) -> str:
+    lines = [
+        "| what | imports, CPU s | first step, CPU s (wall) | peak memory, MB |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, kinds in found.items():
+        for kind, row in kinds.items():
+            first, memory = row["first_step"], row["peak_bytes"] / 1e6
+            seconds = f"{row['import']['cpu_s']:.1f} | {first['cpu_s']:.1f} ({first['wall_s']:.1f})"
+            lines.append(f"| {name}, {kind} | {seconds} | {memory:,.0f} |")
+    return "\n".join(lines)

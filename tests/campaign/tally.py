@@ -1,0 +1,44 @@
+"""What was tried, what survived it, what was lost."""
+
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+# What a case is, in words, and a function that raises where anything is lost.
+Case = tuple[str, Callable[[], object]]
+
+
+class Row(NamedTuple):
+    """A line of the table."""
+
+    name: str
+    tried: int
+    lost: list[str]  # in words, what became of each
+
+    @property
+    def survived(self) -> int:
+        return self.tried - len(self.lost)
+
+
+def tally(name: str, cases: Iterable[Case], seconds: float) -> Row:
+    """Tries the cases in turn, and begins none after so many seconds."""
+    deadline, tried, lost = time.monotonic() + seconds, 0, []
+    for words, case in cases:
+        tried += 1
+        try:
+            case()
+        except Exception as error:
+            lost.append(f"{words}: {type(error).__name__}: {str(error).strip()[:200]}")
+            traceback.print_exc()
+        if time.monotonic() > deadline:
+            break
+    print(f"{name}: {tried - len(lost)} of {tried} survived", flush=True)
+    return Row(name, tried, lost)
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """The table of docs/reliability.md."""
+    lines = ["| what | tried | survived | lost |", "| --- | --- | --- | --- |"]
+    lines += [f"| {row.name} | {row.tried:,} | {row.survived:,} | {len(row.lost):,} |" for row in rows]
+    return "\n".join(lines)
