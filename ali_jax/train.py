@@ -154,12 +154,14 @@ class Watch:
 
     def after(self, step: int, count: int, state: TrainState, metrics, finished: bool) -> None:
         self._recorder.add(step, metrics)
-        due = finished or crossed(step, count, self._config.figures_every)
-        if due and jax.process_index() == 0:
+        if not finished and not crossed(step, count, self._config.figures_every):
+            return
+        self.before_save(step, state)
+        if jax.process_index() == 0:
             self._writer.write_look(step, *self._look(state))
 
     def before_save(self, step: int, state: TrainState) -> None:
-        """Raises NotFinite rather than let a state that is not finite into a checkpoint."""
+        """Raises NotFinite rather than let a state that is not finite into a checkpoint, or a figure."""
         self._recorder.catch_up()
         if not _all_finite((state.params, state.batch_stats)):
             raise NotFinite(f"The parameters are not finite after step {step}")

@@ -31,10 +31,10 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
 
 
 def codes(model: Model, z: Any, name: str = "z") -> np.ndarray:
-    """(N, n) float32 codes; NaN too, which E gives while a run diverges, and which G shows."""
+    """(N, n) float32 codes."""
     array = _array(z, name)
     _require_shape(name, array, (model.networks.generator.latent_dim,))
-    return np.asarray(array, np.float32)
+    return _floats(array, name)
 
 
 def codes_to_judge(model: Model, z: Any, count: int) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""A disk that takes no more, at whatever is written then: a sentence, and the run goes on when there is room."""
+"""A disk that takes no more, whatever is written: one sentence, and the run goes on when there is room."""
 
 import builtins
 import contextlib

@@ -34,7 +34,7 @@ VALUES = {
     "from -1 to 1": lambda x: x * 2.0 - 1,
     "with NaN": lambda x: np.where(x == x.max(), np.nan, x),
     "with inf": lambda x: np.where(x == x.max(), np.inf, x),
-    "huge": lambda x: x * 1e30,
+    "large": lambda x: x * 1e6,
 }
 NO_ARRAYS = (None, 5, "digits", [], {}, [None], Image.new("L", (8, 8)), [Image.new("RGB", (9, 8))], b"x")
 
@@ -44,13 +44,13 @@ def of_inference(seed: int) -> Iterator[Case]:
     chance = random.Random(seed)
     images = data.load("digits", "test").x[:4]
     model = untrained(make_tiny_config(), x=images)
-    x, z = images / np.float32(255), np.zeros((4, 3), np.float32)
+    x, z = images / np.float32(255), np.linspace(-2, 2, 12, dtype=np.float32).reshape(4, 3)
     uses: dict[str, Callable] = {
         "encode": lambda given: inference.encode(model, given),
         "encode, drawn": lambda given: inference.encode(model, given, key=jax.random.key(0)),
         "reconstruct": lambda given: inference.reconstruct(model, given),
         "features": lambda given: inference.features(model, given)["mu"],
-        "judge": lambda given: inference.judge(model, given, z[: len(given)]).score,
+        "judge": lambda given: inference.judge(model, given, z).score,
         "interpolate": lambda given: inference.interpolate(model, given, x),
         "attributes": lambda given: inference.encode(model, x, given),
         "decode": lambda given: inference.decode(model, given),

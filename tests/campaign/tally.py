@@ -1,7 +1,6 @@
 """What was tried, what survived it, what was lost."""
 
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -30,7 +29,6 @@ def tally(name: str, cases: Iterable[Case], seconds: float) -> Row:
             case()
         except Exception as error:
             lost.append(f"{words}: {type(error).__name__}: {str(error).strip()[:200]}")
-            traceback.print_exc()
         if time.monotonic() > deadline:
             break
     print(f"{name}: {tried - len(lost)} of {tried} survived", flush=True)
