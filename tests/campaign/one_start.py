@@ -27,8 +27,9 @@ def main(kind: str, config_file: str, workdir: str, steps: int) -> None:
     config.num_steps, config.log_every = steps, max(steps // 4, 1)
     config.figures_every = config.checkpoint_every = max(steps // 2, 1)
     (run if kind == "run" else bare)(config, workdir, found)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps(found | {"end": clock(), "peak_bytes": peak}))
+    peaks = {"peak_bytes": resource.RUSAGE_SELF, "events_peak_bytes": resource.RUSAGE_CHILDREN}
+    found |= {name: resource.getrusage(who).ru_maxrss * 1024 for name, who in peaks.items()}
+    print(json.dumps(found | {"end": clock()}))
 
 
 def clock() -> dict[str, float]:
