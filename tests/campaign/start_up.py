@@ -36,13 +36,12 @@ def one(kind: str, name: str, workdir: Path, steps: int) -> dict:
 
 
 def markdown(found: dict[str, dict]) -> str:
-    lines = [
-        "| what | imports, CPU s | first step, CPU s (wall) | peak memory, MB |",
-        "| --- | --- | --- | --- |",
-    ]
+    columns = ("what", "imports, CPU s", "first step, CPU s (wall)", "peak memory, MB", "of the events, MB")
+    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
     for name, kinds in found.items():
         for kind, row in kinds.items():
-            first, memory = row["first_step"], row["peak_bytes"] / 1e6
+            first = row["first_step"]
+            memory, events = row["peak_bytes"] / 1e6, row["events_peak_bytes"] / 1e6
             seconds = f"{row['import']['cpu_s']:.1f} | {first['cpu_s']:.1f} ({first['wall_s']:.1f})"
-            lines.append(f"| {name}, {kind} | {seconds} | {memory:,.0f} |")
+            lines.append(f"| {name}, {kind} | {seconds} | {memory:,.0f} | {events:,.0f} |")
     return "\n".join(lines)
