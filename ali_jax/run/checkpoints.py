@@ -35,6 +35,8 @@ class Checkpoints:
             create=not read_only,
             cleanup_tmp_directories=not read_only,  # of a run that was killed while it saved
             lightweight_initialize=True,  # else one damaged file hides all checkpoints
+            # Else, where a folder cannot be made, threads wait ten minutes for it, and the process for them.
+            async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
         )
         # Said here and not left to orbax, which looks into the newest checkpoint to find out what all hold.
         handlers = {"default": ocp.PyTreeCheckpointHandler(), "checksums": ocp.JsonCheckpointHandler()}

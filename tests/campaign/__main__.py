@@ -57,7 +57,7 @@ def main() -> None:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ali_jax_campaign_") as folder:
         rows = campaign(asked.budget, asked.parts, asked.seed, Path(folder))
-        starts = start_up.measure(Path(folder))
+        starts = start_up.measure(Path(folder)) if {*asked.parts} == {*SHARES} else {}
     minutes = round((time.monotonic() - begun) / 60, 1)
     results = {"minutes": minutes, "rows": [row._asdict() for row in rows], "start": starts}
     print(report.write(asked.output, results))

@@ -1,5 +1,8 @@
 import collections
+import errno
+import os
 import shutil
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -134,6 +137,23 @@ def test_a_checkpoint_from_before_there_were_checksums_restores(tmp_path, state,
     shutil.rmtree(tmp_path / "checkpoints" / "1" / "checksums")
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore(shapes, DEVICE)[0] == 1
+
+
+def test_a_folder_that_cannot_be_made_leaves_nothing_waiting_for_it(tmp_path, state, monkeypatch):
+    mkdir, before = os.mkdir, {*threading.enumerate()}
+
+    def refuse(path, *arguments, **options):
+        if "orbax-checkpoint-tmp" in str(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return mkdir(path, *arguments, **options)
+
+    with pytest.raises(UserError, match="No space left"), Checkpoints(tmp_path) as checkpoints:
+        monkeypatch.setattr(os, "mkdir", refuse)
+        checkpoints.save(1, at(state, 1))
+    left = [thread for thread in {*threading.enumerate()} - before if not thread.daemon]
+    for thread in left:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in left)
 
 
 def test_what_a_killed_save_left_is_removed(tmp_path, state, shapes):
