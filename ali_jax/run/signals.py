@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import threading
 from collections.abc import Iterator
 
 import jax
@@ -15,7 +16,8 @@ def stop_signals() -> Iterator[list[int]]:
     """A list in which Ctrl-C or SIGTERM leaves its number; a second Ctrl-C interrupts at once.
 
     Of several processes each would stop at its own step. There JAX's preemption service takes SIGTERM and
-    agrees with all of them on one step (`Checkpoints.preempted`).
+    agrees with all of them on one step (`Checkpoints.preempted`). Signals reach the main thread alone: in
+    another, nothing is noted.
     """
     received: list[int] = []
 
@@ -25,7 +27,8 @@ def stop_signals() -> Iterator[list[int]]:
         received.append(number)
         logger.info("%s: saving, then stopping.", signal.Signals(number).name)
 
-    ours = (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else ()
+    in_main = threading.current_thread() is threading.main_thread()
+    ours = (signal.SIGINT, signal.SIGTERM) if in_main and jax.process_count() == 1 else ()
     before = {number: signal.signal(number, note) for number in ours}
     try:
         yield received

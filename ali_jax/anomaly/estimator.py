@@ -1,0 +1,174 @@
+"""The detector that a user holds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
+
+from ali_jax import inference
+from ali_jax.anomaly import files, inputs, members, networks, scores
+from ali_jax.anomaly.evidence import chunks
+from ali_jax.anomaly.members import Member
+from ali_jax.errors import UserError
+
+HELD_OUT = 0.2  # share of the rows that a member is not trained on,
+MOST_HELD_OUT = 5000  # and how many that is at most
+FEWEST = 20  # rows below which all are trained on, and looked at
+FLAGGED = 0.05  # share of held-out rows below the threshold where contamination is "auto"
+
+
+class Detector(OutlierMixin, BaseEstimator):
+    """An outlier detector: adversarially learned inference on rows of a table, or on images.
+
+    Fitted on normal examples (a few strange ones among them do little harm), it scores others by how badly a
+    few small models bring them back, and how unlikely their codes are. Scaling, sizes, steps and stopping
+    follow from the data. Seconds for hundreds of rows, a few minutes for hundreds of thousands, on two cores.
+
+    X is a table (N, columns), of NumPy or pandas, or images, (N, H, W) or (N, H, W, C), uint8 or floats in
+    [0, 1].
+
+    Args:
+      measure: how strangeness is scored, one of `anomaly.SCORES`. "features" and "logits", of ALAD, train its
+        discriminators of (x, x') and (z, z') too.
+      contamination: share of the fitted examples that `predict` calls outliers, in (0, 0.5]; or "auto": the
+        threshold below which 5 % of those held out of training lie.
+      members: how many models are trained, each from a start and with held-out examples of its own; the score
+        is their mean.
+      steps: of training, of each member; None: by the number of examples.
+      latent_dim: of the codes; None: by the number of columns.
+      width: of the hidden layers; None: by the kind of data.
+      random_state: of all that is random; an int gives the same detector every time.
+
+    Attributes:
+      offset_: threshold on `score_samples`.
+      n_features_in_: columns, or values of an image; feature_names_in_: names of the columns, of data frames.
+      shape_: of one example. scaling_: of columns. members_: the trained models, as arrays.
+    """
+
+    def __init__(
+        self,
+        measure: str = "combined",
+        *,
+        contamination: float | str = "auto",
+        members: int = 3,
+        steps: int | None = None,
+        latent_dim: int | None = None,
+        width: int | None = None,
+        random_state: Any = None,
+    ):
+        self.measure = measure
+        self.contamination = contamination
+        self.members = members
+        self.steps = steps
+        self.latent_dim = latent_dim
+        self.width = width
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> "Detector":
+        """Trains on examples X, most of them normal; y is ignored.
+
+        Raises:
+          UserError: X or a parameter cannot be used.
+        """
+        self._check_parameters()
+        x = inputs.checked(self, X, fitting=True)
+        self.shape_ = x.shape[1:]
+        self.scaling_ = inputs.scaling(x) if x.ndim == 2 else None
+        scaled = self._scaled(x)
+        self.members_, of_held_out = self._train(scaled)
+        if self.contamination == "auto":
+            self.offset_ = float(np.quantile(-of_held_out, FLAGGED))
+        else:
+            self.offset_ = float(np.percentile(-self._strangeness(scaled), 100 * self.contamination))
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """How normal each example is, (N,): the lower, the stranger."""
+        check_is_fitted(self)
+        return -self._strangeness(self._scaled(inputs.checked(self, X, fitting=False)))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """`score_samples` less `offset_`, (N,): below 0 for outliers."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """1 for what is normal, -1 for outliers: (N,)."""
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """G(E(x)) of the first member, of each example: rows in units of their columns, images in [0, 1]."""
+        check_is_fitted(self)
+        x = self._scaled(inputs.checked(self, X, fitting=False))
+        made = inference.reconstruct(self.members_[0].model(self._plan()), x)
+        return made if self.scaling_ is None else self.scaling_.undo(made)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the fitted detector to one file, whole or not at all; `load` reads it."""
+        check_is_fitted(self)
+        files.write(Path(path), self)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Detector":
+        """The detector that `save` wrote."""
+        return files.read(Path(path), cls)
+
+    def _plan(self) -> networks.Plan:
+        return networks.Plan(*self.plan_)
+
+    def _scaled(self, x: np.ndarray) -> np.ndarray:
+        return x if self.scaling_ is None else self.scaling_.apply(x)
+
+    def _train(self, x: np.ndarray) -> tuple[list[Member], np.ndarray]:
+        """The members, and how strange each thinks the examples that it held out."""
+        sizes = {"latent_dim": self.latent_dim, "width": self.width, "steps": self.steps}
+        plan = networks.plan(self.shape_, len(x), twins=self.measure in scores.OF_TWINS, **sizes)
+        self.plan_ = tuple(plan)
+        random = check_random_state(self.random_state)
+        made, strangeness = [], []
+        with tqdm(
+            total=self.members * plan.steps, desc="Fitting", unit="step", disable=None, leave=False
+        ) as bar:
+            for kept, held_out in _shares(len(x), self.members, random):
+                seed = int(random.randint(2**31 - 1))
+                made.append(members.fit(plan, x[kept], x[held_out], seed, bar))
+                strangeness.append(self._of_member(made[-1], x[held_out]))
+        return made, np.concatenate(strangeness)
+
+    def _strangeness(self, x: np.ndarray) -> np.ndarray:
+        """Mean over members, (N,) float64; high is strange."""
+        return np.mean([self._of_member(member, x) for member in self.members_], axis=0)
+
+    def _of_member(self, member: Member, x: np.ndarray) -> np.ndarray:
+        score = scores.SCORES[self.measure]
+        if self.measure in scores.OF_TWINS and not self._plan().twins:
+            raise UserError(
+                f"The measure {self.measure} needs a D of twins, which was not trained; fit again."
+            )
+        found = (score(evidence, member.reference) for evidence in chunks(member.model(self._plan()), x))
+        return np.concatenate([*found])
+
+    def _check_parameters(self) -> None:
+        if self.measure not in scores.SCORES:
+            raise UserError(f"There is no measure {self.measure!r}; choose of {', '.join(scores.SCORES)}.")
+        share = self.contamination
+        if share != "auto" and not (isinstance(share, int | float) and 0 < share <= 0.5):
+            raise UserError(f"contamination is {share!r}; it must be 'auto' or in (0, 0.5].")
+        for name in ("members", "steps", "latent_dim", "width"):
+            value = getattr(self, name)
+            if not (value is None and name != "members") and not (
+                isinstance(value, int | np.integer) and value >= 1
+            ):
+                raise UserError(f"{name} is {value!r}; it must be a whole number from 1 up.")
+
+
+def _shares(count: int, members: int, random: np.random.RandomState):
+    """(rows to train on, rows held out) of each member, which holds out other rows than those before it."""
+    order = random.permutation(count)
+    share = count if count < FEWEST else min(max(round(HELD_OUT * count), FEWEST // 2), MOST_HELD_OUT)
+    for number in range(members):
+        turned = np.roll(order, -number * share)
+        yield (turned if share == count else turned[share:]), turned[:share]

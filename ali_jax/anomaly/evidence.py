@@ -1,0 +1,68 @@
+"""What a member has to say of examples, from one pass of its networks."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ali_jax import inference
+from ali_jax.models import unit_interval
+
+CHUNK = 1024  # examples of a pass, always: smaller ones are filled up, so that nothing compiles twice
+
+
+class Evidence(NamedTuple):
+    """Of N examples of F values; float32 arrays."""
+
+    residual: jax.Array  # (N, F): x - G(mu)
+    mu: jax.Array  # (N, n)
+    divergence: jax.Array  # (N,): KL of q(z|x) from the prior N(0, 1)
+    joint: jax.Array  # (N,): D's logit of (x, mu), high for the encoder's pairs
+    moved: jax.Array  # (N,): L1 distance of D's last hidden layer at (x, mu) from that at (G(mu), mu)
+    # Of a D that tells twins apart, else None:
+    twins_moved: jax.Array | None = None  # (N,): the same of D_xx, at (x, x) and at (x, G(mu))
+    twins: jax.Array | None = None  # (N,): logit of D_xx at (x, G(mu)), high for twins
+
+
+def chunks(model: inference.Model, x: np.ndarray):
+    """The evidence of x (N, ...), scaled, CHUNK examples at a time.
+
+    What is said of an example does not depend on the others: networks run with running statistics, and passes
+    have one size.
+    """
+    variables = tuple(model.variables(role) for role in ("generator", "encoder", "discriminator"))
+    for start in range(0, len(x), CHUNK):
+        part = x[start : start + CHUNK]
+        filled = np.concatenate([part, np.zeros((CHUNK - len(part), *x.shape[1:]), x.dtype)])
+        found = jax.device_get(_pass(model.networks, variables, filled))
+        yield Evidence(*(None if values is None else values[: len(part)] for values in found))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _pass(networks, variables, x) -> Evidence:
+    of_g, of_e, of_d = variables
+    x = unit_interval(x)
+    noise = jnp.zeros((len(x), networks.encoder.noise_dim))
+    _, mu, sigma = networks.encoder.apply(of_e, x, noise)
+    x_hat = networks.generator.apply(of_g, mu).astype(jnp.float32)
+    pair, reconstructed = (networks.discriminator.apply(of_d, v, mu) for v in (x, x_hat))
+    squares = jnp.square(mu) if sigma is None else jnp.square(mu) + jnp.square(sigma) - 1 - 2 * jnp.log(sigma)
+    twins_moved = twins = None
+    if networks.discriminator.xx_stack is not None:
+        same, like = (networks.discriminator.apply(of_d, "xx", x, v, method="compare") for v in (x, x_hat))
+        twins_moved, twins = _distance(same.hidden, like.hidden), like.score
+    return Evidence(
+        residual=(x - x_hat).reshape(len(x), -1),
+        mu=mu,
+        divergence=jnp.sum(squares, axis=1) / 2,
+        joint=pair.score,
+        moved=_distance(pair.hidden, reconstructed.hidden),
+        twins_moved=twins_moved,
+        twins=twins,
+    )
+
+
+def _distance(first: jax.Array, second: jax.Array) -> jax.Array:
+    return jnp.sum(jnp.abs(first - second), axis=1)

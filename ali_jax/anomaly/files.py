@@ -1,0 +1,100 @@
+"""A fitted detector in one file: arrays, and JSON of the rest; nothing in it is run when it is read."""
+
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import traverse_util
+
+from ali_jax.anomaly.inputs import Scaling
+from ali_jax.anomaly.members import Member
+from ali_jax.anomaly.networks import Plan
+from ali_jax.anomaly.scores import Cloud, Reference
+from ali_jax.errors import UserError, first_line
+from ali_jax.roles import Roles
+from ali_jax.run.files import write_whole
+
+FORMAT = 1
+
+
+def write(path: Path, detector: Any) -> None:
+    """Writes a fitted detector; a random_state that is no number is not kept.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    settings = detector.get_params(deep=False)
+    if not isinstance(settings["random_state"], int | None):
+        settings["random_state"] = None
+    about = {
+        "format": FORMAT,
+        "settings": {name: _plain(value) for name, value in settings.items()},
+        "plan": detector.plan_,
+        "offset": detector.offset_,
+        "features": detector.n_features_in_,
+        "names": [*getattr(detector, "feature_names_in_", [])],
+        "steps": [member.step for member in detector.members_],
+    }
+    arrays = {} if detector.scaling_ is None else {"scaling": detector.scaling_._asdict()}
+    for number, member in enumerate(detector.members_):
+        arrays[str(number)] = {
+            "params": member.params._asdict(),
+            "batch_stats": member.batch_stats._asdict(),
+            "reference": member.reference._replace(cloud=member.reference.cloud._asdict())._asdict(),
+        }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, about=json.dumps(about), **traverse_util.flatten_dict(arrays, sep="/"))
+    try:
+        write_whole(path, buffer.getvalue())
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); pass another path.") from None
+
+
+def read(path: Path, kind: type) -> Any:
+    """The detector, of the class `kind`, that `write` left in a file.
+
+    Raises:
+      UserError: there is no such file, or it holds no detector.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        about = json.loads(str(arrays.pop("about")))
+        if about["format"] != FORMAT:
+            raise ValueError(f"its format is {about['format']}, not {FORMAT}")
+        return _rebuilt(kind, about, traverse_util.unflatten_dict(arrays, sep="/"))
+    except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"{path} cannot be read as a detector ({first_line(error)}); pass a file of Detector.save."
+        ) from None
+
+
+def _rebuilt(kind: type, about: dict, arrays: dict) -> Any:
+    detector = kind(**about["settings"])
+    x_shape, *sizes = about["plan"]
+    detector.plan_ = tuple(Plan(tuple(x_shape), *sizes))
+    detector.shape_ = tuple(x_shape)
+    detector.offset_, detector.n_features_in_ = about["offset"], about["features"]
+    if about["names"]:
+        detector.feature_names_in_ = np.asarray(about["names"], dtype=object)
+    detector.scaling_ = Scaling(**arrays["scaling"]) if "scaling" in arrays else None
+    detector.members_ = [_member(arrays[str(number)], step) for number, step in enumerate(about["steps"])]
+    return detector
+
+
+def _member(arrays: dict, step: int) -> Member:
+    # A network without batch normalisation has no running statistics, and so nothing in the file.
+    params, batch_stats = (
+        Roles(*(arrays.get(kind, {}).get(role, {}) for role in Roles._fields))
+        for kind in ("params", "batch_stats")
+    )
+    reference = dict(arrays["reference"])
+    return Member(params, batch_stats, Reference(Cloud(**reference.pop("cloud")), **reference), step)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,180 @@
+"""The outlier detector: what it promises users, and scikit-learn."""
+
+import json
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from ali_jax.anomaly import SCORES, Detector
+from ali_jax.errors import UserError
+
+SMALL = {"members": 2, "steps": 60, "width": 16, "latent_dim": 2, "random_state": 0}
+
+
+def make_table(rows: int = 200) -> np.ndarray:
+    """Three columns, of units far apart, near a line, and a constant one: (rows, 4)."""
+    random = np.random.default_rng(0)
+    along = random.normal(size=(rows, 1))
+    return (along + 0.1 * random.normal(size=(rows, 4))) * [1, 1e4, 1e-3, 0] + [0, 1e5, 0, 7]
+
+
+TABLE = make_table()
+OFF_THE_LINE = TABLE[:40] * [-1, 1, 1, 1] + [8, 0, 0, 0]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return Detector(**SMALL).fit(TABLE)
+
+
+@pytest.fixture(scope="module")
+def of_images():
+    images = np.random.default_rng(0).integers(0, 99, (60, 5, 4), dtype=np.uint8)
+    return Detector(**SMALL).fit(images), images
+
+
+def test_what_is_off_the_line_is_strange(fitted):
+    score = np.concatenate([fitted.score_samples(TABLE), fitted.score_samples(OFF_THE_LINE)])
+    assert roc_auc_score(np.repeat([1, 0], [len(TABLE), len(OFF_THE_LINE)]), score) > 0.95
+    assert np.mean(fitted.predict(OFF_THE_LINE) == -1) > 0.9
+    assert np.mean(fitted.predict(TABLE) == -1) < 0.15
+
+
+def test_threshold_and_decision_agree(fitted):
+    score = fitted.score_samples(TABLE)
+    np.testing.assert_array_equal(fitted.decision_function(TABLE), score - fitted.offset_)
+    np.testing.assert_array_equal(fitted.predict(TABLE), np.where(score >= fitted.offset_, 1, -1))
+
+
+def test_contamination_is_the_share_of_fitted_rows_called_outliers():
+    flagged = Detector(**SMALL, contamination=0.2).fit_predict(TABLE)
+    assert np.sum(flagged == -1) == 40
+
+
+def test_the_same_state_gives_the_same_detector(fitted):
+    again = clone(fitted).fit(TABLE)
+    np.testing.assert_array_equal(again.score_samples(TABLE), fitted.score_samples(TABLE))
+    other = clone(fitted).set_params(random_state=1).fit(TABLE)
+    assert not np.allclose(other.score_samples(TABLE), fitted.score_samples(TABLE))
+
+
+def test_what_is_said_of_a_row_does_not_depend_on_the_others(fitted):
+    one_by_one = np.concatenate([fitted.score_samples(TABLE[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(one_by_one, fitted.score_samples(TABLE)[:5], rtol=1e-9)
+
+
+def test_units_of_the_columns_do_not_matter(fitted):
+    in_other_units = clone(fitted).fit(TABLE * 1000)
+    found = in_other_units.score_samples(TABLE * 1000)
+    assert np.corrcoef(found, fitted.score_samples(TABLE))[0, 1] > 0.9
+
+
+def test_it_comes_back_from_a_pickle_and_from_a_file(fitted, of_images, tmp_path):
+    for detector, x in ((fitted, TABLE), of_images):
+        path = tmp_path / "detector.npz"
+        detector.save(path)
+        for again in (pickle.loads(pickle.dumps(detector)), Detector.load(path)):
+            np.testing.assert_array_equal(again.predict(x), detector.predict(x))
+            np.testing.assert_array_equal(again.score_samples(x), detector.score_samples(x))
+            assert again.get_params() == detector.get_params()
+
+
+def test_a_file_that_is_no_detector_is_named(fitted, tmp_path):
+    (tmp_path / "text").write_text("no detector")
+    np.savez(tmp_path / "other.npz", about=json.dumps({"format": 99}))
+    for name in ("text", "other.npz", "nowhere"):
+        with pytest.raises(UserError, match=f"{name} cannot be read as a detector"):
+            Detector.load(tmp_path / name)
+    with pytest.raises(UserError, match="cannot be written"):
+        fitted.save("/dev/null/detector")
+
+
+def test_images_of_both_kinds_are_the_same_to_it(of_images):
+    detector, images = of_images
+    assert detector.shape_ == (5, 4, 1) and detector.n_features_in_ == 20
+    np.testing.assert_allclose(
+        detector.score_samples(images[..., None] / 255), detector.score_samples(images), rtol=1e-4, atol=1e-4
+    )
+    white = np.full((5, 5, 4), 255, np.uint8)
+    assert detector.score_samples(white).max() < detector.score_samples(images).min()
+    assert detector.reconstruct(images).shape == (60, 5, 4, 1)
+
+
+def test_rows_are_reconstructed_in_their_units(fitted):
+    made = fitted.reconstruct(TABLE)
+    assert made.shape == TABLE.shape
+    assert abs(np.mean(made[:, 1]) - np.mean(TABLE[:, 1])) < np.std(TABLE[:, 1])
+
+
+@pytest.mark.parametrize("measure", [name for name in SCORES if name not in ("features", "logits")])
+def test_every_measure_that_needs_no_twins_is_an_argument(fitted, measure):
+    score = clone(fitted)  # as it is, but for the measure
+    score.__dict__.update({**fitted.__dict__, "measure": measure})
+    found = score.score_samples(TABLE)
+    assert found.shape == (len(TABLE),) and np.isfinite(found).all() and np.std(found) > 0
+
+
+def test_alads_measures_train_its_discriminators(fitted):
+    detector = Detector(**SMALL, measure="features").fit(TABLE)
+    assert "xx_stack" in detector.members_[0].params.discriminator
+    assert np.std(detector.score_samples(TABLE)) > 0
+    detector.measure = "logits"
+    assert np.std(detector.score_samples(TABLE)) > 0
+    untrained = clone(fitted)
+    untrained.__dict__.update({**fitted.__dict__, "measure": "features"})
+    with pytest.raises(UserError, match="fit again"):
+        untrained.score_samples(TABLE)
+
+
+def test_it_works_within_a_pipeline_a_cross_validation_and_another_thread():
+    labels = np.where(np.arange(240) < 200, 1, -1)
+    both = np.concatenate([TABLE, OFF_THE_LINE])
+    pipeline = make_pipeline(StandardScaler(), Detector(**SMALL))
+
+    def area(estimator, x, y):
+        return roc_auc_score(y, estimator.score_samples(x))
+
+    folds = StratifiedKFold(2)
+    assert np.all(cross_val_score(pipeline, both, labels, scoring=area, cv=folds) > 0.5)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(Detector(**SMALL).fit(TABLE).predict(TABLE)))
+    thread.start()
+    thread.join()
+    assert len(found) == 1
+
+
+def test_another_value_in_a_constant_column_is_strange(fitted):
+    changed = TABLE + [0, 0, 0, 5]
+    assert np.mean(fitted.score_samples(changed) < fitted.score_samples(TABLE)) > 0.9
+
+
+def test_few_rows_work():
+    assert set(Detector(**SMALL).fit(TABLE[:2]).predict(TABLE[:2])) <= {-1, 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"measure": "loss"}, "no measure 'loss'"),
+        ({"contamination": 0.9}, "contamination is 0.9"),
+        ({"members": 0}, "members is 0"),
+        ({"steps": 1.5}, "steps is 1.5"),
+    ],
+)
+def test_a_wrong_parameter_is_named(settings, words):
+    with pytest.raises(UserError, match=words):
+        Detector(**settings).fit(TABLE)
+
+
+@pytest.mark.slow
+def test_scikit_learns_own_checks():
+    """Twenty seconds: each of its shapes of data compiles a game."""
+    check_estimator(Detector(members=1, steps=20, width=8))

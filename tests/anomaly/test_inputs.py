@@ -1,0 +1,82 @@
+"""Data that cannot be used end in one sentence, and columns are scaled."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from ali_jax.anomaly import Detector, inputs
+
+ROWS = np.arange(12.0).reshape(6, 2)
+
+
+def refused(x, words, fitting=True, noted=None):
+    with pytest.raises(ValueError, match=words):  # a UserError is one
+        inputs.checked(noted or Detector(), x, fitting=fitting)
+
+
+def test_gaps_are_named_by_column():
+    gap = ROWS.copy()
+    gap[3, 1] = np.nan
+    refused(gap, r"Column 1 holds NaN in row 3 \(NaN or inf are 1 cells")
+    gap[2, 0] = np.inf
+    refused(gap, "Column 0 holds an infinity in row 2")
+
+
+def test_too_few_too_flat_and_words_are_refused():
+    refused(ROWS[:1], "n_samples|1 sample")
+    refused(ROWS[0], "2D array")
+    refused([["a", "b"], ["c", "d"]], "could not convert")
+
+
+def test_data_frames_are_named_by_their_columns():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(ROWS, columns=["length", "width"])
+    refused(frame.assign(width=["a"] * 6), "Column 'width' holds what is no number")
+    refused(frame.assign(width=[np.nan] + [1.0] * 5), "Column 'width' holds NaN in row 0")
+    detector = Detector()
+    np.testing.assert_array_equal(inputs.checked(detector, frame, fitting=True), ROWS)
+    assert [*detector.feature_names_in_] == ["length", "width"]
+
+
+def test_other_columns_than_in_fit_are_refused():
+    detector = Detector()
+    detector.shape_ = inputs.checked(detector, ROWS, fitting=True).shape[1:]
+    refused(ROWS[:, :1], "1 features, but Detector is expecting 2", False, detector)
+    refused(np.zeros((3, 2, 2, 1), np.uint8), r"the shape \(2, 2, 1\)", False, detector)
+
+
+def test_images_are_checked():
+    noted = Detector()
+    images = np.zeros((3, 4, 5), np.uint8)
+    assert inputs.checked(noted, images, fitting=True).shape == (3, 4, 5, 1)
+    noted.shape_ = (4, 5, 1)
+    refused(np.zeros((3, 4, 6, 1)), "fitted on", False, noted)
+    refused(np.zeros((3, 20)), "20 features|fitted on images", False, noted)
+    refused(images + 1.5, r"in \[0, 1\]")
+    refused(np.full((3, 4, 5), np.nan), r"without NaN")
+    refused(images[:1], "n_samples = 1")
+    refused(images.astype(str), "must be numbers")
+
+
+def test_predict_before_fit_says_so():
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        Detector().predict(ROWS)
+
+
+def test_scaling_is_undone_and_keeps_the_order():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(500, 2)) * [1, 100] + [5, 0]
+    x[0] = [1e6, -1e9]
+    scaling = inputs.scaling(x)
+    scaled = scaling.apply(x)
+    assert scaled.dtype == np.float32 and np.abs(scaled).max() < 30
+    np.testing.assert_array_equal(np.argsort(x, axis=0), np.argsort(scaled, axis=0))
+    np.testing.assert_allclose(np.std(scaled[1:], axis=0), 1, atol=0.1)
+    np.testing.assert_allclose(scaling.undo(scaled)[1:], x[1:], rtol=1e-4, atol=1e-4)
+
+
+def test_columns_that_hardly_vary_are_scaled_by_all_they_hold():
+    x = np.zeros((1000, 2))
+    x[:5, 0] = 10.0  # fewer than the tails that are left out
+    scaling = inputs.scaling(x)
+    np.testing.assert_allclose(scaling.width, [np.std(x[:, 0]), 1.0])

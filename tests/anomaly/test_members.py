@@ -1,0 +1,53 @@
+"""Training a member: what it is kept at, and what its game has."""
+
+import numpy as np
+import pytest
+
+from ali_jax import build
+from ali_jax import config as config_lib
+from ali_jax.anomaly import estimator, members, networks
+
+
+def test_the_plan_follows_from_the_data():
+    assert networks.plan((6,), 400) == networks.Plan((6,), 3, 128, 1000)
+    assert networks.plan((1,), 400).latent_dim == 2 and networks.plan((500,), 400).latent_dim == 32
+    assert networks.plan((6,), 2000).steps < networks.plan((6,), 500_000).steps
+    assert networks.plan((28, 28, 1), 6000, latent_dim=8, width=9, steps=10)[1:4] == (8, 9, 10)
+
+
+@pytest.mark.parametrize("shape", [(1,), (7,), (6, 6, 1)])
+@pytest.mark.parametrize("twins", [False, True])
+def test_the_game_of_a_plan_builds(shape, twins):
+    config = networks.config(networks.plan(shape, 100, twins=twins))
+    config_lib.check(config)
+    assert ("xx" in build.needs(config).heads) == twins
+    assert (config.model.get("discriminator_xx") is not None) == twins
+
+
+def test_a_plan_is_made_into_a_program_once():
+    plan = networks.plan((3,), 100, steps=7, width=4)
+    assert networks.program(plan) is networks.program(networks.Plan(*plan))
+
+
+def test_the_best_look_is_kept(monkeypatch):
+    errors = iter([3.0, np.nan, 1.0, 2.0])
+    monkeypatch.setattr(members, "held_out_error", lambda model, x: next(errors))
+    best = members.Best(None, np.zeros((1, 1)))
+
+    class State:
+        average = None
+        params, batch_stats = "p", "s"
+
+    for step in range(4):
+        State.params = f"p{step}"
+        best.save(step, State())
+    assert (best.model.params, best.model.step, best.error) == ("p2", 2, 1.0)
+
+
+def test_every_member_holds_out_other_rows_than_it_is_trained_on():
+    shares = [*estimator._shares(100, 3, np.random.RandomState(0))]
+    for kept, held_out in shares:
+        assert sorted([*kept, *held_out]) == [*range(100)] and len(held_out) == 20
+    assert len({*np.concatenate([held_out for _, held_out in shares])}) == 60
+    ((kept, held_out),) = estimator._shares(5, 1, np.random.RandomState(0))
+    assert sorted(kept) == sorted(held_out) == [*range(5)]
