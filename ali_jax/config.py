@@ -21,6 +21,7 @@ def default() -> ConfigDict:
     config.train_split = ""
     config.validation_split = ""  # figures reconstruct its first images
     config.test_split = ""  # read only to measure the error of a classifier
+    config.classes = ()  # of the labels: the examples of these alone, of every split; (): of all
     config.data_dir = config_dict.placeholder(str)  # None: where tensorflow_datasets keeps its own
 
     # Of images of the user's own, which are brought to config.model.x_shape; see `data.Frame`.

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from ali_jax import inference
-from ali_jax.anomaly import files, inputs, members, networks, scores
+from ali_jax.anomaly import files, inputs, members, networks, scaling, scores
 from ali_jax.anomaly.evidence import chunks
 from ali_jax.anomaly.members import Member
 from ali_jax.errors import UserError
@@ -39,25 +39,25 @@ class Detector(OutlierMixin, BaseEstimator):
       members: how many models are trained, each from a start and with held-out examples of its own; the score
         is their mean.
       steps: of training, of each member; None: by the number of examples.
-      latent_dim: of the codes; None: by the number of columns.
-      width: of the hidden layers; None: by the kind of data.
+      latent_dim: of the codes; None: by the number of columns, or of an image's principal components.
+      width: of the hidden layers.
       random_state: of all that is random; an int gives the same detector every time.
 
     Attributes:
       offset_: threshold on `score_samples`.
       n_features_in_: columns, or values of an image; feature_names_in_: names of the columns, of data frames.
-      shape_: of one example. scaling_: of columns. members_: the trained models, as arrays.
+      shape_: of one example. scaling_: of what networks see. members_: the trained models, as arrays.
     """
 
     def __init__(
         self,
-        measure: str = "combined",
+        measure: str = "bound",
         *,
         contamination: float | str = "auto",
         members: int = 3,
         steps: int | None = None,
         latent_dim: int | None = None,
-        width: int | None = None,
+        width: int = 128,
         random_state: Any = None,
     ):
         self.measure = measure
@@ -77,8 +77,8 @@ class Detector(OutlierMixin, BaseEstimator):
         self._check_parameters()
         x = inputs.checked(self, X, fitting=True)
         self.shape_ = x.shape[1:]
-        self.scaling_ = inputs.scaling(x) if x.ndim == 2 else None
-        scaled = self._scaled(x)
+        self.scaling_ = scaling.columns(x) if x.ndim == 2 else scaling.components(x)
+        scaled = self.scaling_.apply(x)
         self.members_, of_held_out = self._train(scaled)
         if self.contamination == "auto":
             self.offset_ = float(np.quantile(-of_held_out, FLAGGED))
@@ -89,7 +89,7 @@ class Detector(OutlierMixin, BaseEstimator):
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each example is, (N,): the lower, the stranger."""
         check_is_fitted(self)
-        return -self._strangeness(self._scaled(inputs.checked(self, X, fitting=False)))
+        return -self._strangeness(self.scaling_.apply(inputs.checked(self, X, fitting=False)))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """`score_samples` less `offset_`, (N,): below 0 for outliers."""
@@ -100,11 +100,11 @@ class Detector(OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def reconstruct(self, X: Any) -> np.ndarray:
-        """G(E(x)) of the first member, of each example: rows in units of their columns, images in [0, 1]."""
+        """G(E(x)) of the first member: rows in units of their columns, images about [0, 1]."""
         check_is_fitted(self)
-        x = self._scaled(inputs.checked(self, X, fitting=False))
+        x = self.scaling_.apply(inputs.checked(self, X, fitting=False))
         made = inference.reconstruct(self.members_[0].model(self._plan()), x)
-        return made if self.scaling_ is None else self.scaling_.undo(made)
+        return self.scaling_.undo(made)
 
     def save(self, path: str | Path) -> None:
         """Writes the fitted detector to one file, whole or not at all; `load` reads it."""
@@ -119,13 +119,10 @@ class Detector(OutlierMixin, BaseEstimator):
     def _plan(self) -> networks.Plan:
         return networks.Plan(*self.plan_)
 
-    def _scaled(self, x: np.ndarray) -> np.ndarray:
-        return x if self.scaling_ is None else self.scaling_.apply(x)
-
     def _train(self, x: np.ndarray) -> tuple[list[Member], np.ndarray]:
         """The members, and how strange each thinks the examples that it held out."""
         sizes = {"latent_dim": self.latent_dim, "width": self.width, "steps": self.steps}
-        plan = networks.plan(self.shape_, len(x), twins=self.measure in scores.OF_TWINS, **sizes)
+        plan = networks.plan(x.shape[1], len(x), twins=self.measure in scores.OF_TWINS, **sizes)
         self.plan_ = tuple(plan)
         random = check_random_state(self.random_state)
         made, strangeness = [], []

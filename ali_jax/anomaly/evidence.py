@@ -10,6 +10,7 @@ import numpy as np
 from ali_jax import inference
 from ali_jax.models import unit_interval
 
+DRAWS = 8  # of z, of each example; even
 CHUNK = 1024  # examples of a pass, always: smaller ones are filled up, so that nothing compiles twice
 
 
@@ -17,7 +18,7 @@ class Evidence(NamedTuple):
     """Of N examples of F values; float32 arrays."""
 
     residual: jax.Array  # (N, F): x - G(mu)
-    mu: jax.Array  # (N, n)
+    error: jax.Array  # (N,): |x - G(z)|^2, a mean over draws of z from q(z|x)
     divergence: jax.Array  # (N,): KL of q(z|x) from the prior N(0, 1)
     joint: jax.Array  # (N,): D's logit of (x, mu), high for the encoder's pairs
     moved: jax.Array  # (N,): L1 distance of D's last hidden layer at (x, mu) from that at (G(mu), mu)
@@ -32,21 +33,27 @@ def chunks(model: inference.Model, x: np.ndarray):
     What is said of an example does not depend on the others: networks run with running statistics, and passes
     have one size.
     """
+    noise = _noise(model.networks.encoder.noise_dim)
     variables = tuple(model.variables(role) for role in ("generator", "encoder", "discriminator"))
     for start in range(0, len(x), CHUNK):
         part = x[start : start + CHUNK]
         filled = np.concatenate([part, np.zeros((CHUNK - len(part), *x.shape[1:]), x.dtype)])
-        found = jax.device_get(_pass(model.networks, variables, filled))
+        found = jax.device_get(_pass(model.networks, variables, filled, noise))
         yield Evidence(*(None if values is None else values[: len(part)] for values in found))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _pass(networks, variables, x) -> Evidence:
+def _pass(networks, variables, x, noise) -> Evidence:
     of_g, of_e, of_d = variables
     x = unit_interval(x)
-    noise = jnp.zeros((len(x), networks.encoder.noise_dim))
-    _, mu, sigma = networks.encoder.apply(of_e, x, noise)
+    none = jnp.zeros((len(x), networks.encoder.noise_dim))
+    mu, _, sigma = networks.encoder.apply(of_e, x, none)  # a draw without noise is the mean
     x_hat = networks.generator.apply(of_g, mu).astype(jnp.float32)
+
+    def error(noise):  # of one draw
+        z = networks.encoder.apply(of_e, x, jnp.broadcast_to(noise[None], none.shape)).z
+        return jnp.sum(jnp.square(x - networks.generator.apply(of_g, z)).reshape(len(x), -1), axis=1)
+
     pair, reconstructed = (networks.discriminator.apply(of_d, v, mu) for v in (x, x_hat))
     squares = jnp.square(mu) if sigma is None else jnp.square(mu) + jnp.square(sigma) - 1 - 2 * jnp.log(sigma)
     twins_moved = twins = None
@@ -55,13 +62,19 @@ def _pass(networks, variables, x) -> Evidence:
         twins_moved, twins = _distance(same.hidden, like.hidden), like.score
     return Evidence(
         residual=(x - x_hat).reshape(len(x), -1),
-        mu=mu,
+        error=jnp.mean(jax.lax.map(error, noise), axis=0),
         divergence=jnp.sum(squares, axis=1) / 2,
         joint=pair.score,
         moved=_distance(pair.hidden, reconstructed.hidden),
         twins_moved=twins_moved,
         twins=twins,
     )
+
+
+def _noise(dim: int) -> np.ndarray:
+    """(DRAWS, dim): the same for every example, so that scores are comparable, and in opposite pairs."""
+    half = np.random.default_rng(0).standard_normal((DRAWS // 2, dim)).astype(np.float32)
+    return np.concatenate([half, -half])
 
 
 def _distance(first: jax.Array, second: jax.Array) -> jax.Array:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
-from ali_jax.anomaly.inputs import Scaling
 from ali_jax.anomaly.members import Member
 from ali_jax.anomaly.networks import Plan
-from ali_jax.anomaly.scores import Cloud, Reference
+from ali_jax.anomaly.scaling import Columns, Components
+from ali_jax.anomaly.scores import Reference
 from ali_jax.errors import UserError, first_line
 from ali_jax.roles import Roles
 from ali_jax.run.files import write_whole
@@ -34,17 +34,18 @@ def write(path: Path, detector: Any) -> None:
         "format": FORMAT,
         "settings": {name: _plain(value) for name, value in settings.items()},
         "plan": detector.plan_,
+        "shape": detector.shape_,
         "offset": detector.offset_,
         "features": detector.n_features_in_,
         "names": [*getattr(detector, "feature_names_in_", [])],
         "steps": [member.step for member in detector.members_],
     }
-    arrays = {} if detector.scaling_ is None else {"scaling": detector.scaling_._asdict()}
+    arrays = {"scaling": detector.scaling_._asdict()}
     for number, member in enumerate(detector.members_):
         arrays[str(number)] = {
             "params": member.params._asdict(),
             "batch_stats": member.batch_stats._asdict(),
-            "reference": member.reference._replace(cloud=member.reference.cloud._asdict())._asdict(),
+            "reference": member.reference._asdict(),
         }
     buffer = io.BytesIO()
     np.savez_compressed(buffer, about=json.dumps(about), **traverse_util.flatten_dict(arrays, sep="/"))
@@ -75,13 +76,12 @@ def read(path: Path, kind: type) -> Any:
 
 def _rebuilt(kind: type, about: dict, arrays: dict) -> Any:
     detector = kind(**about["settings"])
-    x_shape, *sizes = about["plan"]
-    detector.plan_ = tuple(Plan(tuple(x_shape), *sizes))
-    detector.shape_ = tuple(x_shape)
+    detector.plan_ = tuple(Plan(*about["plan"]))
+    detector.shape_ = tuple(about["shape"])
     detector.offset_, detector.n_features_in_ = about["offset"], about["features"]
     if about["names"]:
         detector.feature_names_in_ = np.asarray(about["names"], dtype=object)
-    detector.scaling_ = Scaling(**arrays["scaling"]) if "scaling" in arrays else None
+    detector.scaling_ = (Columns if len(detector.shape_) == 1 else Components)(**arrays["scaling"])
     detector.members_ = [_member(arrays[str(number)], step) for number, step in enumerate(about["steps"])]
     return detector
 
@@ -92,8 +92,7 @@ def _member(arrays: dict, step: int) -> Member:
         Roles(*(arrays.get(kind, {}).get(role, {}) for role in Roles._fields))
         for kind in ("params", "batch_stats")
     )
-    reference = dict(arrays["reference"])
-    return Member(params, batch_stats, Reference(Cloud(**reference.pop("cloud")), **reference), step)
+    return Member(params, batch_stats, Reference(**arrays["reference"]), step)
 
 
 def _plain(value: Any) -> Any:

@@ -1,47 +1,11 @@
-"""What comes in: checked, in one sentence each where it cannot be used, and scaled."""
+"""What comes in, checked: in one sentence each where it cannot be used."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from ali_jax.errors import UserError, first_line
-
-FAR = 3.0  # standard deviations up to which columns stay as they are; beyond, they grow as a logarithm
-TAILS = (0.01, 0.99)  # quantiles beyond which values count as these when columns are scaled
-
-
-class Scaling(NamedTuple):
-    """Centre and width of each column: (columns,), float64."""
-
-    centre: np.ndarray
-    width: np.ndarray
-
-    def apply(self, x: np.ndarray) -> np.ndarray:
-        """(N, columns) -> float32: about 0, of spread 1; far values are drawn nearer, in their order."""
-        deviations = (x - self.centre) / self.width
-        beyond = np.maximum(np.abs(deviations) - FAR, 0)
-        return (np.clip(deviations, -FAR, FAR) + np.sign(deviations) * np.log1p(beyond)).astype(np.float32)
-
-    def undo(self, scaled: np.ndarray) -> np.ndarray:
-        """The inverse of `apply`: float64."""
-        scaled = scaled.astype(np.float64)
-        beyond = np.expm1(np.maximum(np.abs(scaled) - FAR, 0))
-        return (np.clip(scaled, -FAR, FAR) + np.sign(scaled) * beyond) * self.width + self.centre
-
-
-def scaling(x: np.ndarray) -> Scaling:
-    """The scaling of rows (N, columns): by mean and spread of what is not among their most extreme 2 %.
-
-    So a few huge values do not flatten the others. A column that is constant but for these is scaled by all
-    of it, and one that is constant altogether keeps its unit: another value there is strange.
-    """
-    trimmed = np.clip(x, *np.quantile(x, TAILS, axis=0))
-    widths = np.std(trimmed, axis=0), np.std(x, axis=0)
-    few = widths[0] < 1e-6 * widths[1]
-    centre = np.where(few, np.mean(x, axis=0), np.mean(trimmed, axis=0))
-    width = np.where(few, widths[1], widths[0])
-    return Scaling(centre, np.where(width > 1e-12 * np.abs(centre), width, 1.0))
 
 
 def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:

@@ -16,8 +16,8 @@ from ali_jax.errors import UserError
 from ali_jax.roles import Roles
 from ali_jax.run import devices
 
-LOOKED_AT = 1000  # held-out rows, at most, at each look
 TRIMMED = 0.1  # share of held-out rows that may be strange themselves: the worst ones do not count
+LOOKED_AT = 1000  # held-out rows, at most, at each look
 
 
 class Member(NamedTuple):
@@ -103,7 +103,6 @@ class Progress:
 
 
 def held_out_error(model: inference.Model, x: np.ndarray) -> float:
-    """Mean squared error of the reconstructions of x, the worst share of TRIMMED left out."""
-    errors = np.concatenate([np.mean(np.square(e.residual), axis=1) for e in chunks(model, x)])
-    kept = np.sort(errors)[: max(round(len(x) * (1 - TRIMMED)), 1)]
-    return float(np.mean(kept))
+    """Squared error of reconstructions of x, a mean over all but the worst of them."""
+    errors = [np.sum(np.square(evidence.residual), axis=1) for evidence in chunks(model, x)]
+    return float(np.mean(np.sort(np.concatenate(errors))[: max(round(len(x) * (1 - TRIMMED)), 1)]))

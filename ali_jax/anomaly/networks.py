@@ -1,7 +1,6 @@
 """A game of the data's size: how wide, how long, and what is played for."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ LOOKS = 20  # times that held-out rows are looked at, evenly over a run
 class Plan(NamedTuple):
     """All that a member's networks and game follow from."""
 
-    x_shape: tuple[int, ...]  # (columns,) or (H, W, C)
+    columns: int  # of the rows that the networks see
     latent_dim: int
     width: int  # of every hidden layer
     steps: int
@@ -30,21 +29,19 @@ class Plan(NamedTuple):
 
 
 def plan(
-    x_shape: tuple[int, ...],
+    columns: int,
     rows: int,
     *,
+    width: int,
     latent_dim: int | None = None,
-    width: int | None = None,
     steps: int | None = None,
     twins: bool = False,
 ) -> Plan:
-    """The plan for so many examples of a shape: what is given, and the rest by the data's size."""
-    values, is_table = math.prod(x_shape), len(x_shape) == 1
+    """The plan for so many rows of so many columns: what is given, and the rest by these."""
     # Half of the columns: enough to bring rows back by how columns hang together, too few to copy them.
-    latent_dim = latent_dim or (min(max(round(values / 2), 2), 32) if is_table else 32)
-    width = width or (128 if is_table else 256)
+    latent_dim = latent_dim or min(max(round(columns / 2), 2), 32)
     steps = steps or next(length for least, length in reversed(LENGTHS) if rows >= least)
-    return Plan(tuple(x_shape), latent_dim, width, steps, twins)
+    return Plan(columns, latent_dim, width, steps, twins)
 
 
 def config(plan: Plan) -> ConfigDict:
@@ -54,7 +51,7 @@ def config(plan: Plan) -> ConfigDict:
     that a member is no snapshot of a game that goes round.
     """
     config = config_lib.default()
-    config.dataset = "table" if len(plan.x_shape) == 1 else "images"
+    config.dataset = "table"
     config.batch_size = BATCH
     config.num_steps = plan.steps
     config.steps_per_dispatch = min(50, max(plan.steps // LOOKS, 1))
@@ -71,18 +68,14 @@ def config(plan: Plan) -> ConfigDict:
 
 
 def _add_rows(model: ConfigDict, plan: Plan) -> None:
-    values, width = math.prod(plan.x_shape), plan.width
-    model.x_shape = plan.x_shape
+    width = plan.width
+    model.x_shape = (plan.columns,)
     model.latent_dim = plan.latent_dim
     model.leak = 0.1
     model.init_std = 0.05
     model.posterior = "gaussian"
     model.encoder = (*_hidden(width, 2, norm=True), dense(2 * plan.latent_dim, nonlinearity="linear"))
-    # Columns may be anything; pixels are in [0, 1], and G starts at their mean.
-    last = {"nonlinearity": "linear"}
-    if len(plan.x_shape) > 1:
-        last = {"nonlinearity": "sigmoid", "bias": "untied"}
-    model.generator = (*_hidden(width, 2, norm=True), dense(values, **last))
+    model.generator = (*_hidden(width, 2, norm=True), dense(plan.columns, nonlinearity="linear"))
     model.discriminator_x = model.discriminator_z = _hidden(width, 1, dropout=0.2)
     score = (*_hidden(width, 2, dropout=0.2), dense(1, dropout=0.2, nonlinearity="linear"))
     model.discriminator_joint = score

@@ -3,82 +3,36 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from ali_jax.anomaly.evidence import Evidence
 
-AXES = 128  # principal axes of what `distance` looks at, at most
-ROWS_FOR_AN_AXIS = 4  # of the rows that it is estimated from
-FLOOR = 0.1  # least spread of a log that `combined` divides by
-
-
-class Cloud(NamedTuple):
-    """Mean and covariance of rows (M, D), float64: K principal axes, and one variance beyond them."""
-
-    mean: np.ndarray  # (D,)
-    scale: np.ndarray  # (D,): what deviations are divided by first
-    axes: np.ndarray  # (K, D)
-    variances: np.ndarray  # (K,)
-    rest: np.ndarray  # ()
-
-    def distances(self, rows: np.ndarray) -> np.ndarray:
-        """Squared Mahalanobis distances of rows (N, D) from the mean: (N,)."""
-        deviations = (rows - self.mean) / self.scale
-        along = deviations @ self.axes.T
-        squares = np.sum(np.square(along), axis=1)
-        beyond = np.maximum(np.sum(np.square(deviations), axis=1) - squares, 0)
-        return np.sum(np.square(along) / self.variances, axis=1) + beyond / self.rest
-
-
-def cloud(rows: np.ndarray) -> Cloud:
-    """The cloud of rows (M, D), M at least 1."""
-    mean = np.mean(rows, axis=0)
-    spread = np.mean(np.square(rows - mean), axis=0)
-    scale = np.sqrt(spread + 1e-3 * np.mean(spread) + 1e-12)
-    deviations = (rows - mean) / scale
-    _, singular, axes = np.linalg.svd(deviations, full_matrices=False)
-    count = max(min(len(rows) // ROWS_FOR_AN_AXIS, AXES, len(axes)), 1)
-    variances, beyond = np.split(np.square(singular) / len(rows), [count])
-    left = rows.shape[1] - count
-    # Floors, as few rows make some directions look narrower than they are.
-    rest = max(np.sum(beyond) / left, 0.05) if left else 1.0
-    return Cloud(mean, scale, axes[:count], np.maximum(variances, 1e-2), np.asarray(rest))
+LEAST_NOISE = 1e-4  # where rows are brought back to the digit, the least trifle would be strange
 
 
 class Reference(NamedTuple):
-    """What a member says of held-out rows, for new ones to be compared with."""
+    """What a member says of held-out rows, for others to be compared with."""
 
-    cloud: Cloud  # of residuals and codes
-    centres: np.ndarray  # (3,): medians of the logs of `combined`
-    spreads: np.ndarray  # (3,)
+    noise: np.ndarray  # (): mean squared error of a value
 
 
 def reference(found: Iterable[Evidence]) -> Reference:
     """The reference of the evidence of held-out rows, in chunks."""
-    whole = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
-    made = cloud(_place(whole))
-    logs = _logs(whole, made)
-    low, centres, high = np.quantile(logs, [0.16, 0.5, 0.84], axis=0)
-    return Reference(made, centres, np.maximum((high - low) / 2, FLOOR))
+    errors, values = zip(*((e.error, e.residual.shape[1]) for e in found), strict=True)
+    return Reference(np.asarray(np.mean(np.concatenate(errors), dtype=np.float64) / values[0] + LEAST_NOISE))
 
 
-def combined(evidence: Evidence, reference: Reference) -> np.ndarray:
-    """Ours: the mean of the logs of `l1`, `divergence` and `distance`, each in spreads of held-out rows.
+def bound(evidence: Evidence, reference: Reference) -> np.ndarray:
+    """The bound on -log p(x), but for constants: E_q(z|x) |x - G(z)|^2 / 2 s^2 + KL(q(z|x), p(z)).
 
-    A row is strange that cannot be brought back, whose code is unlikely, or that breaks how errors and codes
-    hang together; which of these gives an anomaly away differs from data to data.
+    Of a Gaussian p(x|z) about G(z), whose variance s^2 is that of held-out rows (Kingma & Welling, 2014; for
+    anomalies An & Cho, 2015): an example is strange that codes cannot bring back, or only unlikely codes.
     """
-    return np.mean((_logs(evidence, reference.cloud) - reference.centres) / reference.spreads, axis=1)
-
-
-def distance(evidence: Evidence, reference: Reference) -> np.ndarray:
-    """Mahalanobis distance of (x - G(E(x)), E(x)) from those of held-out rows (after Lee et al., 2018)."""
-    return reference.cloud.distances(_place(evidence))
+    return evidence.error.astype(np.float64) / (2 * reference.noise) + divergence(evidence)
 
 
 def divergence(evidence: Evidence, reference: Reference | None = None) -> np.ndarray:
-    """KL divergence of q(z|x) from the prior: how unlikely a code is (Kingma & Welling, 2014)."""
+    """KL(q(z|x), p(z)) alone: how unlikely a code is."""
     return evidence.divergence.astype(np.float64)
 
 
@@ -114,17 +68,6 @@ def joint(evidence: Evidence, reference: Reference | None = None) -> np.ndarray:
 
 Score = Callable[[Evidence, Reference], np.ndarray]
 SCORES: dict[str, Score] = {
-    score.__name__: score
-    for score in (combined, distance, divergence, l1, l2, mixture, joint, features, logits)
+    score.__name__: score for score in (bound, divergence, l1, l2, mixture, joint, features, logits)
 }
 OF_TWINS = ("features", "logits")  # those that ask for a D of twins
-
-
-def _place(evidence: Evidence) -> np.ndarray:
-    return np.concatenate([evidence.residual, evidence.mu], axis=1, dtype=np.float64)
-
-
-def _logs(evidence: Evidence, cloud: Cloud) -> np.ndarray:
-    """(N, 3): the logs that `combined` is the mean of."""
-    parts = (l1(evidence), divergence(evidence), cloud.distances(_place(evidence)))
-    return np.log(np.maximum(np.stack(parts, axis=1), 1e-6))

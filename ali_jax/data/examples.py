@@ -24,7 +24,8 @@ def load(config: ConfigDict, split: str) -> data.Split:
 
 
 def fit(split: data.Split, config: ConfigDict) -> data.Split:
-    """The split as the networks want it; a UserError where they cannot take it."""
+    """The split as the networks want it, of config.classes alone; a UserError where they cannot take it."""
+    split = of_classes(split, tuple(config.classes), config.dataset)
     if split.x.shape[1:] != tuple(config.model.x_shape):
         raise UserError(
             f"Examples of {config.dataset} have the shape {split.x.shape[1:]}, but "
@@ -47,6 +48,25 @@ def fit(split: data.Split, config: ConfigDict) -> data.Split:
             f"{split.attributes.shape[1]}; it must be that."
         )
     return split
+
+
+def of_classes(split: data.Split, classes: tuple[int, ...], dataset: str) -> data.Split:
+    """The examples of these classes, copied, or with () all of them as they are; labels stay what they are.
+
+    Raises:
+      UserError: there are no labels, or no example of a class.
+    """
+    if not classes:
+        return split
+    if split.label is None:
+        raise UserError(f"config.classes is {classes}, and {dataset} has no labels; set it to ().")
+    for k in classes:
+        if not np.any(split.label == k):
+            raise UserError(
+                f"config.classes is {classes}, and {dataset} has no examples of class {k}, only of "
+                f"{', '.join(map(str, np.unique(split.label)))}; choose of these."
+            )
+    return data.take(split, np.flatnonzero(np.isin(split.label, classes)))
 
 
 def labelled_examples(config: ConfigDict, split: data.Split) -> np.ndarray | None:

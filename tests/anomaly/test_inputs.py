@@ -1,4 +1,4 @@
-"""Data that cannot be used end in one sentence, and columns are scaled."""
+"""Data that cannot be used end in one sentence."""
 
 import numpy as np
 import pytest
@@ -61,22 +61,3 @@ def test_images_are_checked():
 def test_predict_before_fit_says_so():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         Detector().predict(ROWS)
-
-
-def test_scaling_is_undone_and_keeps_the_order():
-    random = np.random.default_rng(0)
-    x = random.normal(size=(500, 2)) * [1, 100] + [5, 0]
-    x[0] = [1e6, -1e9]
-    scaling = inputs.scaling(x)
-    scaled = scaling.apply(x)
-    assert scaled.dtype == np.float32 and np.abs(scaled).max() < 30
-    np.testing.assert_array_equal(np.argsort(x, axis=0), np.argsort(scaled, axis=0))
-    np.testing.assert_allclose(np.std(scaled[1:], axis=0), 1, atol=0.1)
-    np.testing.assert_allclose(scaling.undo(scaled)[1:], x[1:], rtol=1e-4, atol=1e-4)
-
-
-def test_columns_that_hardly_vary_are_scaled_by_all_they_hold():
-    x = np.zeros((1000, 2))
-    x[:5, 0] = 10.0  # fewer than the tails that are left out
-    scaling = inputs.scaling(x)
-    np.testing.assert_allclose(scaling.width, [np.std(x[:, 0]), 1.0])

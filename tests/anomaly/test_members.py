@@ -9,23 +9,25 @@ from ali_jax.anomaly import estimator, members, networks
 
 
 def test_the_plan_follows_from_the_data():
-    assert networks.plan((6,), 400) == networks.Plan((6,), 3, 128, 1000)
-    assert networks.plan((1,), 400).latent_dim == 2 and networks.plan((500,), 400).latent_dim == 32
-    assert networks.plan((6,), 2000).steps < networks.plan((6,), 500_000).steps
-    assert networks.plan((28, 28, 1), 6000, latent_dim=8, width=9, steps=10)[1:4] == (8, 9, 10)
+    assert networks.plan(6, 400, width=128) == networks.Plan(6, 3, 128, 1000)
+    assert (
+        networks.plan(1, 400, width=8).latent_dim == 2 and networks.plan(500, 400, width=8).latent_dim == 32
+    )
+    assert networks.plan(6, 2000, width=8).steps < networks.plan(6, 500_000, width=8).steps
+    assert networks.plan(99, 6000, latent_dim=8, width=9, steps=10) == networks.Plan(99, 8, 9, 10)
 
 
-@pytest.mark.parametrize("shape", [(1,), (7,), (6, 6, 1)])
+@pytest.mark.parametrize("columns", [1, 7])
 @pytest.mark.parametrize("twins", [False, True])
-def test_the_game_of_a_plan_builds(shape, twins):
-    config = networks.config(networks.plan(shape, 100, twins=twins))
+def test_the_game_of_a_plan_builds(columns, twins):
+    config = networks.config(networks.plan(columns, 100, width=8, twins=twins))
     config_lib.check(config)
     assert ("xx" in build.needs(config).heads) == twins
     assert (config.model.get("discriminator_xx") is not None) == twins
 
 
 def test_a_plan_is_made_into_a_program_once():
-    plan = networks.plan((3,), 100, steps=7, width=4)
+    plan = networks.plan(3, 100, steps=7, width=4)
     assert networks.program(plan) is networks.program(networks.Plan(*plan))
 
 

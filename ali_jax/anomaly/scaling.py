@@ -1,0 +1,101 @@
+"""What examples are to the networks: rows of float32, each value about 0 and of spread about 1."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+FAR = 3.0  # standard deviations up to which columns stay as they are; beyond, they grow as a logarithm
+TAILS = (0.01, 0.99)  # quantiles beyond which values count as these when columns are scaled
+COMPONENTS = 128  # of images, at most
+IMAGES_FOR_A_COMPONENT = 4
+IMAGES = 2000  # that components are computed from, at most
+
+
+class Columns(NamedTuple):
+    """Of a table: centre and width of each column, (columns,) float64."""
+
+    centre: np.ndarray
+    width: np.ndarray
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """(N, columns) -> float32; far values are drawn nearer, in their order."""
+        deviations = (x - self.centre) / self.width
+        beyond = np.maximum(np.abs(deviations) - FAR, 0)
+        return (np.clip(deviations, -FAR, FAR) + np.sign(deviations) * np.log1p(beyond)).astype(np.float32)
+
+    def undo(self, scaled: np.ndarray) -> np.ndarray:
+        """The inverse of `apply`: float64."""
+        scaled = scaled.astype(np.float64)
+        beyond = np.expm1(np.maximum(np.abs(scaled) - FAR, 0))
+        return (np.clip(scaled, -FAR, FAR) + np.sign(scaled) * beyond) * self.width + self.centre
+
+
+def columns(x: np.ndarray) -> Columns:
+    """The scaling of rows (N, columns): by mean and spread of what is not among their most extreme 2 %.
+
+    So a few huge values do not flatten the others. A column that is constant but for these is scaled by all
+    of it, and one that is constant altogether keeps its unit: another value there is strange.
+    """
+    trimmed = np.clip(x, *np.quantile(x, TAILS, axis=0))
+    widths = np.std(trimmed, axis=0), np.std(x, axis=0)
+    few = widths[0] < 1e-6 * widths[1]
+    centre = np.where(few, np.mean(x, axis=0), np.mean(trimmed, axis=0))
+    width = np.where(few, widths[1], widths[0])
+    return Columns(centre, np.where(width > 1e-12 * np.abs(centre), width, 1.0))
+
+
+class Components(NamedTuple):
+    """Of images: their principal components, and one value for what these leave out.
+
+    Networks of components train in seconds where those of pixels take minutes. Components keep their sizes
+    among each other, so that errors count as in pixels.
+    """
+
+    mean: np.ndarray  # (H, W, C), in [0, 1]
+    axes: np.ndarray  # (K, H * W * C)
+    width: np.ndarray  # (): what components are divided by
+    centre_left: np.ndarray  # (): mean of the log of what is left out
+    width_left: np.ndarray  # ()
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """(N, H, W, C), uint8 or floats in [0, 1] -> (N, K + 1) float32."""
+        along, left = _split(_deviations(x, self.mean), self.axes)
+        last = (left - self.centre_left) / self.width_left
+        return np.concatenate([along / self.width, last[:, None]], axis=1, dtype=np.float32)
+
+    def undo(self, scaled: np.ndarray) -> np.ndarray:
+        """The images of components, without what is left out: (N, H, W, C) float32."""
+        x = (scaled[:, :-1] * self.width) @ self.axes
+        return (x.reshape(len(x), *self.mean.shape) + self.mean).astype(np.float32)
+
+
+def components(x: np.ndarray) -> Components:
+    """The scaling of images (N, H, W, C)."""
+    some = x[:: -(-len(x) // IMAGES)]
+    mean = np.mean(_as_floats(some), axis=0)
+    deviations = _deviations(some, mean)
+    count = max(min(COMPONENTS, len(some) // IMAGES_FOR_A_COMPONENT, deviations.shape[1]), 1)
+    with np.errstate(invalid="ignore"):  # of images that are all the same
+        axes = PCA(count, svd_solver="randomized", random_state=0).fit(deviations).components_
+    along, left = _split(deviations, axes)
+    width = np.sqrt(np.mean(np.square(along)))
+    scales = (width if width > 0 else 1.0, np.mean(left), np.std(left) + 0.1)
+    return Components(mean, axes.astype(np.float32), *map(np.float32, scales))
+
+
+def _as_floats(x: np.ndarray) -> np.ndarray:
+    """Images as float32 in [0, 1]."""
+    return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
+
+
+def _deviations(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(N, H * W * C)."""
+    return (_as_floats(x) - mean).reshape(len(x), -1)
+
+
+def _split(deviations: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(what lies along the axes (N, K), log of the squared length of the rest (N,))."""
+    along = deviations @ axes.T
+    left = np.sum(np.square(deviations), axis=1) - np.sum(np.square(along), axis=1)
+    return along, np.log(np.maximum(left, 1e-6))

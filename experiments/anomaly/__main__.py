@@ -1,0 +1,86 @@
+"""Anomaly detection: our detector and others on the same splits, or a trained run on classes it has not seen.
+
+    python -m experiments.anomaly --tables=thyroid.npz,shuttle.npz --seeds=5 --output=runs/anomaly_tables
+    python -m experiments.anomaly --images=mnist --seeds=1 --output=runs/anomaly_mnist
+    python -m experiments.anomaly --workdir=runs/cifar10_without_cats
+
+Tables are .npz files of X (N, columns) and y (N,), 1 for an anomaly. Fitted is half of the normal rows, and
+the rest is judged with all anomalies; with --protocol=contaminated, fitted is half of all rows, as they come.
+Of images, one class at a time is normal: fitted are its training images, judged all test images.
+
+Methods are ours (`detector`, at its defaults, and what --longer and --measures ask for beside),
+scikit-learn's, and with --opponent_python=PYTHON those of PyOD in that interpreter's own environment. For
+each: AUROC, AUPRC, and F1 where as many are called anomalies as there are, with seconds. results.json is
+written anew after every method, and a second call of the command goes on where it stopped. --workdir is of a
+run with config.classes: its test split is scored by every measure that its networks have.
+"""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from ali_jax import data
+from ali_jax.anomaly import SCORES
+from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
+from experiments.anomaly import figures, methods, of_run, protocols, study
+from experiments.common import report, shared_flags
+
+TABLES, IMAGES = "tables", "images"
+
+
+def define_flags() -> None:
+    shared_flags.output()
+    flags.DEFINE_list(TABLES, [], "Files of tables.")
+    flags.DEFINE_list(IMAGES, [], "Data sets of images with labels.")
+    flags.DEFINE_enum(
+        "protocol", "half of the normal", [*protocols.TABLES], "Which rows of tables are fitted."
+    )
+    flags.DEFINE_integer("seeds", 5, "Splits and starts, from 0.", lower_bound=1)
+    flags.DEFINE_list("classes", None, "Of images, those that are normal in turn; default: all.")
+    flags.DEFINE_list("methods", [*methods.METHODS], "Who takes part.")
+    flags.DEFINE_list("measures", [], f"Of ours beside the default: {', '.join(SCORES)}.")
+    flags.DEFINE_integer("longer", 1, "Above 1: ours also with so many times the default steps.")
+    flags.DEFINE_string("opponent_python", None, "An interpreter with PyOD and torch.")
+
+
+def main(argv):
+    program.refuse_words(argv)
+    values = flags.FLAGS
+    if not values.tables and not values.images:
+        of_run.main(values)
+        return
+    if values.output is None:
+        raise UserError("Where to keep the results? Pass --output=DIR.")
+    players = study.players(values.methods, values.measures, values.longer, values.opponent_python)
+    output = report.asked_output(values.output)
+    rows = study.Rows(output)
+    for path in map(Path, values.tables):
+        table = protocols.read_table(path)
+        for seed in range(values.seeds):
+            make = functools.partial(protocols.TABLES[values.protocol], *table, seed)
+            study.play(rows, players, path.stem, seed, make)
+    for name in values.images:
+        run_images(rows, players, name, values)
+    results = rows.summary() | {"protocol": values.protocol if values.tables else "one class is normal"}
+    print(rows.write(results))
+    print(study.table(results["mean"]))
+    if rows.curves:
+        report.save_plot(output, "roc", figures.draw_roc(rows.curves))
+
+
+def run_images(rows: study.Rows, players: dict, name: str, values) -> None:
+    """Every class of a data set in turn."""
+    train, test = data.load(name, "train"), data.load(name, "test")
+    if train.label is None or train.x.ndim != 4:
+        raise UserError(f"{name} holds no images with labels; choose another data set for --images.")
+    for k in map(int, values.classes or np.unique(train.label)):
+        for seed in range(values.seeds):
+            make = functools.partial(protocols.one_class_normal, train, test, k)
+            study.play(rows, players, f"{name}_{k}", seed, make)
+
+
+if __name__ == "__main__":
+    program.run(main, define_flags)

@@ -1,0 +1,45 @@
+"""A trained run on the classes that were held out of its training."""
+
+import numpy as np
+
+from ali_jax import data, inference
+from ali_jax.anomaly import scores
+from ali_jax.anomaly.evidence import chunks
+from ali_jax.errors import UserError
+from experiments.anomaly import figures, study
+from experiments.anomaly.judging import judge
+from experiments.common import report, workdirs
+
+MOST = 2000  # held-out images that the scores refer to
+
+
+def main(values) -> None:
+    """Scores the test split: images of config.classes are normal, all others anomalies."""
+    run = workdirs.load(values.workdir)
+    if not run.config.classes or run.config.model.num_attributes:
+        raise UserError(
+            f"{run.workdir} was trained on all classes, or with attributes; pass --tables, --images, or the "
+            "--workdir of a run with --config.classes, such as (0,1)."
+        )
+    output = report.output(values.output, run.workdir, "anomaly")
+    held_out = workdirs.examples(run.config, run.config.validation_split).x[:MOST]
+    test = data.load(run.config.dataset, "test", run.config.data_dir)
+    anomaly = ~np.isin(test.label, run.config.classes)
+    reference = scores.reference(chunks(run.model, np.asarray(held_out)))
+    found = strangeness(run.model, np.asarray(test.x), reference)
+    judged = {name: judge(values, anomaly) for name, values in found.items()}
+    print(study.table(judged))
+    if test.x.ndim == 4:
+        x_hat = inference.reconstruct(run.model, test.x)
+        for name, picture in figures.extremes(np.asarray(test.x), x_hat, found["bound"]).items():
+            report.save_image(output, name, picture)
+    about = {"steps": run.model.step, "classes": [*run.config.classes], "judged": len(anomaly)}
+    print(report.write(output, about | {"anomalies": int(anomaly.sum()), "measures": judged}))
+
+
+def strangeness(model: inference.Model, x: np.ndarray, reference: scores.Reference) -> dict[str, np.ndarray]:
+    """(N,) by every measure that the model's networks have."""
+    twins = model.networks.discriminator.xx_stack is not None
+    names = [name for name in scores.SCORES if twins or name not in scores.OF_TWINS]
+    parts = [{name: scores.SCORES[name](e, reference) for name in names} for e in chunks(model, x)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -1,0 +1,132 @@
+"""Rows of results: a method on a data set from a seed; kept as they come, and summed up."""
+
+import functools
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import roc_curve
+from tqdm import tqdm
+
+from ali_jax.anomaly import SCORES, networks
+from ali_jax.errors import UserError
+from experiments.anomaly import methods
+from experiments.anomaly.judging import MEASURES, judge
+from experiments.anomaly.protocols import Task
+from experiments.common import report
+
+CURVE_POINTS = 200  # of a ROC curve, at most, that a figure is drawn of
+
+
+def players(
+    asked: Sequence[str], measures: Sequence[str], longer: int, opponent_python: str | None
+) -> dict[str, methods.Method]:
+    """The methods by name, ours first in all that is asked of them."""
+    for name in asked:
+        if name not in methods.METHODS:
+            raise UserError(f"There is no method {name!r}; choose of {', '.join(methods.METHODS)}.")
+    for name in measures:
+        if name not in SCORES:
+            raise UserError(f"There is no measure {name!r}; choose of {', '.join(SCORES)}.")
+    found = {name: methods.METHODS[name] for name in asked}
+    for name in measures:
+        found[f"detector_{name}"] = functools.partial(methods.detector, measure=name)
+    if longer > 1:
+        found[f"detector_{longer}_times_the_steps"] = functools.partial(lengthened, longer)
+    if opponent_python:
+        for name in methods.OUTSIDE:
+            found[name] = functools.partial(methods.outside, opponent_python, name)
+    return found
+
+
+def lengthened(times: int, task: Task, seed: int) -> np.ndarray:
+    """Ours with so many times its default steps."""
+    steps = networks.plan(2, len(task.fit), width=1).steps  # by the number of rows alone
+    return methods.detector(task, seed, steps=times * steps)
+
+
+class Rows:
+    """The rows of a folder's results.json, and what is added to them."""
+
+    def __init__(self, output: Path):
+        self._output = output
+        path = output / "results.json"
+        self.rows: list[dict] = json.loads(path.read_text())["rows"] if path.exists() else []
+        self.curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+
+    def has(self, dataset: str, method: str, seed: int) -> bool:
+        return any((row["data"], row["method"], row["seed"]) == (dataset, method, seed) for row in self.rows)
+
+    def add(self, row: dict) -> None:
+        self.rows.append(row)
+        self.write(self.summary())
+
+    def write(self, results: dict) -> Path:
+        return report.write(self._output, results | {"rows": self.rows})
+
+    def summary(self) -> dict:
+        """Means and standard deviations over seeds, and of these the mean over data sets."""
+        groups: dict[tuple[str, str], list[dict]] = {}
+        for row in self.rows:
+            groups.setdefault((row["data"], row["method"]), []).append(row)
+        by_data: dict[str, dict[str, dict]] = {}
+        for (dataset, method), rows in groups.items():
+            by_data.setdefault(dataset, {})[method] = _spread(rows)
+        mean: dict[str, dict[str, float]] = {}
+        for method in dict.fromkeys(row["method"] for row in self.rows):
+            of_it = [found[method] for found in by_data.values() if method in found]
+            mean[method] = {"data_sets": len(of_it)} | {
+                name: float(np.mean([found[name]["mean"] for found in of_it])) for name in MEASURES
+            }
+        return {"by_data": by_data, "mean": mean}
+
+
+def _spread(rows: Sequence[Mapping]) -> dict:
+    found = {
+        name: {
+            "mean": float(np.mean([row[name] for row in rows])),
+            "std": float(np.std([row[name] for row in rows])),
+        }
+        for name in MEASURES
+    }
+    return found | {"seeds": len(rows), "seconds": float(np.mean([row["seconds"] for row in rows]))}
+
+
+def play(
+    rows: Rows, players: Mapping[str, methods.Method], dataset: str, seed: int, make: Callable[[], Task]
+) -> None:
+    """Adds the row of every method that is not there yet."""
+    missing = [name for name in players if not rows.has(dataset, name, seed)]
+    if not missing:
+        return
+    task = make()
+    for name in tqdm(missing, f"{dataset}, seed {seed}", disable=None):
+        start = time.perf_counter()
+        strangeness = players[name](task, seed)
+        seconds = time.perf_counter() - start
+        false, true, _ = roc_curve(task.anomaly, strangeness)
+        chosen = np.unique(np.linspace(0, len(false) - 1, CURVE_POINTS).astype(int))
+        rows.curves.setdefault(dataset, {})[name] = (false[chosen], true[chosen])
+        rows.add(
+            {
+                "data": dataset,
+                "method": name,
+                "seed": seed,
+                "fitted": len(task.fit),
+                "judged": len(task.judged),
+                "anomalies": int(np.sum(task.anomaly)),
+                **judge(strangeness, task.anomaly),
+                "seconds": seconds,
+            }
+        )
+
+
+def table(mean: Mapping[str, Mapping[str, float]]) -> str:
+    """Means over data sets, a line a method."""
+    lines = [f"{'method':32}" + "".join(f"{name:>8}" for name in MEASURES)]
+    lines += [
+        f"{method:32}" + "".join(f"{found[name]:8.4f}" for name in MEASURES) for method, found in mean.items()
+    ]
+    return "\n".join(lines)

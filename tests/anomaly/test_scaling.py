@@ -1,0 +1,57 @@
+"""What examples are to the networks."""
+
+import numpy as np
+
+from ali_jax.anomaly import scaling
+
+
+def test_scaling_of_columns_is_undone_and_keeps_their_order():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(500, 2)) * [1, 100] + [5, 0]
+    x[0] = [1e6, -1e9]
+    made = scaling.columns(x)
+    scaled = made.apply(x)
+    assert scaled.dtype == np.float32 and np.abs(scaled).max() < 30
+    np.testing.assert_array_equal(np.argsort(x, axis=0), np.argsort(scaled, axis=0))
+    np.testing.assert_allclose(np.std(scaled[1:], axis=0), 1, atol=0.1)
+    np.testing.assert_allclose(made.undo(scaled)[1:], x[1:], rtol=1e-4, atol=1e-3)
+
+
+def test_columns_that_are_constant_but_for_a_few_rows_are_scaled_by_all_they_hold():
+    x = np.zeros((1000, 2))
+    x[:5, 0] = 10.0  # fewer than the tails that are left out
+    np.testing.assert_allclose(scaling.columns(x).width, [np.std(x[:, 0]), 1.0])
+
+
+def make_images() -> np.ndarray:
+    """Of two patterns in any mixture, and hardly anything else: uint8 (80, 4, 3, 2)."""
+    random = np.random.default_rng(0)
+    mixed = random.uniform(size=(80, 2)) @ random.uniform(size=(2, 24)) / 2
+    return np.uint8(np.rint(255 * mixed)).reshape(80, 4, 3, 2)
+
+
+def test_components_bring_images_back():
+    images = make_images()
+    made = scaling.components(images)
+    scaled = made.apply(images)
+    assert scaled.shape == (80, len(made.axes) + 1) and scaled.dtype == np.float32
+    np.testing.assert_allclose(np.mean(np.square(scaled[:, :-1])), 1, rtol=1e-3)
+    np.testing.assert_allclose(made.undo(scaled), images / 255, atol=1e-2)
+
+
+def test_what_components_leave_out_is_large_where_images_are_others():
+    images = make_images()
+    made = scaling.components(images)
+    others = np.random.default_rng(1).integers(0, 256, images.shape, dtype=np.uint8)
+    assert made.apply(others)[:, -1].min() > made.apply(images)[:, -1].max()
+
+
+def test_uint8_and_floats_are_the_same_images():
+    images = make_images()
+    made = scaling.components(images)
+    np.testing.assert_allclose(made.apply(images / 255), made.apply(images), atol=1e-3)
+
+
+def test_images_that_are_all_the_same_have_components():
+    images = np.full((9, 4, 4, 1), 7, np.uint8)
+    assert np.isfinite(scaling.components(images).apply(images)).all()

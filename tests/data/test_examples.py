@@ -1,0 +1,34 @@
+"""The examples that a config asks for."""
+
+import numpy as np
+import pytest
+from conftest import load_config
+
+from ali_jax import data
+from ali_jax.data import examples
+from ali_jax.errors import UserError
+
+
+@pytest.fixture
+def digits():
+    return data.load("digits", "test")
+
+
+def test_without_classes_a_split_is_as_it_is(digits):
+    assert examples.fit(digits, load_config("digits")).x is digits.x
+
+
+def test_classes_keep_their_examples_in_order(digits):
+    config = load_config("digits")
+    config.classes = (3, 8)
+    kept = examples.fit(digits, config)
+    rows = np.isin(digits.label, (3, 8))
+    np.testing.assert_array_equal(kept.x, digits.x[rows])
+    np.testing.assert_array_equal(kept.label, digits.label[rows])
+
+
+def test_classes_that_are_not_there_are_named(digits):
+    with pytest.raises(UserError, match="no examples of class 11, only of 0, 1"):
+        examples.of_classes(digits, (3, 11), "digits")
+    with pytest.raises(UserError, match="has no labels"):
+        examples.of_classes(digits._replace(label=None), (3,), "digits")
