@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from ali_jax.errors import UserError, first_line
+from ali_jax.inference.inputs import pixels
 
 
 def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
@@ -62,7 +63,7 @@ def _refuse_gaps(x: np.ndarray, names: Any) -> None:
 
 
 def _images(estimator: Any, x: np.ndarray, fitting: bool) -> np.ndarray:
-    if not np.issubdtype(x.dtype, np.number):
+    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
         raise UserError(f"Images must be numbers, and these are {x.dtype}; give uint8, or floats in [0, 1].")
     x = x[..., None] if x.ndim == 3 else x
     if len(x) < (2 if fitting else 1):
@@ -74,9 +75,4 @@ def _images(estimator: Any, x: np.ndarray, fitting: bool) -> np.ndarray:
         )
     if fitting:
         estimator.n_features_in_ = int(np.prod(x.shape[1:]))
-    if x.dtype == np.uint8:
-        return x
-    x = x.astype(np.float32)
-    if not (np.all(x >= 0) and np.all(x <= 1)):  # false of NaN, too
-        raise UserError("Images of floats must be in [0, 1] and without NaN; divide by 255, or give uint8.")
-    return x
+    return pixels(x, "X")

@@ -27,7 +27,7 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
     if len(shape) == 3 and shape[2] == 1 and array.shape[1:] == shape[:2]:
         array = array[..., None]  # grey images that do not say so
     _require_shape(name, array, shape)
-    return _pixels(array, name) if len(shape) == 3 else _floats(array, name)
+    return pixels(array, name) if len(shape) == 3 else _floats(array, name)
 
 
 def codes(model: Model, z: Any, name: str = "z") -> np.ndarray:
@@ -127,7 +127,8 @@ def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) 
         raise UserError(f"{name} has the shape {array.shape}; this model takes ({wanted}){alone}.")
 
 
-def _pixels(array: np.ndarray, name: str) -> np.ndarray:
+def pixels(array: np.ndarray, name: str) -> np.ndarray:
+    """Numbers of any type as those of images: uint8, or float32 in [0, 1]."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:

@@ -52,8 +52,8 @@ def test_images_are_checked():
     noted.shape_ = (4, 5, 1)
     refused(np.zeros((3, 4, 6, 1)), "fitted on", False, noted)
     refused(np.zeros((3, 20)), "20 features|fitted on images", False, noted)
-    refused(images + 1.5, r"in \[0, 1\]")
-    refused(np.full((3, 4, 5), np.nan), r"without NaN")
+    refused(images + 1.5, "floats from 0 to 1")
+    refused(np.full((3, 4, 5), np.nan), "holds NaN")
     refused(images[:1], "n_samples = 1")
     refused(images.astype(str), "must be numbers")
 
