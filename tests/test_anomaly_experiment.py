@@ -113,6 +113,9 @@ def test_what_cannot_be_run_is_named(table_file, tmp_path):
         program.main([])
     with pytest.raises(UserError, match="no method 'magic'"):
         study.players(["magic"], [], 1, None)
+    with pytest.raises(UserError, match="--opponent_python"):
+        study.players(["pyod_alad"], [], 1, None)
+    assert [*study.players(["pyod_alad", "pca"], [], 1, "python")] == ["pyod_alad", "pca"]
     with pytest.raises(UserError, match="no measure 'magic'"):
         study.players([], ["magic"], 1, None)
     np.savez(tmp_path / "labels.npz", X=np.zeros((3, 2)), y=np.array([0, 1, 2]))

@@ -9,10 +9,10 @@ the rest is judged with all anomalies; with --protocol=contaminated, fitted is h
 Of images, one class at a time is normal: fitted are its training images, judged all test images.
 
 Methods are ours (`detector`, at its defaults, and what --longer and --measures ask for beside),
-scikit-learn's, and with --opponent_python=PYTHON those of PyOD in that interpreter's own environment. For
-each: AUROC, AUPRC, and F1 where as many are called anomalies as there are, with seconds. results.json is
-written anew after every method, and a second call of the command goes on where it stopped. --workdir is of a
-run with config.classes: its test split is scored by every measure that its networks have.
+scikit-learn's, and, where --methods names them, PyOD's, in the environment of --opponent_python. For each:
+AUROC, AUPRC, and F1 where as many are called anomalies as there are, with seconds. results.json is written
+anew after every method, and a second call of the command goes on where it stopped. --workdir is of a run with
+config.classes: its test split is scored by every measure that its networks have.
 """
 
 import functools
@@ -40,7 +40,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("seeds", 5, "Splits and starts, from 0.", lower_bound=1)
     flags.DEFINE_list("classes", None, "Of images, those that are normal in turn; default: all.")
-    flags.DEFINE_list("methods", [*methods.METHODS], "Who takes part.")
+    flags.DEFINE_list("methods", [*methods.METHODS], f"Who takes part; also: {', '.join(methods.OUTSIDE)}.")
     flags.DEFINE_list("measures", [], f"Of ours beside the default: {', '.join(SCORES)}.")
     flags.DEFINE_integer("longer", 1, "Above 1: ours also with so many times the default steps.")
     flags.DEFINE_string("opponent_python", None, "An interpreter with PyOD and torch.")

@@ -23,21 +23,24 @@ CURVE_POINTS = 200  # of a ROC curve, at most, that a figure is drawn of
 def players(
     asked: Sequence[str], measures: Sequence[str], longer: int, opponent_python: str | None
 ) -> dict[str, methods.Method]:
-    """The methods by name, ours first in all that is asked of them."""
+    """The methods by name."""
+    known = (*methods.METHODS, *methods.OUTSIDE)
     for name in asked:
-        if name not in methods.METHODS:
-            raise UserError(f"There is no method {name!r}; choose of {', '.join(methods.METHODS)}.")
+        if name not in known:
+            raise UserError(f"There is no method {name!r}; choose of {', '.join(known)}.")
+        if name in methods.OUTSIDE and not opponent_python:
+            raise UserError(f"{name} runs elsewhere; pass an interpreter with PyOD as --opponent_python.")
     for name in measures:
         if name not in SCORES:
             raise UserError(f"There is no measure {name!r}; choose of {', '.join(SCORES)}.")
-    found = {name: methods.METHODS[name] for name in asked}
+    found = {
+        name: methods.METHODS.get(name) or functools.partial(methods.outside, opponent_python, name)
+        for name in asked
+    }
     for name in measures:
         found[f"detector_{name}"] = functools.partial(methods.detector, measure=name)
     if longer > 1:
         found[f"detector_{longer}_times_the_steps"] = functools.partial(lengthened, longer)
-    if opponent_python:
-        for name in methods.OUTSIDE:
-            found[name] = functools.partial(methods.outside, opponent_python, name)
     return found
 
 

@@ -2,7 +2,9 @@
 
 import json
 import pickle
+import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from ali_jax.anomaly import SCORES, Detector
+from ali_jax.anomaly import SCORES, Detector, networks
 from ali_jax.errors import UserError
 
+PAGE = Path(__file__).parent.parent.parent / "docs" / "anomaly.md"
 SMALL = {"members": 2, "steps": 60, "width": 16, "latent_dim": 2, "random_state": 0}
 
 
@@ -172,6 +175,16 @@ def test_few_rows_work():
 def test_a_wrong_parameter_is_named(settings, words):
     with pytest.raises(UserError, match=words):
         Detector(**settings).fit(TABLE)
+
+
+def test_the_code_of_the_page_ranks_the_strange_first(monkeypatch):
+    """As printed, but for the number of steps."""
+    monkeypatch.setattr(networks, "LENGTHS", ((0, 60),))
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    scope: dict = {}
+    exec(code, scope)
+    strange = np.arange(len(scope["new"])) >= len(scope["normal"]) - 250
+    assert np.mean(strange[scope["strangest_first"][:50]]) > 0.9
 
 
 @pytest.mark.slow
