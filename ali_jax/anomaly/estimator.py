@@ -154,11 +154,11 @@ class Detector(OutlierMixin, BaseEstimator):
         share = self.contamination
         if share != "auto" and not (isinstance(share, int | float) and 0 < share <= 0.5):
             raise UserError(f"contamination is {share!r}; it must be 'auto' or in (0, 0.5].")
-        for name in ("members", "steps", "latent_dim", "width"):
-            value = getattr(self, name)
-            if not (value is None and name != "members") and not (
-                isinstance(value, int | np.integer) and value >= 1
-            ):
+        counts = {"members": self.members, "width": self.width}
+        chosen = {"steps": self.steps, "latent_dim": self.latent_dim}
+        counts |= {name: value for name, value in chosen.items() if value is not None}
+        for name, value in counts.items():
+            if not isinstance(value, int | np.integer) or value < 1:
                 raise UserError(f"{name} is {value!r}; it must be a whole number from 1 up.")
 
 

@@ -170,6 +170,7 @@ def test_few_rows_work():
         ({"contamination": 0.9}, "contamination is 0.9"),
         ({"members": 0}, "members is 0"),
         ({"steps": 1.5}, "steps is 1.5"),
+        ({"width": None}, "width is None"),
     ],
 )
 def test_a_wrong_parameter_is_named(settings, words):
