@@ -79,9 +79,8 @@ def _table(scores: Sequence[Mapping[str, Any]]) -> str:
     first = scores[0]
     judged = _at(first, ("data", "judged")) or "its validation split"
     measured = f"Measured on {judged}, on {first['hardware']}, by `{first['command']}`"
-    over = f"; mean and standard deviation over {len(scores)} seeds, this model's own first" * (
-        len(scores) > 1
-    )
+    spread = "mean and standard deviation (of the population)"
+    over = f"; {spread} over {len(scores)} seeds, this model's own first" * (len(scores) > 1)
     lines = [f"{measured}{over}:", "", "| score | model | data alone |", "|---|---|---|"]
     for label, (place, beside) in ROWS.items():
         values = [value for value in (_at(row, ("model", *place)) for row in scores) if value is not None]
@@ -95,7 +94,7 @@ def _shown(values: Sequence[float]) -> str:
     first = f"{values[0]:.4g}"
     if len(values) == 1:
         return first
-    return f"{first}; {statistics.mean(values):.4g} +- {statistics.stdev(values):.2g}"
+    return f"{first}; {statistics.mean(values):.4g} +- {statistics.pstdev(values):.2g}"
 
 
 def _at(values: Any, path: Sequence[str]) -> Any:
