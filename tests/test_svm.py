@@ -6,8 +6,9 @@ import pytest
 from conftest import load_config
 from sklearn.svm import LinearSVC
 
-from ali_jax import build, data, inference
+from ali_jax import build, data
 from ali_jax.errors import UserError
+from ali_jax.inference import passes
 from experiments import svm
 from experiments.common import features, l2svm, workdirs
 
@@ -18,7 +19,7 @@ def feature_count(name, reduce):
     encoder = build.game(config).networks.encoder
     state = build.game(config).shapes
     variables = {"params": state.params.encoder, "batch_stats": state.batch_stats.encoder}
-    run = functools.partial(inference._features, encoder, reduce)
+    run = functools.partial(passes._features, encoder, reduce)
     return jax.eval_shape(run, variables, np.zeros((1, *config.model.x_shape), np.uint8), None).shape
 
 

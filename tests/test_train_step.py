@@ -166,7 +166,7 @@ def test_statistics_of_D_are_of_the_mixture_of_real_and_generated(game):
 
 
 def test_generator_starts_at_the_mean_image(tiny_config):
-    tiny_config.model.init_std = 0.0
+    tiny_config.model.init_std = 1e-6
     networks = build.game(tiny_config).networks
     x = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
     x[:, 0, 0] = 0  # a pixel whose log-odds are not finite unless clipped

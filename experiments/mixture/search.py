@@ -167,18 +167,18 @@ def summarize(config: ConfigDict, draws: Draw, rows: dict[str, loop.Rows]) -> di
         "batch_size": config.batch_size,
         "seed": config.seed,
         "draws": [hyperparameters(draws, n) for n in range(config.draws)],
-        **{game: summarize_game(config, of_game, examples) for game, of_game in rows.items()},
+        **{game: summarize_game(config, of_game, count) for game, of_game in rows.items()},
     }
 
 
-def summarize_game(config: ConfigDict, rows: loop.Rows, examples: int) -> dict:
+def summarize_game(config: ConfigDict, rows: loop.Rows, count: int) -> dict:
     last = rows[-1]
     names = [name for name in last if name not in ("step", "seconds", "diverged")]
     diverged = np.asarray(last["diverged"])
     counted = {"modes_covered", "modes_covered_strictly", "high_quality_share"}  # zero where it diverged
     return {
         "steps": last["step"],
-        "epochs": last["step"] * config.batch_size / examples,
+        "epochs": last["step"] * config.batch_size / count,
         "minutes": sum(row["seconds"] for row in rows) / 60,
         "diverged": int(diverged.sum()),
         "best_draw": best(last),

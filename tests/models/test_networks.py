@@ -213,9 +213,9 @@ def test_mnist_bigan_hands_z_to_the_second_layer_of_D():
         ("generator", (("pool", 1, 1, 2, False, 0.0, "relu"),), "'pool'"),
         ("generator", (("dense", 1, 1, 2, False, 0.0, "swish"),), "'swish'"),
         ("generator", (("dense", 1, 1, 2, True, 0.0, "relu", "tied"),), "bias"),
-        ("generator", (("dense", 1, 0, 2, True, 0.0, "relu"),), "at least 1"),
+        ("generator", (("dense", 1, 0, 2, True, 0.0, "relu"),), "stride is 0"),
         ("discriminator_joint", (("dense", 1, 1, 2, False, 1.0, "relu"),), "dropout"),
-        ("generator", (("dense", 1, 1, 2, True, 0.0, "relu", "none", -0.1),), "noise on the input is -0.1"),
+        ("generator", (("dense", 1, 1, 2, True, 0.0, "relu", "none", -0.1),), "input_noise is -0.1"),
     ],
 )
 def test_a_wrong_model_is_named(model, field, value, words):
