@@ -165,6 +165,7 @@ def _fill(arrays: dict[str, np.ndarray], source: Source, frame: Frame) -> None:
                 reasons = reasons or f" ({error})"
             _refuse_too_many(source, state, frame.unreadable, reasons)
             bar.update(len(rows))
+    _refuse_too_many(source, state, frame.unreadable, reasons)  # also where a refused run left none pending
 
 
 def _decode(source: Source, frame: Frame, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:

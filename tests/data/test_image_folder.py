@@ -109,8 +109,9 @@ def test_a_folder_that_cannot_be_written_to_is_told(photos):
 def test_unreadable_files_are_named_and_left_out(photos, caplog):
     (photos / "cat" / "torn.png").write_bytes((photos / "cat" / "1.webp").read_bytes()[:30])
     (photos / "dog" / "nowhere.jpg").symlink_to(photos / "gone.jpg")
-    with pytest.raises(UserError, match=r"2 of the 42 images .*: cat/torn\.png, dog/nowhere\.jpg; mend"):
-        load(photos)
+    for _ in range(2):  # the second time nothing is left to decode
+        with pytest.raises(UserError, match=r"2 of the 42 images .*: cat/torn\.png, dog/nowhere\.jpg; mend"):
+            load(photos)
     caplog.clear()
     split = load(photos, frame=FRAME._replace(unreadable=0.1))
     assert sorted(greys(split)) == list(range(40)) and len(split.label) == 40
