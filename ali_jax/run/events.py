@@ -37,12 +37,14 @@ class Events:
         """Scalars, and uint8 (H, W, 3) pictures, by name; the first call starts the process."""
         if self._failed:
             return
-        if self._process is None:
-            self._start()
         try:
+            if self._process is None:
+                self._start()
             pickle.dump((step, dict(scalars), dict(pictures)), self._process.stdin)
             self._process.stdin.flush()
-        except OSError:
+        except OSError as error:
+            if self._process is None:
+                self._fail(error.strerror or str(error))
             self.close()
 
     def close(self) -> None:
@@ -57,7 +59,11 @@ class Events:
             self._process.kill()
             self._failed = True
         if self._failed:
-            logger.warning("Not writing to TensorBoard: %s.", self._last_words())
+            self._fail(self._last_words())
+
+    def _fail(self, reason: str) -> None:
+        self._failed = True
+        logger.warning("Not writing to TensorBoard: %s.", reason)
 
     def _start(self) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process

@@ -31,6 +31,7 @@ def write(folder: str, received: queue.SimpleQueue) -> None:
 
 
 def main(folder: str) -> None:
+    """Receives messages until stdin ends, and waits until all are written."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     received = queue.SimpleQueue()
@@ -40,7 +41,7 @@ def main(folder: str) -> None:
     try:
         while True:
             received.put(pickle.load(sys.stdin.buffer))
-    except EOFError:
+    except (EOFError, pickle.UnpicklingError):  # the run ended: between two messages, or amid one
         received.put(None)
     writer.join()
 

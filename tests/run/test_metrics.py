@@ -1,8 +1,11 @@
 import contextlib
+import errno
 import fcntl
+import io
 import json
 import logging
 import os
+import pickle
 import pty
 import re
 import signal
@@ -11,13 +14,14 @@ import subprocess
 import sys
 import termios
 import time
+import types
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import ROOT
 
-from ali_jax.run import metrics
+from ali_jax.run import events, events_process, metrics
 
 
 class Log:
@@ -149,6 +153,29 @@ def test_what_a_killed_run_has_told_the_events_is_written(tmp_path, with_clu):
             return
         time.sleep(0.1)
     raise AssertionError("no events after a minute")
+
+
+def test_a_run_that_is_killed_amid_a_message_ends_its_process_of_events(monkeypatch):
+    message = pickle.dumps((1, {}, {"samples": np.zeros(10**5, np.uint8)}))
+    stdin = types.SimpleNamespace(buffer=io.BytesIO(message + message[:-9]))
+    told = []
+    monkeypatch.setattr(events_process.sys, "stdin", stdin)
+    monkeypatch.setattr(events_process.signal, "signal", lambda *given: None)
+    monkeypatch.setattr(events_process, "write", lambda _, received: told.extend(iter(received.get, None)))
+    events_process.main("")
+    assert [step for step, *_ in told] == [1]
+
+
+def test_where_no_process_can_be_started_training_goes_on(tmp_path, caplog, monkeypatch):
+    def refuse(*given, **more):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(events.subprocess, "Popen", refuse)
+    with writer(tmp_path) as out:
+        out.write(1, SCALARS)
+        out.write(2, SCALARS)
+    assert caplog.text.count("Not writing to TensorBoard: Cannot allocate memory") == 1
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
 
 
 @contextlib.contextmanager
