@@ -35,6 +35,7 @@ CHANGE = {"samples": 0.5 / 255, "codes": 0.01}  # root mean square, of pixels an
 
 
 def define_flags() -> None:
+    """Of what is written beside the networks, and where to."""
     flags.DEFINE_string("output", None, f"The file to write; its name ends in {weights.SUFFIX}.")
     flags.DEFINE_list("scores", None, "results.json of this run, and of runs of other seeds.")
     flags.DEFINE_bool("discriminator", False, "Whether to export D, too.")
@@ -55,6 +56,7 @@ def main(argv):
     arrays = weights.flatten(model.params, model.batch_stats, kept)
     if values.float16:
         arrays = halve(arrays)
+        check_halved(model, arrays, config.model.num_attributes)  # before a file that is there is replaced
     about = weights.About(
         config=json.loads(workdirs.to_json(config)) | {"data_dir": None},  # which is this machine's
         step=model.step,
@@ -62,11 +64,12 @@ def main(argv):
         command=begun.read(workdir).get("command"),
         scores=scores,
     )
-    weights.write(output, arrays, about)
-    if values.float16:
-        check_halved(model, output)
-    if values.card:
-        write_card(config, output)
+    try:
+        weights.write(output, arrays, about)
+        if values.card:
+            write_card(config, output)
+    except OSError as error:
+        raise UserError(f"{output} cannot be written ({error.strerror}); pass another --output.") from error
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, step {model.step}")
 
 
@@ -96,11 +99,13 @@ def halve(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         }
 
 
-def check_halved(model: inference.Model, output: Path) -> None:
-    """Removes the file, and says so, where its model is not the one that was exported."""
-    halved = inference.load(output)
+def check_halved(model: inference.Model, arrays: dict[str, np.ndarray], num_attributes: int) -> None:
+    """Raises a UserError where the model of halved arrays is not the one that they are of."""
+    values = weights.as_roles(Path("the model"), arrays, (model.params, model.batch_stats))
+    halved = inference.Model(model.networks, *values)
     z = model.networks.generator.sample_prior(jax.random.key(0), DRAWS)
-    attributes = _any_attributes(output)
+    shape = (DRAWS, num_attributes)
+    attributes = np.random.default_rng(0).integers(2, size=shape) if num_attributes else None
     samples, halved_samples = (inference.decode(m, z, attributes) for m in (model, halved))
     changes = {"samples": _rms(halved_samples - samples)}
     if model.networks.encoder is not None:
@@ -109,16 +114,10 @@ def check_halved(model: inference.Model, output: Path) -> None:
     for what, change in changes.items():
         print(f"float16 changes {what} by {change:.2g} (root mean square)")
         if not change <= CHANGE[what]:
-            output.unlink()
             raise UserError(
                 f"In float16 the {what} of this model are others (by {change:.2g}, of {CHANGE[what]:.2g} "
                 "that may be); leave out --float16."
             )
-
-
-def _any_attributes(output: Path) -> np.ndarray | None:
-    count = pretrained.about(output).config["model"]["num_attributes"]
-    return np.random.default_rng(0).integers(2, size=(DRAWS, count)) if count else None
 
 
 def _rms(values: np.ndarray) -> float:

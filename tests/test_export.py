@@ -68,17 +68,28 @@ def test_half_the_bytes_are_the_same_model(exported, tiny_workdir, x, capsys):
 
 
 @pytest.mark.parametrize("spoil", [lambda leaf: leaf * 1e6, lambda leaf: leaf * 1e-9])
-def test_half_the_bytes_are_refused_where_they_are_not_enough(tmp_path, tiny_workdir, spoil):
+def test_half_the_bytes_are_refused_where_they_are_not_enough(tiny_workdir, spoil):
     """Values beyond the range of float16, and others so small that they become 0."""
     model = inference.load(tiny_workdir)
     spoilt = model._replace(params=model.params._replace(encoder=jax.tree.map(spoil, model.params.encoder)))
     arrays = weights.flatten(spoilt.params, spoilt.batch_stats, ("generator", "encoder"))
-    config = json.loads((tiny_workdir / "config.json").read_text())
-    file = tmp_path / "half.safetensors"
-    weights.write(file, export.halve(arrays), weights.About(config, 12, "digits", None, []))
     with pytest.raises(UserError, match=r"In float16 the codes .* leave out --float16"):
-        export.check_halved(spoilt, file)
-    assert not file.exists()
+        export.check_halved(spoilt, export.halve(arrays), 0)
+
+
+def test_a_file_is_not_replaced_by_half_the_bytes_that_are_not_enough(exported, monkeypatch):
+    file = exported()
+    before = file.read_bytes()
+    monkeypatch.setattr(export, "CHANGE", {"samples": 0.0, "codes": 0.0})
+    with pytest.raises(UserError, match="leave out --float16"):
+        exported("--float16")
+    assert file.read_bytes() == before
+
+
+def test_where_a_file_cannot_be_written_is_told(exported, tmp_path):
+    (tmp_path / "taken").touch()
+    with pytest.raises(UserError, match=r"taken/.* cannot be written .*pass another --output"):
+        exported(name="taken/tiny.safetensors")
 
 
 def test_the_header_says_what_the_model_is(exported, tmp_path, tiny_config):
@@ -131,13 +142,11 @@ def test_scores_in_their_place_are_found_and_those_of_other_steps_refused(export
         exported()
 
 
-def test_a_model_of_attributes_is_halved_with_attributes(tmp_path):
+def test_a_model_of_attributes_is_halved_with_attributes():
     config = make_conditional_config(4, 4, 3)
     model = untrained(config, x=np.zeros((2, 4, 4, 3), np.uint8), attributes=np.zeros((2, 40), np.uint8))
     arrays = weights.flatten(model.params, model.batch_stats, ("generator", "encoder"))
-    about = weights.About(json.loads(json.dumps(config.to_dict())), 0, "celeb_a", None, [])
-    weights.write(tmp_path / "half.safetensors", export.halve(arrays), about)
-    export.check_halved(model, tmp_path / "half.safetensors")
+    export.check_halved(model, export.halve(arrays), 40)
 
 
 @pytest.mark.parametrize("harm", ["truncated", "changed", "foreign", "empty"])
