@@ -46,15 +46,22 @@ def test_lists_of_arrays_and_of_pil_images_are_images(model, images):
     codes = inference.encode(model, images)
     pil = [Image.fromarray(image[..., 0]) for image in images]
     coloured = [image.convert("RGB") for image in pil]
+    deep = [Image.fromarray(image[..., 0].astype(np.uint16) * 256) for image in images]
+    seen_through = [image.convert("RGBA") for image in pil]
     for given in (
         list(images),
         pil,
         coloured,
+        deep,
+        seen_through,
         [*images[:2], *pil[2:]],
         images[..., 0],
         jax.numpy.asarray(images),
     ):
         np.testing.assert_array_equal(inference.encode(model, given), codes)
+    transparent = [Image.new("RGBA", (8, 8), (0, 0, 0, 0))]
+    white = np.full((1, 8, 8, 1), 255, np.uint8)
+    np.testing.assert_array_equal(inference.encode(model, transparent), inference.encode(model, white))
 
 
 WRONG = [

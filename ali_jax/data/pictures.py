@@ -61,7 +61,7 @@ def fit(image: Any, frame: Frame) -> np.ndarray:
     from PIL import Image
 
     height, width, channels = frame.shape
-    image = _opaque(image).convert("L" if channels == 1 else "RGB")
+    image = in_colours(image, channels)
     box = _middle(image.size, frame.zoom, width / height if frame.fit == "crop" else None)
     size = (width, height)
     if frame.fit == "pad":
@@ -72,6 +72,11 @@ def fit(image: Any, frame: Frame) -> np.ndarray:
     resized = np.asarray(image.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=3.0))
     x[top : top + size[1], left : left + size[0]] = resized.reshape(size[1], size[0], channels)
     return x
+
+
+def in_colours(image: Any, channels: int) -> Any:
+    """A Pillow image in 8 bits a channel: grey of 1 channel, RGB of 3, and white where it is transparent."""
+    return _opaque(image).convert("L" if channels == 1 else "RGB")
 
 
 def _opaque(image: Any) -> Any:

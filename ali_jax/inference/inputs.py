@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ali_jax.data.pictures import in_colours
 from ali_jax.errors import UserError
 from ali_jax.models import Stack
 from ali_jax.pretrained import Model
@@ -75,6 +76,7 @@ def attributes(model: Model, given: Any, count: int) -> np.ndarray | None:
 
 
 def require_as_many(name: str, array: np.ndarray, count: int) -> None:
+    """Raises UserError where there are not as many of `name` as of examples."""
     if len(array) != count:
         raise UserError(f"There are {count} examples and {len(array)} of {name}; pass as many of both.")
 
@@ -97,8 +99,7 @@ def _without_pil(x: Any, shape: tuple[int, ...]) -> Any:
         raise UserError("x is a single image; pass a list of them, such as [image].")
     if not isinstance(x, list | tuple):
         return x
-    mode = "RGB" if shape[-1] == 3 else "L"
-    return [np.atleast_3d(each.convert(mode)) if hasattr(each, "getbands") else each for each in x]
+    return [np.atleast_3d(in_colours(each, shape[-1])) if hasattr(each, "getbands") else each for each in x]
 
 
 def _array(values: Any, name: str) -> np.ndarray:
