@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from ali_jax import inference
+from ali_jax import inference, pretrained
 from ali_jax.errors import UserError
+from ali_jax.run.checkpoints import kept_steps
 
 
 class EncoderFeatures(TransformerMixin, BaseEstimator):
@@ -40,7 +41,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         Raises:
           UserError: there is no such layer, or X holds other images.
         """
-        model = self.model if isinstance(self.model, inference.Model) else _load(str(self.model))
+        model = self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
         shape = model.networks.generator.x_shape
         x = np.asarray(X)
         if x[:1].size != np.prod(shape):
@@ -68,6 +69,12 @@ class _Chosen(tuple):
         return jnp.concatenate([layers[name].reshape(len(layers[name]), -1) for name in self], axis=1)
 
 
+def _load_newest(source: str | Path) -> inference.Model:
+    path = pretrained.find(source)
+    return _load(path, tuple(kept_steps(path)) if path.is_dir() else path.stat().st_mtime_ns)
+
+
 @functools.lru_cache(maxsize=4)
-def _load(source: str) -> inference.Model:
-    return inference.load(source)
+def _load(path: Path, state: object) -> inference.Model:
+    """The model of a path, kept for as long as its `state` is the same: a run may go on meanwhile."""
+    return inference.load(path)

@@ -1,5 +1,7 @@
 """A trained encoder in scikit-learn's pipelines."""
 
+import shutil
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -22,6 +24,17 @@ def test_an_encoder_is_a_step_of_a_pipeline(tiny_workdir):
     np.testing.assert_array_equal(both[:, 12:], inference.encode(model, x))
     classifier = make_pipeline(EncoderFeatures(tiny_workdir, layers=("layer_1",)), LogisticRegression())
     assert classifier.fit(x, label).score(x, label) > 0.5
+
+
+def test_it_is_the_model_that_is_there_now(tiny_workdir, tmp_path):
+    x = data.load("digits", "test").x[:5]
+    workdir = shutil.copytree(tiny_workdir, tmp_path / "run")
+    features = EncoderFeatures(workdir)
+    newest = features.transform(x)
+    shutil.rmtree(workdir / "checkpoints" / "12")
+    earlier = features.transform(x)
+    np.testing.assert_array_equal(earlier, inference.encode(inference.load(workdir), x))
+    assert not np.array_equal(earlier, newest)
 
 
 @pytest.mark.parametrize(
