@@ -64,3 +64,12 @@ def test_networks_that_are_others_are_told(exported, tmp_path, in_process):
     assert not (tmp_path / "other").exists()
     with pytest.raises(UserError, match="nowhere is no workdir"):
         in_process(main, f"--workdir={tmp_path / 'other'}", "--init_from=nowhere")
+
+
+def test_networks_of_a_workdir_are_of_no_device_before_they_are_laid_out(tiny_workdir, tiny_config):
+    """What is restored is of a local one, from which several processes cannot spread it over all."""
+    game = build.game(tiny_config)
+    model = starts.load(tiny_workdir, game.shapes)
+    state = starts.start_from(train.fresh_state(tiny_config, game, data.load("digits", "train")), model)
+    assert all(leaf.committed for leaf in jax.tree.leaves(model.params))
+    assert not any(leaf.committed for leaf in jax.tree.leaves(state.params))

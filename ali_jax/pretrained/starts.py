@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ali_jax import pretrained
 from ali_jax.errors import UserError
@@ -45,11 +46,16 @@ def start_from(state: Any, model: Model) -> Any:
     def replaced(fresh: Roles, trained: Roles) -> Roles:
         pairs = zip(fresh, trained, strict=True)
         # Copies: a state whose buffers are donated may hold none of them twice, nor those of the model.
-        return Roles(*(f if t is None else jax.tree.map(jnp.copy, t) for f, t in pairs))
+        return Roles(*(f if t is None else jax.tree.map(_loose_copy, t) for f, t in pairs))
 
     values = replaced(state.params, model.params), replaced(state.batch_stats, model.batch_stats)
     average = None if state.average is None else jax.tree.map(jnp.copy, values)
     return state._replace(params=values[0], batch_stats=values[1], average=average)
+
+
+def _loose_copy(array: jax.Array) -> jax.Array:
+    """A copy that is committed to no device, which several processes may lay out over all of theirs."""
+    return jnp.array(np.asarray(array))
 
 
 def describe(command: str | None, source: str | Path | None, model: Model | None) -> dict[str, Any]:
