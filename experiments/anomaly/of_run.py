@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ali_jax import data, inference
+from ali_jax import inference
 from ali_jax.anomaly import scores
 from ali_jax.anomaly.evidence import chunks
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 from experiments.anomaly import figures, study
 from experiments.anomaly.judging import judge
@@ -23,7 +24,7 @@ def main(values) -> None:
         )
     output = report.output(values.output, run.workdir, "anomaly")
     held_out = workdirs.examples(run.config, run.config.validation_split).x[:MOST]
-    test = data.load(run.config.dataset, "test", run.config.data_dir)
+    test = examples.load(run.config, "test")
     anomaly = ~np.isin(test.label, run.config.classes)
     reference = scores.reference(chunks(run.model, np.asarray(held_out)))
     found = strangeness(run.model, np.asarray(test.x), reference)
