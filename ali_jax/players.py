@@ -31,20 +31,24 @@ class Passes(NamedTuple):
         return Players(*kept, self.compare)
 
     def generate(self, z: jax.Array, frozen: bool = False) -> tuple[jax.Array, Statistics]:
+        """G(z): (M, n) -> (M, H, W, C)."""
         return self._run("generator", z, self.condition, frozen=frozen)
 
     def encode(self, x: jax.Array, key: jax.Array, frozen: bool = False) -> tuple[Encoding, Statistics]:
+        """q(z|x), and the draw from it that `key` gives."""
         noise = self.laid_out(jax.random.normal(key, (len(x), self.networks.encoder.noise_dim)))
         return self._run("encoder", x, noise, self.condition, frozen=frozen)
 
     def judge(
         self, x: jax.Array, z: jax.Array | None, key: jax.Array, frozen: bool = False
     ) -> tuple[Judgement, Statistics]:
+        """D's judgement of pairs, disturbed where the game disturbs them; `key` is of that and of dropout."""
         if self.disturb is not None:
             x, z = self.disturb(jax.random.fold_in(key, 1), self.step, x, z)
         return self._run("discriminator", x, z, self.condition, frozen=frozen, dropout=key)
 
     def compare(self, twins: str, v: jax.Array, v2: jax.Array, key: jax.Array) -> Comparison:
+        """D_xx or D_zz, by `twins` ("xx" or "zz"), at (v, v) and at (v, v2), as one batch."""
         v = v.astype(v2.dtype)
         inputs = interleave(v, v), interleave(v, v2), twice(self.condition)
         judged, stats = self._run("discriminator", twins, *inputs, method="compare", dropout=key)

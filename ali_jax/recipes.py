@@ -56,7 +56,7 @@ def make_small(model: ConfigDict, width: int = 32) -> None:
     and dense layers do the rest. Embeddings of attributes stay where they are.
 
     Args:
-      model: of square images of any size from 16x16.
+      model: of square images of any size from 8x8.
       width: features of the first layer of E and D, and of the last but one of G.
     """
     layers = small_layers(model.x_shape[0], width)

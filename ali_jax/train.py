@@ -153,6 +153,7 @@ class Watch:
         self._recorder = Recorder(writer, config.log_every, step)
 
     def after(self, step: int, count: int, state: TrainState, metrics, finished: bool) -> None:
+        """Records what a call gave and, where it is time, shows figures of its state."""
         self._recorder.add(step, metrics)
         if not finished and not crossed(step, count, self._config.figures_every):
             return

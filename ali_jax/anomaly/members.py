@@ -29,6 +29,7 @@ class Member(NamedTuple):
     step: int  # of the look that it was kept at
 
     def model(self, plan: Plan) -> inference.Model:
+        """The member as functions of `inference` take it."""
         return inference.Model(program(plan).game.networks, self.params, self.batch_stats, self.step)
 
 
@@ -78,6 +79,7 @@ class Best:
         self.model, self.error = None, np.inf
 
     def preempted(self, call: int) -> bool:
+        """Never: members are trained by one process."""
         return False
 
     def save(self, step: int, state: Any) -> None:
@@ -96,6 +98,7 @@ class Progress:
         self._bar = bar
 
     def after(self, step: int, count: int, state: Any, metrics: Any, finished: bool) -> None:
+        """Moves the bar by the steps that a call made."""
         self._bar.update(count)
 
     def before_save(self, step: int, state: Any) -> None:

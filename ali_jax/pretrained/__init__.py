@@ -31,6 +31,7 @@ class Model(NamedTuple):
     step: int | None = None  # of the checkpoint they come from
 
     def variables(self, role: str) -> dict:
+        """What Flax applies the network of a role with; a UserError where it was exported without."""
         if getattr(self.params, role) is None:
             raise UserError(f"This model was exported without its {role}; export it with --{role}.")
         return variables(self.params, self.batch_stats, role)

@@ -51,6 +51,7 @@ class Checkpoints:
             self._manager.close()  # waits for what is being written
 
     def latest_step(self) -> int | None:
+        """The newest step that is there, readable or not; None where there is none."""
         return self._manager.latest_step()
 
     def preempted(self, call: int) -> bool:
