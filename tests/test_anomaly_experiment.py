@@ -99,6 +99,11 @@ def test_the_program_writes_rows_and_goes_on_where_it_stopped(table_file, tmp_pa
         results = json.loads((tmp_path / "out" / "results.json").read_text())
         assert (tmp_path / "out" / "roc.png").exists()
         program.main([])
+    with (
+        flags_of(program, **given, protocol="contaminated"),
+        pytest.raises(UserError, match="protocol 'half"),
+    ):
+        program.main([])
     again = json.loads((tmp_path / "out" / "results.json").read_text())
     assert again["rows"] == results["rows"] and len(results["rows"]) == 2 * 4
     assert {row["method"] for row in results["rows"]} == {

@@ -56,7 +56,7 @@ def main(argv):
         raise UserError("Where to keep the results? Pass --output=DIR.")
     players = study.players(values.methods, values.measures, values.longer, values.opponent_python)
     output = report.asked_output(values.output)
-    rows = study.Rows(output)
+    rows = study.Rows(output, values.protocol if values.tables else "one class is normal")
     for path in map(Path, values.tables):
         table = protocols.read_table(path)
         for seed in range(values.seeds):
@@ -64,7 +64,7 @@ def main(argv):
             study.play(rows, players, path.stem, seed, make)
     for name in values.images:
         run_images(rows, players, name, values)
-    results = rows.summary() | {"protocol": values.protocol if values.tables else "one class is normal"}
+    results = rows.summary()
     print(rows.write(results))
     print(study.table(results["mean"]))
     if rows.curves:

@@ -51,12 +51,19 @@ def lengthened(times: int, task: Task, seed: int) -> np.ndarray:
 
 
 class Rows:
-    """The rows of a folder's results.json, and what is added to them."""
+    """The rows of a folder's results.json, and what is added to them.
 
-    def __init__(self, output: Path):
-        self._output = output
+    Raises:
+      UserError: those that are there are of another protocol.
+    """
+
+    def __init__(self, output: Path, protocol: str):
+        self._output, self._protocol = output, protocol
         path = output / "results.json"
-        self.rows: list[dict] = json.loads(path.read_text())["rows"] if path.exists() else []
+        before = json.loads(path.read_text()) if path.exists() else {"rows": []}
+        if before.get("protocol", protocol) != protocol:
+            raise UserError(f"{path} is of the protocol {before['protocol']!r}; pass another --output.")
+        self.rows: list[dict] = before["rows"]
         self.curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
 
     def has(self, dataset: str, method: str, seed: int) -> bool:
@@ -67,7 +74,7 @@ class Rows:
         self.write(self.summary())
 
     def write(self, results: dict) -> Path:
-        return report.write(self._output, results | {"rows": self.rows})
+        return report.write(self._output, results | {"protocol": self._protocol, "rows": self.rows})
 
     def summary(self) -> dict:
         """Means and standard deviations over seeds, and of these the mean over data sets."""
