@@ -63,7 +63,7 @@ def _read(variant: str) -> tuple[int, dict[str, int]]:
 
 
 def _counts(text: str) -> bool:
-    return text.isdigit() and int(text) > 0
+    return text.isdecimal() and int(text) > 0
 
 
 def _unread(variant: str) -> UserError:

@@ -1,5 +1,6 @@
 """The detector that a user holds."""
 
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ class Detector(OutlierMixin, BaseEstimator):
         if self.measure not in scores.SCORES:
             raise UserError(f"There is no measure {self.measure!r}; choose of {', '.join(scores.SCORES)}.")
         share = self.contamination
-        if share != "auto" and not (isinstance(share, int | float) and 0 < share <= 0.5):
+        if share != "auto" and not (isinstance(share, Real) and 0 < share <= 0.5):
             raise UserError(f"contamination is {share!r}; it must be 'auto' or in (0, 0.5].")
         counts = {"members": self.members, "width": self.width}
         chosen = {"steps": self.steps, "latent_dim": self.latent_dim}

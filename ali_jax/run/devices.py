@@ -61,14 +61,14 @@ def _number(given: int | None, variable: str) -> int | None:
     """What was given, or the environment says."""
     if given is not None or variable not in os.environ:
         return given
-    if not os.environ[variable].isdigit():
+    if not os.environ[variable].isdecimal():
         raise UserError(f"${variable} is {os.environ[variable]!r}; it must be a whole number.")
     return int(os.environ[variable])
 
 
 def _check_processes(coordinator: str, num_processes: int, process_id: int) -> None:
     host, _, port = coordinator.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 2**16:
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UserError(f"The coordinator is {coordinator!r}; it must be host:port, such as localhost:1234.")
     if not 0 <= process_id < num_processes:
         raise UserError(
