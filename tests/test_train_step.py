@@ -191,26 +191,21 @@ def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
 
 
 def test_bfloat16_stays_close_to_float32():
-    """150 steps of configs/digits.py, half as wide: the same course, and then as close as the game allows.
+    """200 steps of configs/digits.py: the same course, and then as close as the game itself allows.
 
-    The first 50 steps agree to 1.2 %, all to 1.7 %. Later on the game amplifies any difference.
+    The first 50 steps agree to 0.5 %. Later on the game amplifies any difference: a float32 run from
+    parameters 0.1 % larger parts from this one by 3.3 % in the mean of L_GE, bfloat16 by 2.6 %.
     """
     config = load_config("digits", "paper")
-    config.batch_size = 50
-    for field in ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint"):
-        rows = config.model[field]
-        config.model[field] = tuple(
-            row._replace(features=128) if row.features == 256 else row for row in rows
-        )
     batches = data.Batches(data.load("digits", "train"), config.batch_size, 0)
-    stacked = {"x": np.stack([batches[step]["x"] for step in range(150)])}
+    stacked = {"x": np.stack([batches[step]["x"] for step in range(200)])}
     courses = {}
     for dtype in ("float32", "bfloat16"):
         config.dtype = dtype
         arguments = build.game(config).players
-        init = jax.jit(functools.partial(init_state, **arguments))
-        state = init(jax.random.key(0), batch={"x": stacked["x"][0]})
-        run = jax.jit(functools.partial(jax.lax.scan, functools.partial(train_step, **arguments)))
+        state = init_state(jax.random.key(0), batch={"x": stacked["x"][0]}, **arguments)
+        step = functools.partial(train_step, **arguments)
+        run = jax.jit(functools.partial(jax.lax.scan, step), compiler_options=OPTIMISED)
         state, courses[dtype] = run(state, stacked)
         floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
         assert {leaf.dtype for leaf in [*floats, *courses[dtype].values()]} == {jnp.dtype("float32")}
