@@ -5,7 +5,7 @@
 Dense networks, ten times as fast on a CPU as narrow convolutions. The game is ours: beside the paper's, a
 cycle that ties reconstructions to their images, a contrast that has E tell images apart by what survives
 noise and a move of up to two pixels, and a check on D's slope, with an average of the parameters under a
-falling rate; chosen on the last 5,000 training images. The paper's game, on convolutions:
+falling rate; experiments/README.md says how it was chosen. The paper's game, on convolutions:
 `--config=configs/mnist.py:paper`.
 
 Measured: see "MNIST" in experiments/README.md.
