@@ -1,6 +1,9 @@
 """What several test modules share beside conftest's fixtures: runs in processes of their own, and models."""
 
+import contextlib
 import os
+import resource
+import socket
 import subprocess
 import sys
 import time
@@ -37,6 +40,23 @@ def wait_for_lines(process, path, count):
             return
         time.sleep(0.05)
     raise AssertionError(f"{path} did not reach {count} lines")
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("localhost", 0))
+        return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def no_file_longer_than(size):
+    """Writing beyond so many bytes fails with an OSError, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def last_state(workdir, step=None):

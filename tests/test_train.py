@@ -1,7 +1,5 @@
-import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import threading
@@ -10,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import load_config
-from helpers import last_state
+from helpers import last_state, no_file_longer_than
 
 from ali_jax import data, train
 from ali_jax.data import examples
@@ -212,17 +210,6 @@ def test_a_finished_run_is_only_read(tmp_path, tiny_config, tiny_workdir):
         with pytest.raises(UserError, match="Another run is at work"):
             train.train_and_evaluate(tiny_config, workdir)
     assert listing() == before
-
-
-@contextlib.contextmanager
-def no_file_longer_than(size):
-    """Writing beyond so many bytes fails with an OSError, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(("size", "checkpoint_every"), [(4_500, 100), (8_000, 4)])  # metrics, a checkpoint

@@ -6,13 +6,13 @@ import errno
 import io
 import itertools
 import os
-import resource
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
 from conftest import make_tiny_config
+from helpers import no_file_longer_than
 
 from ali_jax import train
 from ali_jax.errors import UserError
@@ -39,7 +39,7 @@ def of_every_size(whole: Path, scratch: Path) -> Iterator[Case]:
     for size in itertools.chain(range(0, 10_000, 500), (20_000, 40_000, 80_000)):
         yield (
             f"no file beyond {size} bytes",
-            lambda size=size: run_with(lambda workdir: no_file_beyond(size), whole, scratch),
+            lambda size=size: run_with(lambda workdir: no_file_longer_than(size), whole, scratch),
         )
 
 
@@ -53,16 +53,6 @@ def run_with(hindrance: Callable, whole: Path, scratch: Path) -> None:
     except UserError as error:
         assert "\n" not in str(error) and "cannot be written" in str(error), error
     states.require_same(train.train_and_evaluate(make_tiny_config(), workdir), states.newest(whole)[1])
-
-
-@contextlib.contextmanager
-def no_file_beyond(size: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @contextlib.contextmanager

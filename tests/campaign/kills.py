@@ -4,13 +4,12 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from helpers import environment, start
+from helpers import environment, free_port, start
 
 from . import states
 from .tally import Case
@@ -68,12 +67,6 @@ def start_all(game: str, processes: int, workdir: Path) -> list[subprocess.Popen
     options = {"env": environment(XLA_FLAGS=devices), "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     own = ([f"--process_id={number}"] if processes > 1 else [] for number in range(processes))
     return [start(*flags, *numbered, **options) for numbered in own]
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("localhost", 0))
-        return s.getsockname()[1]
 
 
 def kill_after(seconds: float, number: int, processes: list[subprocess.Popen]) -> None:

@@ -5,19 +5,12 @@ import logging
 import os
 import re
 import signal
-import socket
 from pathlib import Path
 
 import numpy as np
-from helpers import SMALL, environment, last_state, start, wait_for_lines
+from helpers import SMALL, environment, free_port, last_state, start, wait_for_lines
 
 from ali_jax import main
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("localhost", 0))
-        return s.getsockname()[1]
 
 
 def start_two(*flags, log: Path):
