@@ -37,7 +37,7 @@ def load(source: str | Path, shapes: Any) -> Model:
 def _leaves(tree: Any) -> dict[str, tuple[int, ...]]:
     """Name -> shape."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {"/".join(key.key for key in path): leaf.shape for path, leaf in leaves}
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}
 
 
 def start_from(state: Any, model: Model) -> Any:

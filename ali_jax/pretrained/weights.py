@@ -69,7 +69,7 @@ def as_roles(
 
 
 def _name(role: str, kind: str, path: tuple) -> str:
-    return "/".join([role, kind, *(key.key for key in path)])
+    return "/".join([role, kind, jax.tree_util.keystr(path, simple=True, separator="/")])
 
 
 def _checked(path: Path, arrays: Mapping[str, np.ndarray], name: str, like: Any) -> jax.Array:
