@@ -12,9 +12,12 @@ from ali_jax.config import as_terms, reading
 from ali_jax.models.rows import Row, conv, transposed
 
 LATENT_DIM = 64  # of the small networks; the paper's 256 dimensions they do not fill, and D sees that at once
+WIDTH = 32  # features of their first layer
 
 
-def vary(config: ConfigDict, variant: str, *, small_steps: int, mirrored: bool = False) -> ConfigDict:
+def vary(
+    config: ConfigDict, variant: str, *, small_steps: int, mirrored: bool = False, width: int = WIDTH
+) -> ConfigDict:
     """The config of one of the paper's models in a variant: as it is, or with our recipe.
 
     Reconstructions are held to their images by a cycle; codes of an image and of a changed copy are held
@@ -26,6 +29,7 @@ def vary(config: ConfigDict, variant: str, *, small_steps: int, mirrored: bool =
       variant: "recipe": our terms on the config's networks; "small": on small ones, see `make_small`.
       small_steps: length of the small run.
       mirrored: whether the images mean the same in a mirror, as digits do not.
+      width: of the small networks, as `make_small` has it.
     """
     if not reading(variant, recommended=False, recipe=True, small=True, code=False, paper=False):
         return config
@@ -45,11 +49,11 @@ def vary(config: ConfigDict, variant: str, *, small_steps: int, mirrored: bool =
         config.learning_rate = 1e-3
         config.num_steps = small_steps
         config.figures_every = config.checkpoint_every = small_steps // 6
-        make_small(config.model)
+        make_small(config.model, width)
     return config
 
 
-def make_small(model: ConfigDict, width: int = 32) -> None:
+def make_small(model: ConfigDict, width: int = WIDTH) -> None:
     """Gives all three networks few and narrow layers, which have strides from the first on.
 
     A CPU spends its time where images are large: one layer of stride 2 (4 at 64x64) leaves maps of 15x15,

@@ -32,6 +32,7 @@ def get_config(game: str = "ours"):
             "unary_x": {},
         }
         config.terms = config_lib.as_terms(terms)
+        config.model.discriminator_x_head = (dense(1, nonlinearity="linear"),)
         config.num_steps = 8_000
         config.decay_after = 0.5
         config.average_rate = 2e-3
@@ -67,6 +68,4 @@ def get_config(game: str = "ours"):
         dense(256, dropout=0.2),
         dense(1, dropout=0.2, nonlinearity="linear"),
     )
-    if game == "ours":
-        model.discriminator_x_head = (dense(1, nonlinearity="linear"),)
     return config

@@ -38,9 +38,8 @@ def get_config(variant: str = "64"):
     config.batch_size = 100
     config.model.x_shape = (side, side, 1 if "grey" in options else 3)
     config.model.num_attributes = options.get("attributes", 0)
-    config = recipes.vary(config, "small", small_steps=4_000, mirrored="mirrored" in options)
-    if "width" in options:
-        recipes.make_small(config.model, options["width"])
+    width = options.get("width", recipes.WIDTH)
+    config = recipes.vary(config, "small", small_steps=4_000, mirrored="mirrored" in options, width=width)
     if "classes" in options:
         _teach(config, options["classes"])
     return config
