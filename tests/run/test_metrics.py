@@ -185,13 +185,18 @@ def terminal(monkeypatch):
     Not a fixture: pytest puts a stderr of its own in place between a fixture and its test.
     """
     master, slave = pty.openpty()
-    os.set_blocking(master, False)
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))  # 24 lines of 120 columns
-    written = []
+    written = b""
 
     def lines():
-        written.append(os.read(master, 2**16).decode())
-        return shown("".join(written))
+        nonlocal written
+        # The kernel passes on what is written in pieces and when it likes: all is here when this mark is.
+        stream.write("\0")
+        stream.flush()
+        while not written.endswith(b"\0"):
+            written += os.read(master, 2**16)
+        written = written.removesuffix(b"\0")
+        return shown(written.decode())
 
     logger = logging.getLogger("ali_jax")
     with os.fdopen(slave, "w") as stream, monkeypatch.context() as patch:
