@@ -1,22 +1,16 @@
 """A fitted detector in one file: arrays, and JSON of the rest; nothing in it is run when it is read."""
 
-import io
-import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import traverse_util
 
 from ali_jax.anomaly.members import Member
 from ali_jax.anomaly.networks import Plan
 from ali_jax.anomaly.scaling import Columns, Components
 from ali_jax.anomaly.scores import Reference
-from ali_jax.errors import UserError, first_line
 from ali_jax.roles import Roles
-from ali_jax.run.files import write_whole
+from ali_jax.run import tree_files
 
 FORMAT = 1
 
@@ -47,12 +41,7 @@ def write(path: Path, detector: Any) -> None:
             "batch_stats": member.batch_stats._asdict(),
             "reference": member.reference._asdict(),
         }
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, about=json.dumps(about), **traverse_util.flatten_dict(arrays, sep="/"))
-    try:
-        write_whole(path, buffer.getvalue())
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); pass another path.") from None
+    tree_files.write(path, about, arrays, "pass another path")
 
 
 def read(path: Path, kind: type) -> Any:
@@ -61,17 +50,11 @@ def read(path: Path, kind: type) -> Any:
     Raises:
       UserError: there is no such file, or it holds no detector.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        about = json.loads(str(arrays.pop("about")))
+    with tree_files.reading(path, "detector", "pass a file of Detector.save"):
+        about, arrays = tree_files.read(path)
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']}, not {FORMAT}")
-        return _rebuilt(kind, about, traverse_util.unflatten_dict(arrays, sep="/"))
-    except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(
-            f"{path} cannot be read as a detector ({first_line(error)}); pass a file of Detector.save."
-        ) from None
+        return _rebuilt(kind, about, arrays)
 
 
 def _rebuilt(kind: type, about: dict, arrays: dict) -> Any:

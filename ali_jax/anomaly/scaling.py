@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.decomposition import PCA
 
+from ali_jax.data.splits import as_floats
+
 FAR = 3.0  # standard deviations up to which columns stay as they are; beyond, they grow as a logarithm
 TAILS = (0.01, 0.99)  # quantiles beyond which values count as these when columns are scaled
 COMPONENTS = 128  # of images, at most
@@ -73,7 +75,7 @@ class Components(NamedTuple):
 def components(x: np.ndarray) -> Components:
     """The scaling of images (N, H, W, C)."""
     some = x[:: -(-len(x) // IMAGES)]
-    mean = np.mean(_as_floats(some), axis=0)
+    mean = np.mean(as_floats(some), axis=0)
     deviations = _deviations(some, mean)
     count = max(min(COMPONENTS, len(some) // IMAGES_FOR_A_COMPONENT, deviations.shape[1]), 1)
     with np.errstate(invalid="ignore"):  # of images that are all the same
@@ -84,14 +86,9 @@ def components(x: np.ndarray) -> Components:
     return Components(mean, axes.astype(np.float32), *map(np.float32, scales))
 
 
-def _as_floats(x: np.ndarray) -> np.ndarray:
-    """Images as float32 in [0, 1]."""
-    return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
-
-
 def _deviations(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """(N, H * W * C)."""
-    return (_as_floats(x) - mean).reshape(len(x), -1)
+    return (as_floats(x) - mean).reshape(len(x), -1)
 
 
 def _split(deviations: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,6 +30,11 @@ def take(split: Split, rows: slice | np.ndarray) -> Split:
     return Split(*(None if array is None else array[rows] for array in split))
 
 
+def as_floats(x: np.ndarray) -> np.ndarray:
+    """Examples as float32, uint8 images scaled to [0, 1]; on a device, networks do this by themselves."""
+    return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
+
+
 class Part(NamedTuple):
     """A whole split, or a slice of it: "train[9:90%]" is ("train", "9", "90%")."""
 

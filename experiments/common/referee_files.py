@@ -1,18 +1,14 @@
 """A referee kept in a file, so that all runs on a data set are judged by the same one."""
 
-import io
-import json
-import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
-from flax import traverse_util
 from ml_collections import ConfigDict
 
 from ali_jax import data
-from ali_jax.errors import UserError, first_line
-from ali_jax.run.files import write_whole
+from ali_jax.errors import UserError
+from ali_jax.run import tree_files
 from experiments.common import referee
 from experiments.common.referee import Referee
 
@@ -61,31 +57,19 @@ def describe(dataset: str, name: str, split: data.Split, settings: referee.Setti
 
 
 def write(path: Path, trained: Referee, about: dict) -> None:
-    arrays = traverse_util.flatten_dict(trained.variables, sep="/")
-    buffer = io.BytesIO()
-    np.savez(buffer, about=json.dumps(about), outputs=trained.outputs, **arrays)
-    try:
-        write_whole(path, buffer.getvalue())
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); pass another --referee.") from None
+    tree_files.write(path, about, {"outputs": trained.outputs, **trained.variables}, "pass another --referee")
 
 
 def read(path: Path, about: dict) -> Referee:
     """The referee in `path`, which must be that of `about`."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        found, outputs = json.loads(str(arrays.pop("about"))), int(arrays.pop("outputs"))
+    with tree_files.reading(path, "referee", "remove it, or pass another --referee"):
+        found, variables = tree_files.read(path)
+        outputs = int(variables.pop("outputs"))
         differing = [name for name in about if found.get(name) != about[name]]
-    except (AttributeError, EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(
-            f"{path} cannot be read as a referee ({first_line(error)}); remove it, or pass another --referee."
-        ) from None
     if differing:
         name = differing[0]
         raise UserError(
             f"{path} holds a referee whose {name} is {found.get(name)}, not {about[name]}; "
             "pass another --referee."
         )
-    variables = traverse_util.unflatten_dict(arrays, sep="/")
     return Referee(about["kind"], outputs, referee.Settings(**about["settings"]), variables)

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from ali_jax import build, data, inference, pretrained, train
 from ali_jax.data.examples import fit
 from ali_jax.data.examples import load as load_split
+from ali_jax.data.splits import as_floats
 from ali_jax.errors import UserError
 from ali_jax.run.workdirs import as_config, folder, read_config
 
@@ -80,5 +81,4 @@ def describe(config: ConfigDict, name: str, split: data.Split) -> str:
 
 def pixels(x: np.ndarray) -> np.ndarray:
     """Images (N, ...) as vectors of float32, uint8 ones scaled to [0, 1]: (N, D)."""
-    x = np.asarray(x).reshape(len(x), -1)
-    return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
+    return as_floats(np.asarray(x).reshape(len(x), -1))

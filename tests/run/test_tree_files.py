@@ -1,0 +1,37 @@
+"""Arrays and words in one file."""
+
+import numpy as np
+import pytest
+
+from ali_jax.errors import UserError
+from ali_jax.run import tree_files
+
+ABOUT, ARRAYS = {"format": 1}, {"a": {"kernel": np.arange(6.0).reshape(2, 3)}, "count": np.int32(7)}
+
+
+@pytest.fixture
+def file(tmp_path):
+    tree_files.write(tmp_path / "tree.npz", ABOUT, ARRAYS, "pass another")
+    return tmp_path / "tree.npz"
+
+
+def test_what_is_written_is_read(file):
+    about, arrays = tree_files.read(file)
+    assert about == ABOUT and arrays["count"] == 7
+    np.testing.assert_array_equal(arrays["a"]["kernel"], ARRAYS["a"]["kernel"])
+
+
+def test_every_cut_of_a_file_is_one_sentence(file):
+    whole = file.read_bytes()
+    for length in range(0, len(whole), 37):
+        file.write_bytes(whole[:length])
+        said = pytest.raises(UserError, match=r"tree\.npz cannot be read as a tree \(.*\); plant another\.$")
+        with said, tree_files.reading(file, "tree", "plant another"):
+            tree_files.read(file)
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "tree.npz").mkdir()
+    with pytest.raises(UserError, match=r"cannot be written .*; pass another"):
+        tree_files.write(tmp_path / "tree.npz", ABOUT, ARRAYS, "pass another")
+    assert [path.name for path in tmp_path.iterdir()] == ["tree.npz"]
