@@ -12,8 +12,9 @@ def r1(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, ev
     """gamma / 2 times the squared slope of D's score at real pairs (Mescheder et al., 2018).
 
     Args:
-      every: steps from one application to the next, each then as many times as heavy: it costs less, and
-        weighs the same (Karras et al., 2020).
+      every: steps from one application to the next, each then as many times as heavy: it weighs the same, and
+        costs less on an accelerator (Karras et al., 2020). Not on a CPU: what a step may leave out, XLA
+        compiles without its fast convolutions, so that one in four takes longer there than all.
     """
     return _penalty(round, players, key, gamma, every, (round.x, round.encoding.z))
 

@@ -13,8 +13,8 @@ QUIET = {"disturbance.noise_x": 0.0, "disturbance.noise_z": 0.0}
 
 VARIANTS = {
     "the paper's game": QUIET | {"terms": PAIRS},
-    "cycle, r1": QUIET | {"terms": CYCLE | {"r1": {"gamma": 0.1, "every": 4}}},
-    "cycle, r1, falling noise": NOISE | {"terms": CYCLE | {"r1": {"gamma": 0.1, "every": 4}}},
+    "cycle, r1": QUIET | {"terms": CYCLE | {"r1": {"gamma": 0.1}}},
+    "cycle, r1, falling noise": NOISE | {"terms": CYCLE | {"r1": {"gamma": 0.1}}},
     "cycle, latent regression, falling noise": NOISE
     | {"terms": CYCLE | {"latent_regression": {"weight": 0.3}}},
 }
