@@ -16,11 +16,11 @@ from conftest import make_tiny_config
 from ali_jax import train
 from experiments.common import report
 
-from . import disks, faults, kills, malformed, settings, start_up
+from . import decoding, disks, faults, file_systems, kills, malformed, settings, start_up
 from .tally import Row, markdown, tally
 
 # Of the budget, or of what the parts asked for take of it.
-SHARES = {"kills": 0.5, "configs": 0.2, "disks": 0.12, "faults": 0.14, "inputs": 0.04}
+SHARES = {"kills": 0.45, "decoding": 0.05, "configs": 0.2, "disks": 0.12, "faults": 0.14, "inputs": 0.04}
 
 
 def campaign(minutes: float, parts: list[str], seed: int, scratch: Path) -> list[Row]:
@@ -39,12 +39,24 @@ def campaign(minutes: float, parts: list[str], seed: int, scratch: Path) -> list
         "disks": lambda: [
             tally("full disk, by the call that meets it", disks.of_every_write(whole, scratch), disk),
             tally("full disk, by the size of a file", disks.of_every_size(whole, scratch), disk),
+            tally("slow disk", file_systems.of_slow_ones(whole, scratch), disk),
+            *mounted(whole, scratch, disk),
         ],
         "inputs": lambda: [tally("malformed inputs", malformed.of_inference(seed), seconds["inputs"])],
         "configs": lambda: [settings.tally(scratch, seed, seconds["configs"])],
         "kills": lambda: [tally("kills", kills.of_runs(scratch, seed), seconds["kills"])],
+        "decoding": lambda: [
+            tally("kills while decoding", decoding.of_folders(scratch, seed), seconds["decoding"])
+        ],
     }
     return [row for part, table in tables.items() if part in parts for row in table()]
+
+
+def mounted(whole: Path, scratch: Path, seconds: float) -> list[Row]:
+    if not file_systems.can_mount():
+        print("read-only disk: not tried, as only root may mount one")
+        return []
+    return [tally("read-only disk", file_systems.of_mounts(whole, scratch), seconds)]
 
 
 def main() -> None:

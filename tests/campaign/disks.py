@@ -55,26 +55,36 @@ def run_with(hindrance: Callable, whole: Path, scratch: Path) -> None:
     states.require_same(train.train_and_evaluate(make_tiny_config(), workdir), states.newest(whole)[1])
 
 
-@contextlib.contextmanager
-def refuse_call(workdir: Path, number: int, refused: list) -> Iterator[None]:
+def refuse_call(workdir: Path, number: int, refused: list) -> contextlib.AbstractContextManager:
     """The call of this number that writes below `workdir` finds the disk full; it is noted in `refused`."""
     count = itertools.count(1)
 
-    def refusing(function: Callable, writes: Callable[..., bool]) -> Callable:
+    def refuse(path) -> None:
+        if next(count) == number:
+            refused.append(path)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    return before_writes(workdir, refuse)
+
+
+@contextlib.contextmanager
+def before_writes(workdir: Path, do: Callable) -> Iterator[None]:
+    """`do(path)` before Python makes, opens for writing or renames a file or folder below `workdir`."""
+
+    def watched(function: Callable, writes: Callable[..., bool]) -> Callable:
         def call(*args, **kwargs):
             below = str(workdir) in os.fspath(args[0]) if not isinstance(args[0], int) else False
-            if below and writes(*args, **kwargs) and next(count) == number:
-                refused.append(args[0])
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), args[0])
+            if below and writes(*args, **kwargs):
+                do(args[0])
             return function(*args, **kwargs)
 
         return call
 
-    opened = refusing(io.open, lambda file, mode="r", *rest, **kwargs: bool({*mode} & {*"wax+"}))
+    opened = watched(io.open, lambda file, mode="r", *rest, **kwargs: bool({*mode} & {*"wax+"}))
     always = lambda *args, **kwargs: True  # noqa: E731
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(io, "open", opened))
         stack.enter_context(mock.patch.object(builtins, "open", opened))
         for name in ("mkdir", "rename", "replace"):
-            stack.enter_context(mock.patch.object(os, name, refusing(getattr(os, name), always)))
+            stack.enter_context(mock.patch.object(os, name, watched(getattr(os, name), always)))
         yield
