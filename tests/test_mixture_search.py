@@ -27,6 +27,15 @@ def test_draws_are_in_their_ranges_and_a_longer_search_begins_with_the_shorter()
     assert abs(np.mean(many.learning_rate < 1e-4) - 0.5) < 0.1
 
 
+def test_the_config_of_a_command_line_is_the_papers_game(tiny_study):
+    tiny_study.lock()
+    search.check(tiny_study, 2)
+    tiny_study.terms.adversarial.unlock()
+    tiny_study.terms.adversarial.d = 0.5
+    with pytest.raises(UserError, match=r"config\.terms is .*0\.5.*paper's game"):
+        search.check(tiny_study, 2)
+
+
 @pytest.mark.parametrize("game", search.GAMES)
 def test_runs_at_once_are_the_runs_one_by_one(tiny_study, game):
     """Plain `init_state` and `train_step` with the hyperparameters of one draw, outside of vmap and scan."""

@@ -53,11 +53,12 @@ def check(config: ConfigDict, draws: int) -> None:
     config_lib.check(config)
     if draws < 1:
         raise UserError(f"--draws is {draws}; it must be at least 1.")
-    usual = config_lib.default()
+    # As dictionaries: a config that is locked, as those of the command line are, equals none that is not.
+    asked, usual = config.to_dict(), config_lib.default().to_dict()
     for field in ("terms", "weight_decay", "decay_after", "average_rate"):
-        if config[field] != usual[field]:
+        if asked[field] != usual[field]:
             raise UserError(
-                f"config.{field} is {config[field]}; the study plays the paper's game; leave it out."
+                f"config.{field} is {asked[field]}; the study plays the paper's game; leave it out."
             )
     model = config.model
     if config.dataset != "mixture" or model.latent_dim != 2 or model.encoder is None:
