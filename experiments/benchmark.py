@@ -137,7 +137,9 @@ def time_loop(config, splits) -> dict:
     config.num_steps = 6 * steps
     config.figures_every = config.checkpoint_every = 4 * steps
     with tempfile.TemporaryDirectory() as workdir:
-        train.train_and_evaluate(config, workdir, splits)
+        state = train.train_and_evaluate(config, workdir, splits)
+        if int(state.step) < config.num_steps:
+            raise UserError("Stopped before the loop was timed; the same command begins anew.")
         lines = (Path(workdir) / "metrics.jsonl").read_text().splitlines()
     rates = [json.loads(line).get("images_per_second") for line in lines]
     _, _, plain, *writing, _ = (config.batch_size * steps / rate for rate in rates if rate)

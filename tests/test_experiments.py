@@ -48,6 +48,14 @@ def test_step_and_loop_are_timed(tiny_config, tmp_path):
     assert loop["loop_images_per_second"] > 0
 
 
+def test_a_loop_that_was_stopped_is_not_timed(tiny_config, monkeypatch):
+    monkeypatch.setattr(
+        benchmark.train, "train_and_evaluate", lambda *arguments: types.SimpleNamespace(step=5)
+    )
+    with pytest.raises(UserError, match="Stopped before the loop was timed"):
+        benchmark.time_loop(tiny_config, {})
+
+
 def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config, monkeypatch):
     """A second for figures at every checkpoint, of which there is one each 5 intervals of 2 steps."""
     digits = data.load("digits", "train")

@@ -18,7 +18,12 @@ from ali_jax.errors import UserError
 from ali_jax.run.files import save_png, write_whole
 
 RESULTS = Path(__file__).parent.parent / "results"  # those worth keeping
-ENVIRONMENT = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS")  # they change what is measured
+ENVIRONMENT = (  # they change what is measured
+    "GLIBC_TUNABLES",
+    "XLA_FLAGS",
+    "JAX_PLATFORMS",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+)
 
 
 def output(asked: str | None, workdir: Path, name: str) -> Path:
