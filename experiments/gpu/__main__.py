@@ -1,0 +1,36 @@
+"""python -m experiments.gpu prepare, run or status: see the package."""
+
+from pathlib import Path
+
+from absl import flags
+
+from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
+from experiments.gpu import plan, slices
+
+COMMANDS = ("prepare", "run", "status")
+
+
+def define_flags() -> None:
+    flags.DEFINE_float("share", 1.0, "prepare: of their full lengths that trainings take.", 0.0, 1.0)
+    flags.DEFINE_string("opponent", None, "prepare: a command for the benchmarks to compare with.")
+    flags.DEFINE_float("minutes", 9.0, "run: of the slice.")
+    flags.DEFINE_list("parts", [], "run: the parts to work at; default: all that have not failed.")
+
+
+def main(argv):
+    if len(argv) != 2 or argv[1] not in COMMANDS:
+        raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.gpu, and then the flags.")
+    values = flags.FLAGS
+    if values.workdir is None:
+        raise UserError("Where are the plan and its data? Pass --workdir.")
+    folder = Path(values.workdir)
+    if argv[1] == "prepare":
+        plan.prepare(folder, plan.all_parts(values.share, values.opponent), values.config.data_dir)
+    elif argv[1] == "run":
+        slices.run(folder, values.minutes, values.parts)
+    print(slices.status(folder))
+
+
+if __name__ == "__main__":
+    program.run(main, define_flags)
