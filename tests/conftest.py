@@ -20,7 +20,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # A compiler that optimises little takes half the time, and small networks run no slower for it. Code compiled
 # as users have it is tested by tests/test_golden.py.
 os.environ["QUICK_COMPILER"] = "--xla_backend_optimization_level=0" + (
-    " --xla_cpu_use_fusion_emitters=false" * (importlib.metadata.version("jax") < "0.12")  # gone since then
+    " --xla_cpu_use_fusion_emitters=false" * (importlib.metadata.version("jax") < "0.11")  # gone since then
 )
 os.environ.setdefault("XLA_FLAGS", os.environ["QUICK_COMPILER"])
 
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items):
 
 # For jax.jit: little, whatever the process has; and as users have it, where many steps are run.
 QUICK, OPTIMISED = ({"xla_backend_optimization_level": level} for level in (0, 3))
-if jax.__version_info__ < (0, 12):
+if jax.__version_info__ < (0, 11):
     QUICK["xla_cpu_use_fusion_emitters"], OPTIMISED["xla_cpu_use_fusion_emitters"] = False, True
 
 CONFIGS = Path(__file__).parent.parent / "configs"
