@@ -68,6 +68,16 @@ def about(source: str | Path) -> weights.About:
     return weights.read(path)[1]
 
 
+def config_of(source: str | Path) -> ConfigDict:
+    """The config that a workdir, an exported file or a named model was trained with.
+
+    Raises:
+      UserError: there is no such model, or the file or its workdir's config.json is damaged.
+    """
+    path = find(source)
+    return workdirs.read_config(path) if path.is_dir() else workdirs.as_config(about(path).config)
+
+
 def names() -> list[str]:
     """The models that come with the package."""
     return sorted(path.stem for path in MODELS.glob(f"*{weights.SUFFIX}"))

@@ -11,7 +11,7 @@ from ali_jax.data.examples import fit
 from ali_jax.data.examples import load as load_split
 from ali_jax.data.splits import as_floats
 from ali_jax.errors import UserError
-from ali_jax.run.workdirs import as_config, folder, read_config
+from ali_jax.run.workdirs import folder, read_config
 
 
 class Run(NamedTuple):
@@ -33,8 +33,7 @@ def read(asked: str | Path | None) -> tuple[Path, ConfigDict]:
     if asked is None:
         raise UserError("Which run? Pass the --workdir of a run of ali_jax.main.")
     if asked in pretrained.names() or folder(asked).is_file():
-        path = pretrained.find(asked)
-        return Path("runs", path.stem), as_config(pretrained.about(path).config)
+        return Path("runs", pretrained.find(asked).stem), pretrained.config_of(asked)
     return folder(asked), read_config(folder(asked))
 
 
