@@ -12,6 +12,7 @@ EXPERIMENTS = report.RESULTS.parent
 NAMES = [
     "ali_jax.main",
     "ali_jax.export",
+    "ali_jax.app.__main__",
     *sorted(f"experiments.{path.stem}" for path in EXPERIMENTS.glob("*.py")),
     *sorted(f"experiments.{path.parent.name}.__main__" for path in EXPERIMENTS.glob("*/__main__.py")),
 ]

@@ -1,7 +1,7 @@
 """Images of any size and kind made into arrays of one shape; Pillow is imported inside functions only."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -41,15 +41,15 @@ def check(name: str, frame: Frame | None) -> Frame:
     return frame
 
 
-def read(path: Path, frame: Frame) -> np.ndarray:
-    """An image file as uint8 `frame.shape`, turned as its camera says.
+def read(file: Path | BinaryIO, frame: Frame) -> np.ndarray:
+    """An image file, or an open one, as uint8 `frame.shape`, turned as its camera says.
 
     Raises:
         Exception: whatever Pillow's decoders raise for a file that they cannot read.
     """
     from PIL import Image, ImageOps
 
-    with Image.open(path) as image:
+    with Image.open(file) as image:
         # A JPEG much larger than needed is decoded at a fraction of its size, in as little of the time.
         side = round(2 * max(frame.shape[:2]) / frame.zoom)
         image.draft(None, (side, side))
