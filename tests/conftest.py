@@ -151,7 +151,7 @@ def narrow(name: str):
 
 def make_tiny_study():
     """The 25-mode study with narrow networks and few steps."""
-    config = load_config("mixture")
+    config = load_config("mixture", "ali")
     config.batch_size, config.validation_split = 20, "test[:2000]"
     config.num_steps, config.steps_per_dispatch = 10, 2
     config.log_every = config.checkpoint_every = 6

@@ -31,5 +31,5 @@ def test_variants_are_chosen_by_name():
 
 def test_the_mixture_uses_the_b1_of_today():
     """0.8 in the official code is the weight of the new gradient."""
-    assert load_config("mixture").b1 == 0.2
+    assert load_config("mixture", "ali").b1 == 0.2
     assert load_config("svhn").b2 == 0.999

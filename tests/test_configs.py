@@ -29,7 +29,7 @@ VARIANTS = {
     "digits": ("ours", "paper"),
     "digits_semi_supervised": GAMES,
     "images": ("64", "32", "128"),
-    "mixture": ("ali", "gan"),
+    "mixture": ("ours", "ali", "gan"),
     "mnist": ("ours", "paper"),
     "mnist_bigan": (),
     "mnist_semi_supervised": GAMES,

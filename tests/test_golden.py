@@ -49,7 +49,7 @@ def configs():
         "maxout": small_maxout(),
         "conditional": small_conditional(),
         "bigan": narrow("mnist_bigan"),
-        "mixture": narrow("mixture", width=10, latent_dim=2),
+        "mixture": narrow("mixture", "ali", width=10, latent_dim=2),
         "gan": narrow("mixture", "gan", width=10, latent_dim=2),
         "semi_supervised": narrow("digits_semi_supervised"),
         "feature_matching": narrow("digits_semi_supervised", "feature_matching"),

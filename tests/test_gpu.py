@@ -216,7 +216,7 @@ def test_lengths_are_those_of_the_configs_and_their_share():
         f"--config.num_steps={load_config('cifar10_semi_supervised').num_steps}"
         in plan.cifar10(1.0)[0].command
     )
-    assert f"--config.num_steps={load_config('mixture').num_steps}" in plan.mixture(1.0)[0].command
+    assert f"--config.num_steps={load_config('mixture', 'ali').num_steps}" in plan.mixture(1.0)[0].command
     assert plan.lengths(540_000, 0.5) == [
         *("--config.num_steps=270000", "--config.log_every=1000"),
         *("--config.figures_every=10000", "--config.checkpoint_every=10000"),

@@ -3,8 +3,9 @@
     python -m experiments.mixture search   # random hyperparameters for ALI and GAN, all runs at once
     python -m experiments.mixture compare  # the best ALI beside a GAN with inference learned later, and a VAE
     python -m experiments.mixture speed    # runs at once against runs in turn
+    python -m experiments.mixture seeds --config=configs/mixture.py    # ten seeds of one config
 
-The config is configs/mixture.py, from which the search makes the GAN's networks too. `search` keeps its
+The config is configs/mixture.py:ali, from which the search makes the GAN's networks too. `search` keeps its
 state in --workdir (runs/mixture_search) and goes on from there; `compare` starts from it. Results go to
 --output, or to <workdir>/results/<command>.
 """

@@ -1,4 +1,4 @@
-"""python -m experiments.mixture search, compare or speed: see the package."""
+"""python -m experiments.mixture search, compare, speed or seeds: see the package."""
 
 from pathlib import Path
 
@@ -7,26 +7,28 @@ from absl import flags
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from experiments.common import report, shared_flags
-from experiments.mixture import compare, search, speed
+from experiments.mixture import compare, search, seeds, speed
 
-COMMANDS = {"search": search.main, "compare": compare.main, "speed": speed.main}
+COMMANDS = {"search": search.main, "compare": compare.main, "speed": speed.main, "seeds": seeds.main}
 
 
 def define_flags() -> None:
     shared_flags.output()
     flags.DEFINE_integer("draws", 10, "Random draws of the hyperparameters, the same for both games.")
+    flags.DEFINE_integer("seeds", 10, "seeds: how many.")
 
 
 def main(argv):
     if len(argv) != 2 or argv[1] not in COMMANDS:
         raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.mixture, and then the flags.")
     values = flags.FLAGS
-    workdir = Path(values.workdir or "runs/mixture_search")
+    count = values.seeds if argv[1] == "seeds" else values.draws
+    workdir = Path(values.workdir or f"runs/mixture_{'seeds' if argv[1] == 'seeds' else 'search'}")
     # The workdir is made by a command that found nothing wrong, so its own folder not here.
     output = report.asked_output(values.output) or workdir / "results" / argv[1]
-    results = COMMANDS[argv[1]](values.config, values.draws, workdir, output)
+    results = COMMANDS[argv[1]](values.config, count, workdir, output)
     print(report.write(output, results))
 
 
 if __name__ == "__main__":
-    program.run(main, define_flags, default=program.CONFIGS / "mixture.py")
+    program.run(main, define_flags, default=Path(f"{program.CONFIGS / 'mixture.py'}:ali"))

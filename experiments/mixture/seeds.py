@@ -1,0 +1,111 @@
+"""Seeds of one config, all trained at once: what whoever runs it gets."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from ali_jax import build, data, train
+from ali_jax.data import examples
+from ali_jax.errors import UserError
+from ali_jax.inference import of_state
+from ali_jax.run import workdirs
+from ali_jax.train_step import TrainState
+from experiments.common import report
+from experiments.mixture import figure, loop, measures, search
+
+
+class Together:
+    """Batches of several seeds, each in the order of its own run: `[step]` is (seeds, batch size, ...)."""
+
+    def __init__(self, each: list[data.Batches]):
+        self._each = each
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        return jax.tree.map(lambda *arrays: np.stack(arrays), *(batches[step] for batches in self._each))
+
+
+def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
+    """Trains seeds 0, 1 ...; draws their coverage, and the first one's points, into `output`; the results."""
+    check(config, seeds)
+    splits, game = examples.load_splits(config), build.game(config)
+    each = [with_seed(config, seed) for seed in range(seeds)]
+    split = examples.fit(splits["train"], config)
+    batches = Together([search.batches_of(splits["train"], one) for one in each])
+    workdirs.claim(workdir, with_seed(config, seeds))
+    x = splits["validation"].x
+    states, rows = loop.advance(
+        run_all(game),
+        lambda: stack([train.fresh_state(one, game, split) for one in each]),
+        evaluate_all(game, x),
+        *(batches, config, workdir / "seeds"),
+    )
+    report.save_plot(output, "coverage", figure.coverage({"all seeds": rows}))
+    model = of_state(game.networks, jax.tree.map(lambda leaf: leaf[0], states))
+    points, _ = measures.of_model(model.networks, model.params, model.batch_stats, x)
+    figure.comparison({"seed 0": points}, splits["validation"], output)
+    return summarize(config, len(split.x), rows)
+
+
+def check(config: ConfigDict, seeds: int) -> None:
+    """Raises UserError for what cannot be measured."""
+    if seeds < 1:
+        raise UserError(f"--seeds is {seeds}; it must be at least 1.")
+    if config.dataset != "mixture" or config.model.encoder is None or config.model.posterior != "noise":
+        raise UserError(
+            "seeds is of config.dataset mixture with an encoder that takes noise; "
+            "pass --config=configs/mixture.py, or a variant of it with an encoder."
+        )
+
+
+def with_seed(config: ConfigDict, seed: int) -> ConfigDict:
+    config = config.copy_and_resolve_references()
+    config.seed = seed
+    return config
+
+
+def stack(states: list[TrainState]) -> TrainState:
+    """States of runs of `ali_jax.main` with one seed each, stacked along a new first axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+def run_all(game: build.Game):
+    """(stacked states, batches of all seeds) -> stacked states."""
+
+    def run(state: TrainState, batches) -> TrainState:
+        return jax.lax.scan(game.step, state, batches)[0]
+
+    return jax.jit(jax.vmap(run, in_axes=(0, 1)), donate_argnums=0)
+
+
+def evaluate_all(game: build.Game, x: np.ndarray):
+    """Stacked states -> measures by name, one of each seed; of averaged parameters where they are kept."""
+
+    @jax.jit
+    @jax.vmap
+    def evaluate(state: TrainState) -> dict[str, jax.Array]:
+        model = of_state(game.networks, state)
+        return measures.of_model(game.networks, model.params, model.batch_stats, x)[1]
+
+    return evaluate
+
+
+def summarize(config: ConfigDict, count: int, rows: loop.Rows) -> dict:
+    last = {name: values for name, values in rows[-1].items() if name not in ("step", "seconds")}
+    seeds = len(last["modes_covered"])
+    return {
+        "data": f"{config.dataset}, split {config.train_split}, {count:,} examples",
+        "batch_size": config.batch_size,
+        "steps": rows[-1]["step"],
+        "epochs": rows[-1]["step"] * config.batch_size / count,
+        "minutes": sum(row["seconds"] for row in rows) / 60,
+        "seeds": [*range(seeds)],
+        "over_seeds": {name: search.spread(np.asarray(values)) for name, values in last.items()},
+        "each_seed": [{name: values[n] for name, values in last.items()} for n in range(seeds)],
+        "course": [
+            {"step": row["step"], **{n: search.spread(np.asarray(row[n])) for n in last if n != "diverged"}}
+            for row in rows
+        ],
+    }

@@ -1,0 +1,58 @@
+"""Seeds of the 25-mode study, trained at once."""
+
+import jax
+import numpy as np
+import pytest
+from conftest import load_config, make_tiny_study
+
+from ali_jax import data, train
+from ali_jax.errors import UserError
+from ali_jax.run.workdirs import read_config
+from experiments.mixture import seeds
+
+
+def tiny():
+    config, ours = make_tiny_study(), load_config("mixture")
+    for field in ("terms", "learning_rate", "b1", "decay_after", "average_rate"):
+        config[field] = ours[field]
+    return config
+
+
+def test_seeds_at_once_are_runs_with_one_seed_each(tmp_path, monkeypatch):
+    kept, evaluate_all = [], seeds.evaluate_all
+
+    def keeping(game, x):
+        evaluate = evaluate_all(game, x)
+        return lambda states: kept.append(jax.device_get(states)) or evaluate(states)
+
+    monkeypatch.setattr(seeds, "evaluate_all", keeping)
+    results = seeds.main(tiny(), 2, tmp_path / "seeds", tmp_path / "out")
+    for seed in range(2):
+        config = tiny()
+        config.seed = seed
+        alone = train.train_and_evaluate(config, tmp_path / str(seed))
+        for one, of_all in zip(*map(jax.tree.leaves, (alone.params, kept[-1].params)), strict=True):
+            np.testing.assert_allclose(of_all[seed], one, rtol=1e-4, atol=1e-6)
+    assert results["seeds"] == [0, 1] and len(results["each_seed"]) == 2 and results["steps"] == 10
+    strictly = [found["modes_covered_strictly"] for found in results["each_seed"]]
+    assert results["over_seeds"]["modes_covered_strictly"]["mean"] == np.mean(strictly)
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"coverage.png", "comparison.png"}
+    assert read_config(tmp_path / "seeds").num_steps == 10
+
+
+def test_what_cannot_be_measured_is_refused_before_anything_is_written(tmp_path):
+    for config, count, words in (
+        (tiny(), 0, "--seeds is 0"),
+        (load_config("mixture", "gan"), 2, "with an encoder that takes noise"),
+        (load_config("digits"), 2, "config.dataset mixture"),
+    ):
+        with pytest.raises(UserError, match=words):
+            seeds.main(config, count, tmp_path / "seeds", tmp_path / "out")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_batches_of_each_seed_are_in_its_own_order():
+    split = data.Split(np.arange(40.0).reshape(20, 2), None, None)
+    each = [data.Batches(split, 5, seed) for seed in range(3)]
+    for step in (0, 7):
+        np.testing.assert_array_equal(seeds.Together(each)[step]["x"][2], each[2][step]["x"])
