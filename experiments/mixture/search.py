@@ -64,7 +64,7 @@ def check(config: ConfigDict, draws: int) -> None:
     if config.dataset != "mixture" or model.latent_dim != 2 or model.encoder is None:
         raise UserError(
             "The study is of config.dataset mixture with config.model.latent_dim 2 and an encoder, and makes "
-            "the GAN's networks by itself; pass --config=configs/mixture.py."
+            "the GAN's networks by itself; pass --config=configs/mixture.py:ali."
         )
 
 
