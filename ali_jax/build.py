@@ -28,6 +28,7 @@ class Game(NamedTuple):
     step: Callable  # (state, batch) -> (state, metrics)
     example: Mapping[str, jax.ShapeDtypeStruct]  # a batch of one
     shapes: TrainState  # shapes and dtypes of the state
+    dtype: str  # of the computation
 
     @property
     def players(self) -> dict[str, Roles]:
@@ -65,6 +66,7 @@ def game(config: ConfigDict) -> Game:
         step=step,
         example=example,
         shapes=_shapes(init, example),
+        dtype=config.dtype,
     )
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import build, data, inference
+from ali_jax import build, data, inference, models
 from ali_jax import config as config_lib
 from ali_jax.data import examples
 from ali_jax.errors import UserError
@@ -216,7 +216,10 @@ def compiled_steps(game: build.Game, mesh) -> Callable:
         state, metrics = step(state, jax.tree.map(lambda a: a[0], batches))
         return state, jax.tree.map(lambda m: m[None], metrics)
 
-    return jax.jit(run, out_shardings=devices.replicated(mesh), donate_argnums=0)
+    options = models.compiler_options(game.dtype, mesh.devices.flat[0].platform)
+    return jax.jit(
+        run, out_shardings=devices.replicated(mesh), donate_argnums=0, compiler_options=options or None
+    )
 
 
 def trace(run_steps, config: ConfigDict, game: build.Game, example, mesh) -> jax.stages.Traced:

@@ -22,6 +22,7 @@ from ali_jax.models.networks import (
     judgement,
     unit_interval,
 )
+from ali_jax.models.onednn import compiler_options
 from ali_jax.models.rows import Row
 from ali_jax.roles import Roles
 
@@ -37,6 +38,7 @@ __all__ = [
     "Stack",
     "batch_of_one",
     "build",
+    "compiler_options",
     "initialize",
     "judgement",
     "packing_of",

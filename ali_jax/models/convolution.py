@@ -2,8 +2,9 @@
 
 Pure functions of arrays: images NHWC, kernels HWIO. Convolution and transposed convolution are each
 other's input gradients, so both need the same three maps: convolution, its adjoint and its kernel
-gradient. Where XLA lowers one of them badly on the CPU, it is written differently there;
-accelerators get the plain `lax` form, for which their libraries have kernels.
+gradient. Where XLA lowers one of them badly on the CPU, it is written differently there, for Eigen or,
+where that runs bfloat16, for oneDNN; accelerators get the plain `lax` form, for which their libraries have
+kernels.
 
 Times in comments: 200 images of the SVHN networks, float32, 2 cores with AVX-512.
 """
@@ -13,6 +14,10 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from ali_jax.models import onednn
+
+FEW_CHANNELS = 4  # up to as many, as of pictures, convolutions wait for their input
 
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
@@ -56,7 +61,7 @@ def _conv(x, kernel, stride):
     return lax.platform_dependent(
         x,
         kernel,
-        cpu=functools.partial(_convolve_with_eigen, **arguments),
+        cpu=functools.partial(_convolve_on_cpu, **arguments),
         default=functools.partial(_convolve, **arguments),
     )
 
@@ -91,7 +96,12 @@ def _kernel_gradient(x, dy, stride):
     # while transposing, normalisation and all, in the order of the transposed array: 230 ms of a
     # step instead of 70. (jax 0.10 drops the barrier too early for it to help.)
     def materialized(x, dy):
-        return product_or(_convolve_with_eigen, *lax.optimization_barrier((x, dy)))
+        return product_or(convolve_on_cpu, *lax.optimization_barrier((x, dy)))
+
+    def convolve_on_cpu(x, dy, **arguments):
+        if onednn.serves(x.dtype) and x.shape[3] > FEW_CHANNELS:
+            return onednn.kernel_gradient(x, dy, stride)
+        return _convolve_on_cpu(x, dy, **arguments)
 
     default = functools.partial(product_or, _convolve)
     return lax.platform_dependent(x, dy, cpu=materialized, default=default)
@@ -119,6 +129,11 @@ _conv_transpose.defvjp(
 def _convolve(x, kernel, *, layout, strides=(1, 1), padding=((0, 0),) * 2, dilation=(1, 1), zeros=(1, 1)):
     """`lax.conv_general_dilated`; `dilation` is the kernel's, `zeros` the input's."""
     return lax.conv_general_dilated(x, kernel, strides, padding, zeros, dilation, layout)
+
+
+def _convolve_on_cpu(x, kernel, **arguments):
+    """`_convolve` in the form that is fastest on the CPU, without zeros in the input."""
+    return (onednn.convolve if onednn.serves(x.dtype) else _convolve_with_eigen)(x, kernel, **arguments)
 
 
 def _convolve_with_eigen(x, kernel, *, layout, strides=(1, 1), padding=((0, 0),) * 2, dilation=(1, 1)):
@@ -158,16 +173,17 @@ def _adjoint_in_blocks(x, kernel, stride):
     Squares of stride x stride pixels multiply no zeros between pixels: 28x28x32 <- 13x13x64 takes
     8 ms, dilated 56 ms. Few channels leave the convolution waiting for its input, so that larger
     squares pay although their kernels contain zeros: 32x32x3 <- 28x28x32 takes 14 ms in squares of
-    4x4, dilated 27 ms.
+    4x4, dilated 27 ms. (oneDNN needs no such squares.)
     """
     size, channels = len(kernel), kernel.shape[2]
-    side = 4 if channels <= 4 and stride == 1 else stride
+    wide = channels <= FEW_CHANNELS and stride == 1 and not onednn.serves(x.dtype)
+    side = 4 if wide else stride
     taps = _taps_of_block(_taps_of_block(kernel, 0, stride, side), 1, stride, side)
     taps = taps.transpose(0, 1, 3, 4, 5, 2)  # (T, T, I, side, side, O)
     reach, step = (size - 1) // stride, side // stride
     heights = [(n - 1) * stride + size for n in x.shape[1:3]]
     counts = [-(-height // side) for height in heights]
-    blocks = _convolve_with_eigen(
+    blocks = _convolve_on_cpu(
         x,
         taps.reshape(*taps.shape[:3], -1),
         layout=("NHWC", "HWIO", "NHWC"),

@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ml_collections import ConfigDict, config_flags
 
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
+from ali_jax.models import onednn
 
 PACKAGE = Path(__file__).parent.parent
 # Beside the package in a checkout, inside it where it was installed.
@@ -46,6 +48,7 @@ def run(program, define_flags, default: Path = DEFAULT):
     if jax.config.jax_compilation_cache_dir is None:  # $JAX_COMPILATION_CACHE_DIR is the user's
         # A second run of the same program starts in seconds.
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
+    warnings.filterwarnings("ignore", onednn.NOT_STORED)  # of programs that are compiled anew each time
     try:
         app.run(program, flags_parser=functools.partial(parse_flags, default=default))
     except UserError as error:
