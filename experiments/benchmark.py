@@ -1,20 +1,19 @@
-"""How fast a config trains: the bare step, the whole loop, and an opponent in the same run.
+"""How fast a config trains: the bare step, the whole loop, and opponents in the same run.
 
     python -m experiments.benchmark --config=configs/svhn.py
     python -m experiments.benchmark --config=configs/svhn.py \
-        --opponent "torch/bin/python torch_ali.py svhn --channels_last"
+        --opponent "PyTorch: torch/bin/python torch_ali.py svhn" \
+        --opponent "PyTorch, autocast: torch/bin/python torch_ali.py svhn --amp"
 
-Prints one JSON object, and writes it to --output/results.json where that is given. With an opponent, the two
-commands run in turn (A B A B ...), each in a process of its own, and every pair gives a ratio; the opponent
-prints a JSON object that has "images_per_second" as its last line.
+Prints one JSON object, and writes it to --output/results.json where that is given. With opponents, ours in
+each of --dtypes and all of them run in turn (A B C A B C ...), each in a process of its own, and a table
+compares them; an opponent prints a JSON object that has "images_per_second" as its last line.
 """
 
 import json
 import os
 import resource
-import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,18 +23,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
-from ali_jax import build, data, train
+from ali_jax import build, data, models, train
 from ali_jax import config as config_lib
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run import devices
-from experiments.common import flops, report, shared_flags
+from experiments.common import contest, flops, report, shared_flags
 
 WARM_UP = 3  # steps
-KILOBYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
+OF_THE_CONTEST = ("opponent", "dtypes", "rounds", "output")  # flags that no single contestant gets
 
 
 def define_flags() -> None:
@@ -43,8 +41,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("steps", 20, "Steps to time.")
     flags.DEFINE_bool("loop", True, "Also time the training loop, with its data, metrics and checkpoints.")
     flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
-    flags.DEFINE_string("opponent", None, "A command to compare with.")
-    flags.DEFINE_integer("pairs", 3, "How often to run the two in turn.")
+    flags.DEFINE_multi_string("opponent", [], "NAME: COMMAND of a program to compare with.")
+    flags.DEFINE_list("dtypes", list(models.DTYPES), "Ours to compare with opponents.")
+    flags.DEFINE_integer("rounds", 3, "How often to run all of them in turn.", lower_bound=1)
 
 
 def main(argv):
@@ -52,8 +51,12 @@ def main(argv):
     config, values = flags.FLAGS.config, flags.FLAGS
     config_lib.check(config)
     output = report.asked_output(values.output)
-    results = compare(values) if values.opponent else measure(config, values)
-    print(json.dumps(results), flush=True)
+    if values.opponent:
+        results = contest.hold(ours(values), contest.named(values.opponent), values.rounds)
+        print(contest.table(results), flush=True)
+    else:
+        results = measure(config, values)
+        print(json.dumps(results), flush=True)
     if output:
         report.write(output, results)
 
@@ -167,53 +170,20 @@ def matmul_rate(dtype: str) -> float:
 def peak_memory() -> int:
     """Bytes: of the device where it keeps count, else of this process."""
     of_device = jax.local_devices()[0].memory_stats() or {}
-    of_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTES
+    of_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * contest.KILOBYTES
     return of_device.get("peak_bytes_in_use", of_process)
 
 
-def compare(values) -> dict:
-    """Runs ourselves and the opponent in turn, each in its own process."""
-    ours = [sys.executable, "-m", "experiments.benchmark", *(a for a in sys.argv[1:] if _for_us(a))]
-    pairs = []
-    for _ in tqdm(range(values.pairs), desc="pairs", disable=None):
-        mine, theirs = run(ours), run(shlex.split(values.opponent))
-        pairs.append(
-            {
-                "ours": mine,
-                "opponent": theirs,
-                "ratio": mine["images_per_second"] / theirs["images_per_second"],
-            }
-        )
-    ratios = [pair["ratio"] for pair in pairs]
-    return {
-        "ratio_median": statistics.median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
-        "pairs": pairs,
-    }
-
-
-def _for_us(argument: str) -> bool:
-    return argument.lstrip("-").split("=")[0] not in ("opponent", "pairs", "output")
-
-
-def run(command: list[str]) -> dict:
-    """The JSON object that a command prints last, with the peak memory of its process."""
-    with tempfile.TemporaryFile("w+") as output:
-        try:
-            process = subprocess.Popen(command, stdout=output)
-        except OSError as error:
-            raise UserError(f"{shlex.join(command)} cannot be started ({error.strerror}).") from None
-        _, status, usage = os.wait4(process.pid, 0)
-        output.seek(0)
-        lines = output.read().strip().splitlines()
-    if status or not lines:
-        code = os.waitstatus_to_exitcode(status)
-        raise UserError(f"{shlex.join(command)} ended with status {code} and {len(lines)} lines.")
-    try:
-        return json.loads(lines[-1]) | {"process_peak_memory_bytes": usage.ru_maxrss * KILOBYTES}
-    except ValueError:
-        raise UserError(f"{shlex.join(command)} did not end with a JSON object: {lines[-1]!r}.") from None
+def ours(values) -> dict[str, list[str]]:
+    """The command of each dtype: this one's own, without what is of the comparison alone."""
+    arguments, skip = [], False
+    for argument in sys.argv[1:]:
+        name, equals, _ = argument.lstrip("-").partition("=")
+        if not skip and name not in OF_THE_CONTEST:
+            arguments.append(argument)
+        skip = name in OF_THE_CONTEST and not equals  # --rounds 3
+    program = [sys.executable, "-m", "experiments.benchmark", *arguments, "--noloop"]
+    return {f"ours, {dtype}": [*program, f"--config.dtype={dtype}"] for dtype in values.dtypes}
 
 
 if __name__ == "__main__":

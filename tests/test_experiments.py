@@ -1,7 +1,6 @@
 """The programs of experiments/."""
 
 import json
-import sys
 import time
 import types
 
@@ -75,40 +74,6 @@ def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config,
 
 def test_what_else_is_measured():
     assert benchmark.matmul_rate("float32") > 0 and benchmark.peak_memory() > 2**20
-
-
-def test_an_opponent_is_run_and_its_last_line_read():
-    script = "print('warming up'); print('{\"images_per_second\": 7.5}')"
-    found = benchmark.run([sys.executable, "-c", script])
-    assert found["images_per_second"] == 7.5 and found["process_peak_memory_bytes"] > 2**20
-
-
-@pytest.mark.parametrize(
-    ("script", "words"), [("print('fast')", "JSON"), ("raise SystemExit(3)", "status 3"), ("pass", "0 lines")]
-)
-def test_an_opponent_that_tells_nothing_is_named(script, words):
-    with pytest.raises(UserError, match=words):
-        benchmark.run([sys.executable, "-c", script])
-    with pytest.raises(UserError, match="cannot be started"):
-        benchmark.run(["no-such-program", script])
-
-
-def test_every_pair_gives_a_ratio(monkeypatch):
-    """Ours are asked for what we were asked for, without the opponent; speeds are made up."""
-    asked = ["benchmark", "--config=configs/svhn.py", "--opponent=them --fast", "--pairs=3", "--steps=5"]
-    ours = iter([20.0, 30.0, 10.0])
-
-    def run(command):
-        if command == ["them", "--fast"]:
-            return {"images_per_second": 10.0}
-        assert command[2:] == ["experiments.benchmark", "--config=configs/svhn.py", "--steps=5"]
-        return {"images_per_second": next(ours)}
-
-    monkeypatch.setattr(sys, "argv", asked)
-    monkeypatch.setattr(benchmark, "run", run)
-    found = benchmark.compare(types.SimpleNamespace(opponent="them --fast", pairs=3))
-    assert [pair["ratio"] for pair in found["pairs"]] == [2.0, 3.0, 1.0]
-    assert (found["ratio_median"], found["ratio_min"], found["ratio_max"]) == (2.0, 1.0, 3.0)
 
 
 def test_random_images_have_the_shape_of_the_config():

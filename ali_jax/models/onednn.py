@@ -61,8 +61,8 @@ def runs() -> bool:
 def convolve(x, kernel, *, layout, strides=(1, 1), padding=((0, 0),) * 2, dilation=(1, 1)):
     """`lax.conv_general_dilated` with a kernel that lies in memory as it is written.
 
-    Without the barrier XLA folds what made the kernel, such as a reversal or a transpose, into the convolution,
-    which oneDNN then runs without AMX. Adjoint of 13x13x64 -> 10x10x128: 58 ms, with the barrier 3 ms.
+    Without the barrier XLA folds what made the kernel, such as a reversal or a transpose, into the
+    convolution, which oneDNN then runs without AMX. Adjoint of 13x13x64 -> 10x10x128: 58 ms, with it 3 ms.
     """
     kernel = lax.optimization_barrier(kernel)
     return lax.conv_general_dilated(x, kernel, strides, padding, (1, 1), dilation, layout)

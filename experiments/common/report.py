@@ -83,6 +83,12 @@ def module_name() -> str:
     return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).stem
 
 
+def _cores(there: int) -> str:
+    """How many there are, and how many of them this process may use where taskset and the like say so."""
+    ours = len(os.sched_getaffinity(0))
+    return f"{there} cores" if ours == there else f"{ours} of {there} cores"
+
+
 def hardware() -> str:
     devices = jax.devices()
     if devices[0].platform != "cpu":
@@ -93,5 +99,5 @@ def hardware() -> str:
         names = [
             line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
         ]
-        model = f"{names[0]}, {len(names)} cores" if names else model
+        model = f"{names[0]}, {_cores(len(names))}" if names else model
     return model

@@ -1,0 +1,101 @@
+"""Programs that train the same networks, run in turn, each in a process of its own, and compared."""
+
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+
+from tqdm import tqdm
+
+from ali_jax.errors import UserError
+
+KILOBYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
+
+
+def named(opponents: Sequence[str]) -> dict[str, list[str]]:
+    """{name: command} of texts "name: command and its arguments".
+
+    Raises:
+      UserError: a text without a name, or two of one name.
+    """
+    found: dict[str, list[str]] = {}
+    for text in opponents:
+        name, colon, command = (part.strip() for part in text.partition(":"))
+        if not (name and colon and command) or name in found:
+            raise UserError(f"--opponent={text!r}: write 'NAME: COMMAND', each with a name of its own.")
+        found[name] = shlex.split(command)
+    return found
+
+
+def hold(ours: Mapping[str, list[str]], opponents: Mapping[str, list[str]], rounds: int) -> dict:
+    """Runs all commands in turn, `rounds` times, and compares their images per second."""
+    runs: dict[str, list[dict]] = {name: [] for name in (*ours, *opponents)}
+    for _ in tqdm(range(rounds), desc="rounds", disable=None):
+        for name, command in (ours | opponents).items():
+            runs[name].append(run(command))
+    return compare(runs, list(ours)) | {"runs": runs}
+
+
+def compare(runs: Mapping[str, Sequence[dict]], ours: Sequence[str]) -> dict:
+    """Medians and spreads of every program, and of the ratios of ours to each opponent, round by round.
+
+    The best opponent is the one with the highest median.
+    """
+    rates = {name: [run["images_per_second"] for run in each] for name, each in runs.items()}
+    opponents = [name for name in rates if name not in ours]
+    ratios = {
+        mine: {
+            theirs: spread([a / b for a, b in zip(rates[mine], rates[theirs], strict=True)])
+            for theirs in opponents
+        }
+        for mine in ours
+    }
+    return {
+        "images_per_second": {name: spread(values) for name, values in rates.items()},
+        "best_opponent": max(opponents, key=lambda name: statistics.median(rates[name])),
+        "ratios": ratios,
+    }
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def table(results: Mapping) -> str:
+    """The results in Markdown: a row for each program, a column of ratios for each of ours."""
+    rates, ratios, best = (results[key] for key in ("images_per_second", "ratios", "best_opponent"))
+    head = ["program", "images/s", "peak GB", *(f"{mine} / it" for mine in ratios)]
+    rows = [head, ["---"] * len(head)]
+    for name, rate in rates.items():
+        memory = max(run["process_peak_memory_bytes"] for run in results["runs"][name])
+        cells = [_with_spread(of[name], 2) if name in of else "" for of in ratios.values()]
+        label = f"**{name}** (best opponent)" if name == best else name
+        rows.append([label, _with_spread(rate, 0), f"{memory / 1e9:.2f}", *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _with_spread(of: Mapping[str, float], digits: int) -> str:
+    return "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(of["median"], of["min"], of["max"], d=digits)
+
+
+def run(command: list[str]) -> dict:
+    """The JSON object that a command prints last, with the peak memory of its process."""
+    with tempfile.TemporaryFile("w+") as output:
+        try:
+            process = subprocess.Popen(command, stdout=output)
+        except OSError as error:
+            raise UserError(f"{shlex.join(command)} cannot be started ({error.strerror}).") from None
+        _, status, usage = os.wait4(process.pid, 0)
+        output.seek(0)
+        lines = output.read().strip().splitlines()
+    if status or not lines:
+        code = os.waitstatus_to_exitcode(status)
+        raise UserError(f"{shlex.join(command)} ended with status {code} and {len(lines)} lines.")
+    try:
+        return json.loads(lines[-1]) | {"process_peak_memory_bytes": usage.ru_maxrss * KILOBYTES}
+    except ValueError:
+        raise UserError(f"{shlex.join(command)} did not end with a JSON object: {lines[-1]!r}.") from None
