@@ -74,7 +74,7 @@ def draw(model: inference.Model, bench: quality.Bench, seed: int) -> np.ndarray:
     A red bar is under a reconstruction whose class the referee does not see; of attributes, under one in
     which it sees fewer of them rightly than in the original.
     """
-    shown = data.take(bench.judged, slice(COLUMNS * PAIRS))
+    shown = data.take(quality.as_taken(model, bench).judged, slice(COLUMNS * PAIRS))
     count = len(shown.x)
     again = inference.reconstruct(model, shown.x, shown.attributes)
     seen = referee.look(bench.referee, again).seen(bench.referee.kind)

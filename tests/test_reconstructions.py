@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from conftest import make_tiny_config
 from helpers import make_conditional_config, untrained
 
 from ali_jax import data, inference
 from ali_jax.errors import UserError
+from ali_jax.models.rows import dense
 from experiments import reconstructions
 from experiments.common import benches, costs, flops, quality, reconstruction, referee, verdicts, workdirs
 
@@ -94,6 +96,20 @@ def test_a_conditional_model_is_asked_for_attributes():
     picture = reconstructions.draw(model, bench, 0)
     # 30 images in rows of 12, each 8 + 1 pixels high, enlarged 4 times.
     assert picture.shape == ((2 * 3 + 4) * 37 - 1, 12 * 33 - 1, 3)
+    check_a_model_that_knows_of_no_attributes(bench)
+
+
+def check_a_model_that_knows_of_no_attributes(bench):
+    """On the same images, whose attributes the referee alone is told."""
+    config = make_tiny_config()
+    config.model.x_shape = (8, 8, 3)
+    config.model.generator = (*config.model.generator[:-1], dense(192, nonlinearity="sigmoid"))
+    model = untrained(config, x=bench.judged.x[:4])
+    found = quality.measure(model, bench)
+    assert (
+        "asked" not in found["samples"] and len(found["reconstruction"]["through_mu"]["by_attribute"]) == 40
+    )
+    assert reconstructions.draw(model, bench, 0).ndim == 3
 
 
 def test_a_red_bar_is_under_what_is_lost():

@@ -56,6 +56,7 @@ def prepare(learn: data.Split, judged: data.Split, trained: Referee, seed: int =
 
 def measure(model: inference.Model, bench: Bench, seed: int = 0) -> dict:
     """The numbers of a model: "samples" and, where it has an encoder, "reconstruction" and "encoder"."""
+    bench = as_taken(model, bench)
     key_draws, key_samples = jax.random.split(jax.random.key(seed))
     samples = of_samples(model, bench, key_samples)
     if model.networks.encoder is None:
@@ -92,7 +93,7 @@ def of_encoder(model: inference.Model, bench: Bench) -> dict[str, dict]:
     """Nearest neighbours and a probe of standardised mu and last hidden layer; of classes alone."""
     if bench.referee.kind != "classes":
         return {}
-    learn, judged = (features.mu_and_hidden(model, split) for split in (bench.learn, bench.judged))
+    learn, judged = (features.mu_and_hidden(model, split) for split in as_taken(model, bench)[:2])
     return _accuracies({name: (learn[name], judged[name]) for name in learn}, bench)
 
 
@@ -126,6 +127,14 @@ def score(bench: Bench, generated: np.ndarray) -> dict[str, float]:
     return {f"{kind}_{FEATURES}": value for kind, value in values.items()}
 
 
+def as_taken(model: inference.Model, bench: Bench) -> Bench:
+    """The bench with splits as `inference` takes them of this model: attributes only where its networks do."""
+    if is_conditional(model):
+        return bench
+    learn, judged = (split._replace(attributes=None) for split in (bench.learn, bench.judged))
+    return bench._replace(learn=learn, judged=judged)
+
+
 def is_conditional(model: inference.Model) -> bool:
-    """Whether G is given attributes; networks that are not take no notice of them."""
+    """Whether G is given attributes."""
     return any(row.operation.startswith("embed") for row in model.networks.generator.stack.rows)
