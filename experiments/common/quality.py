@@ -128,7 +128,7 @@ def score(bench: Bench, generated: np.ndarray) -> dict[str, float]:
 
 
 def as_taken(model: inference.Model, bench: Bench) -> Bench:
-    """The bench with splits as `inference` takes them of this model: attributes only where its networks do."""
+    """The bench as `inference` takes its splits of this model: with attributes only where its networks do."""
     if is_conditional(model):
         return bench
     learn, judged = (split._replace(attributes=None) for split in (bench.learn, bench.judged))
