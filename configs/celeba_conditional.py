@@ -9,7 +9,7 @@ and never trained:
 
     --config=configs/celeba_conditional.py:code
 
-Measured: nothing yet but that it trains, resumes and draws its figures. The full run: not run.
+Measured: `:small` (experiments/README.md). The full run: not run.
 
 Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, on small networks too (see `recipes`).
 """
