@@ -23,7 +23,6 @@ from ali_jax.models import onednn
 PACKAGE = Path(__file__).parent.parent
 # Beside the package in a checkout, inside it where it was installed.
 CONFIGS = next((p for p in (PACKAGE.parent / "configs", PACKAGE / "configs") if p.is_dir()), PACKAGE)
-
 DEFAULT = CONFIGS / "digits.py"
 
 
@@ -45,8 +44,7 @@ def run(program, define_flags, default: Path = DEFAULT):
     define_shared_flags()
     define_flags()
     log_to_stderr()
-    if jax.config.jax_compilation_cache_dir is None:  # $JAX_COMPILATION_CACHE_DIR is the user's
-        # A second run of the same program starts in seconds.
+    if jax.config.jax_compilation_cache_dir is None:  # so that a second run starts in seconds
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
     warnings.filterwarnings("ignore", onednn.NOT_STORED)  # of programs that are compiled anew each time
     try:
