@@ -31,8 +31,12 @@ def test_seeds_at_once_are_runs_with_one_seed_each(tmp_path, monkeypatch):
         config = tiny()
         config.seed = seed
         alone = train.train_and_evaluate(config, tmp_path / str(seed))
+        # Products of several seeds at once are rounded otherwise. A hundredth of what Adam moves in one step:
+        # a batch or a key that is another seed's moves parameters by far more.
+        atol = config.learning_rate / 100
         for one, of_all in zip(*map(jax.tree.leaves, (alone.params, kept[-1].params)), strict=True):
-            np.testing.assert_allclose(of_all[seed], one, rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(of_all[seed], one, rtol=1e-4, atol=atol)
+            assert np.max(np.abs(of_all[1 - seed] - one)) > 10 * atol
     assert results["seeds"] == [0, 1] and len(results["each_seed"]) == 2 and results["steps"] == 10
     strictly = [found["modes_covered_strictly"] for found in results["each_seed"]]
     assert results["over_seeds"]["modes_covered_strictly"]["mean"] == np.mean(strictly)
