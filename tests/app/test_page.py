@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 
 import explorers
 import numpy as np
@@ -18,8 +19,11 @@ from nicegui.testing.user_interaction import UserInteraction
 from ali_jax.app import page
 from ali_jax.app.explorer import PRINCIPAL
 from ali_jax.app.page import widgets
+from ali_jax.app.page.look import Look
+from ali_jax.app.page.walk import Walk
 from ali_jax.app.page.widgets import address
 
+PATIENCE = 120  # seconds, of a machine that does other things too
 NOW, THROUGH_MU, MIDDLE = "what G makes of z", "G(mu)", "what is between"  # images, by what they show
 
 
@@ -73,11 +77,10 @@ class Visitor:
 
 
 async def until(holds) -> None:
-    for _ in range(1000):
-        if holds():
-            return
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "the page did not come to that"
         await asyncio.sleep(0.01)
-    raise AssertionError("the page did not come to that")
 
 
 def visit(explorer, act) -> None:
@@ -122,7 +125,7 @@ def test_what_is_saved_is_the_code_and_its_image(digits):
     async def act(visitor):
         visitor.all(ui.slider)[1].set_value(-1.0)
         visitor.click(ui.button, "Save z")
-        response = await visitor.user.download.next()
+        response = await visitor.user.download.next(timeout=PATIENCE)
         with np.load(io.BytesIO(response.content)) as saved:
             z, x = saved["z"], saved["x"]
         np.testing.assert_allclose(z[0], digits.move(digits.draw(0), {(PRINCIPAL, 1): -1.0}), atol=1e-6)
@@ -188,5 +191,30 @@ def test_attributes_are_checkboxes_that_start_at_those_of_the_image(faces):
         assert boxes[3].value == bool(faces.gallery.attributes[0, 3])
         await visitor.changes(THROUGH_MU, by=lambda: visitor.drop(png(), "mine.png"))
         await visitor.changes(THROUGH_MU, by=lambda: visitor.click(ui.checkbox, "attribute 5"))
+
+    visit(faces, act)
+
+
+def test_the_last_of_boxes_that_are_clicked_at_once_is_told_last(faces, monkeypatch):
+    """The sliders are still at the first click when the second one has gone through."""
+    walked, told = [], []
+
+    async def walk(self, attributes):
+        walked.append(attributes)
+        if len(walked) == 1:
+            await until(lambda: told)
+
+    async def look(self, attributes):
+        told.append(attributes)
+
+    monkeypatch.setattr(Walk, "tell", walk)
+    monkeypatch.setattr(Look, "tell", look)
+
+    async def act(visitor):
+        visitor.click(ui.checkbox, "attribute 3")
+        await until(lambda: walked)
+        visitor.click(ui.checkbox, "attribute 5")
+        await until(lambda: len(told) == 2)
+        np.testing.assert_array_equal(told[-1], [box.value for box in visitor.all(ui.checkbox)])
 
     visit(faces, act)

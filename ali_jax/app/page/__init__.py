@@ -77,9 +77,8 @@ class Page:
         return None if self._setting else self._tell()
 
     async def _tell(self) -> None:
-        told = self._told()
-        await self._walk.tell(told)
-        await self._look.tell(told)
+        await self._walk.tell(self._told())
+        await self._look.tell(self._told())  # other boxes may have been clicked in the meantime
 
     async def _start(self, code: np.ndarray, picture: Picture) -> None:
         """The sliders, and the checkboxes, start at a picture."""
