@@ -95,7 +95,7 @@ def _open(file: Path, member: str, folder: Path) -> Iterator[np.ndarray]:
                 with zipfile.ZipFile(file) as archive:
                     unpacked = archive.extract(f"{member}.npy", room)
             array = np.load(unpacked, mmap_mode="r")
-        except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        except (EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise _damaged(file, error) from error
         yield array
 

@@ -15,8 +15,10 @@ from flax import traverse_util
 from ali_jax.errors import UserError, first_line
 from ali_jax.run.files import write_whole
 
-# What NumPy, zipfile and whoever makes something of the contents raise where a file is damaged or foreign.
-FAULTS = (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+# What NumPy, zipfile and whoever makes something of the contents raise where a file is damaged or foreign; a
+# RuntimeError where a member seems to be encrypted, or compressed in a way that zipfile does not know.
+FAULTS = (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError)
+FAULTS += (zipfile.BadZipFile, zlib.error)
 
 
 def write(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any], remedy: str) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ali_jax import data
+from ali_jax.data import attribute_files
 from ali_jax.errors import UserError
 
 FRAME = data.Frame((4, 4, 1))
@@ -84,6 +85,31 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path, arrays, words):
     with pytest.raises(UserError, match=words) as error:
         load(tmp_path / "bad.npz")
     assert "\n" not in str(error.value) and not list(tmp_path.rglob("meta.json"))
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda whole: whole[: len(whole) // 2], lambda whole: _with_flags(whole, 1)]
+)
+def test_a_damaged_table_of_attributes_is_told(tmp_path, harm):
+    path = tmp_path / "attributes.npz"
+    np.savez(path, names=["a.png", "b.png"], attributes=np.eye(2))
+    assert attribute_files.read(path).columns == ("0", "1")
+    path.write_bytes(harm(path.read_bytes()))
+    with pytest.raises(UserError, match="is no table of attributes"):
+        attribute_files.read(path)
+
+
+def _with_flags(whole: bytes, flags: int) -> bytes:
+    """The zip file with other flags of its first member, in its table of contents; 1: encrypted."""
+    place = whole.index(b"PK\1\2") + 8
+    return whole[:place] + bytes([flags]) + whole[place + 1 :]
+
+
+def test_an_array_that_seems_to_be_encrypted_is_told(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 4, 4), np.uint8))
+    (tmp_path / "x.npz").write_bytes(_with_flags((tmp_path / "x.npz").read_bytes(), 1))
+    with pytest.raises(UserError, match="cannot be read"):
+        load(tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize("name", ["x.npz", "x.npy"])

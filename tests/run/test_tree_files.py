@@ -30,6 +30,19 @@ def test_every_cut_of_a_file_is_one_sentence(file):
             tree_files.read(file)
 
 
+def test_every_byte_that_is_another_is_a_fault_or_none(file):
+    """A byte that nobody reads does no harm; any other is told."""
+    whole, told = file.read_bytes(), 0
+    for place, byte in enumerate(whole):
+        file.write_bytes(whole[:place] + bytes([byte ^ 0x29]) + whole[place + 1 :])
+        try:
+            with tree_files.reading(file, "tree", "plant another"):
+                tree_files.read(file)
+        except UserError:
+            told += 1
+    assert told > len(whole) / 2
+
+
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "tree.npz").mkdir()
     with pytest.raises(UserError, match=r"cannot be written .*; pass another"):
