@@ -18,7 +18,14 @@ def test_an_opponent_is_run_and_its_last_line_read():
 
 
 @pytest.mark.parametrize(
-    ("script", "words"), [("print('fast')", "JSON"), ("raise SystemExit(3)", "status 3"), ("pass", "0 lines")]
+    ("script", "words"),
+    [
+        ("print('fast')", "JSON"),
+        ("print(7.5)", "JSON object with images_per_second"),
+        ("print('{\"rate\": 7.5}')", "JSON object with images_per_second"),
+        ("raise SystemExit(3)", "status 3"),
+        ("pass", "0 lines"),
+    ],
 )
 def test_an_opponent_that_tells_nothing_is_named(script, words):
     with pytest.raises(UserError, match=words):

@@ -196,7 +196,7 @@ def test_a_prepared_folder_is_all_that_its_parts_need(decoded, tmp_path, in_proc
 
 @pytest.mark.parametrize("share", [1.0, 1e-6])
 def test_every_command_of_the_plan_is_one_that_its_program_knows(share, monkeypatch):
-    parts = plan.all_parts(share, "torch_ali.py {model} --batch {batch} --{dtype}")
+    parts = plan.all_parts(share, "PyTorch: torch_ali.py {model} --batch {batch} --{dtype}")
     assert len({part.name for part in parts}) == len(parts)
     monkeypatch.chdir(plan.ROOT)
     for part in parts:
@@ -224,8 +224,16 @@ def test_lengths_are_those_of_the_configs_and_their_share():
 
 
 def test_benchmarks_run_beside_an_opponent_of_the_same_size():
-    found = plan.benchmarks(1.0, "torch_ali.py {model} --batch {batch}")
+    found = plan.benchmarks(1.0, "PyTorch: torch_ali.py {model} --batch {batch}")
     last = found[-1]
     assert last.name == "benchmark_cifar10_1000_bfloat16" and last.environment == {}
-    assert {"--opponent=torch_ali.py cifar10 --batch 1000", "--config.dtype=bfloat16"} < {*last.command}
+    beside = {"--opponent=PyTorch: torch_ali.py cifar10 --batch 1000", "--dtypes=bfloat16"}
+    assert {*beside, "--config.dtype=bfloat16"} < {*last.command}
+    assert "--dtypes=float32" in found[1].command and "--config.dtype=bfloat16" not in found[1].command
     assert found[1].environment == {"JAX_DEFAULT_MATMUL_PRECISION": "tensorfloat32"}
+
+
+def test_an_opponent_without_a_name_is_refused_before_anything_is_copied(tmp_path, in_process):
+    with pytest.raises(UserError, match="NAME: COMMAND"):
+        in_process(program, "prepare", f"--workdir={tmp_path / 'gpu'}", "--opponent=torch_ali.py {model}")
+    assert not (tmp_path / "gpu").exists()

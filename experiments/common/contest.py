@@ -1,5 +1,6 @@
 """Programs that train the same networks, run in turn, each in a process of its own, and compared."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -83,7 +84,11 @@ def _with_spread(of: Mapping[str, float], digits: int) -> str:
 
 
 def run(command: list[str]) -> dict:
-    """The JSON object that a command prints last, with the peak memory of its process."""
+    """The JSON object that a command prints last, with the peak memory of its process.
+
+    Raises:
+      UserError: it cannot be started, or fails, or prints no such object with "images_per_second".
+    """
     with tempfile.TemporaryFile("w+") as output:
         try:
             process = subprocess.Popen(command, stdout=output)
@@ -95,7 +100,10 @@ def run(command: list[str]) -> dict:
     if status or not lines:
         code = os.waitstatus_to_exitcode(status)
         raise UserError(f"{shlex.join(command)} ended with status {code} and {len(lines)} lines.")
-    try:
-        return json.loads(lines[-1]) | {"process_peak_memory_bytes": usage.ru_maxrss * KILOBYTES}
-    except ValueError:
-        raise UserError(f"{shlex.join(command)} did not end with a JSON object: {lines[-1]!r}.") from None
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        found = json.loads(lines[-1])
+        if found["images_per_second"] > 0:
+            return found | {"process_peak_memory_bytes": usage.ru_maxrss * KILOBYTES}
+    raise UserError(
+        f"{shlex.join(command)} did not end with a JSON object with images_per_second: {lines[-1]!r}."
+    )

@@ -6,8 +6,8 @@
 
 `prepare` puts into DIR the data, decoded, and plan.json: parts in their order, each the command of another
 program of this repository. DIR can then be copied to another machine. --share shortens all that is trained,
---opponent is what the benchmarks run beside (see experiments.benchmark), in whose words {model}, {batch} and
-{dtype} are replaced.
+--opponent, "NAME: COMMAND", is what the benchmarks run beside (see experiments.benchmark), where {model},
+{batch} and {dtype} are replaced.
 
 `run` works at the first part that is not done, then at the next, and ends by itself before --minutes are
 over: a training is asked to save and stop, and goes on in the next slice. A part that fails is left, and

@@ -13,7 +13,7 @@ COMMANDS = ("prepare", "run", "status")
 
 def define_flags() -> None:
     flags.DEFINE_float("share", 1.0, "prepare: of their full lengths that trainings take.", 0.0, 1.0)
-    flags.DEFINE_string("opponent", None, "prepare: a command for the benchmarks to compare with.")
+    flags.DEFINE_string("opponent", None, "prepare: NAME: COMMAND of a program to compare with.")
     flags.DEFINE_float("minutes", 9.0, "run: of the slice.")
     flags.DEFINE_list("parts", [], "run: the parts to work at; default: all that have not failed.")
 

@@ -8,6 +8,7 @@ from ali_jax import data
 from ali_jax.data import array_files, tfds_files
 from ali_jax.errors import UserError
 from ali_jax.run import files
+from experiments.common import contest
 
 DATA = {"cifar10": ("train", "test"), "svhn_cropped": ("train", "test", "extra")}
 
@@ -97,7 +98,10 @@ def all_parts(share: float, opponent: str | None) -> list[Part]:
 
     Args:
       share: of their full lengths that trainings and timings take.
-      opponent: of the benchmarks, or None.
+      opponent: of the benchmarks, "NAME: COMMAND", or None.
+
+    Raises:
+      UserError: the opponent has no name, or no command.
     """
     return [
         *cifar10(share),
@@ -183,10 +187,12 @@ def benchmark(model: str, batch: int, dtype: str, steps: int, opponent: str | No
     config += ["--config.dtype=bfloat16"] if dtype == "bfloat16" else []
     beside = []
     if opponent:
+        contest.named([opponent])
         words = {"{model}": model, "{batch}": str(batch), "{dtype}": dtype}
         for word, value in words.items():
             opponent = opponent.replace(word, value)
-        beside = [f"--opponent={opponent}"]
+        # Ours in the numbers of this part alone; those of tf32 are float32 to the networks.
+        beside = [f"--opponent={opponent}", f"--dtypes={'bfloat16' if dtype == 'bfloat16' else 'float32'}"]
     flags = [f"--steps={steps}", f"--output={{folder}}/results/{name}", *beside]
     precision = PRECISIONS.get(dtype)
     environment = {"JAX_DEFAULT_MATMUL_PRECISION": precision} if precision else {}
