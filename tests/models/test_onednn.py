@@ -23,6 +23,7 @@ pytestmark = pytest.mark.filterwarnings(f"ignore:{onednn.NOT_STORED}")
 def everywhere(monkeypatch):
     """As if oneDNN ran here: its forms give the same numbers whatever runs them."""
     monkeypatch.setattr(onednn, "runs", lambda: True)
+    monkeypatch.setattr(onednn.jax, "default_backend", lambda: "cpu")  # also where these tests run on a GPU
 
 
 @pytest.fixture
