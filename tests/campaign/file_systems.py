@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -37,6 +38,8 @@ LOAD = "import sys; from ali_jax import inference; print(inference.load(sys.argv
 
 def can_mount() -> bool:
     """Whether this process may mount; only root may, and not in every container."""
+    if not shutil.which("unshare"):  # of Linux alone
+        return False
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
 
 
