@@ -1,5 +1,7 @@
 """Seeds of the 25-mode study, trained at once."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -15,6 +17,12 @@ def tiny():
     config, ours = make_tiny_study(), load_config("mixture")
     for field in ("terms", "learning_rate", "b1", "decay_after", "average_rate"):
         config[field] = ours[field]
+    return config
+
+
+def backwards():
+    config = tiny()
+    config.num_steps = -1
     return config
 
 
@@ -47,12 +55,23 @@ def test_seeds_at_once_are_runs_with_one_seed_each(tmp_path, monkeypatch):
 def test_what_cannot_be_measured_is_refused_before_anything_is_written(tmp_path):
     for config, count, words in (
         (tiny(), 0, "--seeds is 0"),
+        (backwards(), 2, "config.num_steps is -1"),
         (load_config("mixture", "gan"), 2, "with an encoder that takes noise"),
         (load_config("digits"), 2, "config.dataset mixture"),
     ):
         with pytest.raises(UserError, match=words):
             seeds.main(config, count, tmp_path / "seeds", tmp_path / "out")
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_seed_that_diverged_leaves_results_that_are_json():
+    row = {"step": 10, "seconds": 1.0, "modes_covered": [3, 0, 5], "diverged": [False, True, False]}
+    row["reconstruction_error"] = [1.0, float("nan"), 2.0]
+    found = seeds.summarize(tiny(), 100, [row])
+    assert found["over_seeds"]["reconstruction_error"]["mean"] == 1.5
+    assert found["over_seeds"]["modes_covered"]["min"] == 0
+    assert [each["reconstruction_error"] for each in found["each_seed"]] == [1.0, None, 2.0]
+    json.dumps(found, allow_nan=False)
 
 
 def test_batches_of_each_seed_are_in_its_own_order():

@@ -8,13 +8,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import build, data, train
+from ali_jax import config as config_lib
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.inference import of_state
 from ali_jax.run import workdirs
 from ali_jax.train_step import TrainState
 from experiments.common import report
-from experiments.mixture import figure, loop, measures, search
+from experiments.mixture import compare, figure, loop, measures, search
 
 
 class Together:
@@ -51,6 +52,7 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
 
 def check(config: ConfigDict, seeds: int) -> None:
     """Raises UserError for what cannot be measured."""
+    config_lib.check(config)
     if seeds < 1:
         raise UserError(f"--seeds is {seeds}; it must be at least 1.")
     if config.dataset != "mixture" or config.model.encoder is None or config.model.posterior != "noise":
@@ -93,6 +95,12 @@ def evaluate_all(game: build.Game, x: np.ndarray):
 
 
 def summarize(config: ConfigDict, count: int, rows: loop.Rows) -> dict:
+    """The results of `rows`; what a seed that diverged has no number for is left out of spreads, and None."""
+
+    def spread(values) -> dict[str, float] | None:
+        values = np.asarray(values)
+        return search.spread(values[np.isfinite(values)])
+
     last = {name: values for name, values in rows[-1].items() if name not in ("step", "seconds")}
     seeds = len(last["modes_covered"])
     return {
@@ -102,10 +110,12 @@ def summarize(config: ConfigDict, count: int, rows: loop.Rows) -> dict:
         "epochs": rows[-1]["step"] * config.batch_size / count,
         "minutes": sum(row["seconds"] for row in rows) / 60,
         "seeds": [*range(seeds)],
-        "over_seeds": {name: search.spread(np.asarray(values)) for name, values in last.items()},
-        "each_seed": [{name: values[n] for name, values in last.items()} for n in range(seeds)],
+        "over_seeds": {name: spread(values) for name, values in last.items()},
+        "each_seed": [
+            compare.as_numbers({name: values[n] for name, values in last.items()}) for n in range(seeds)
+        ],
         "course": [
-            {"step": row["step"], **{n: search.spread(np.asarray(row[n])) for n in last if n != "diverged"}}
+            {"step": row["step"], **{name: spread(row[name]) for name in last if name != "diverged"}}
             for row in rows
         ],
     }
