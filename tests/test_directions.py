@@ -52,6 +52,8 @@ def test_there_are_no_more_directions_than_dimensions_codes_or_wanted(linear, co
     assert len(linear.principal(codes[:2])) == 1
     with pytest.raises(UserError, match="at least 2"):
         linear.principal(codes[:1])
+    with pytest.raises(UserError, match="diverged"):
+        linear.principal(np.where(np.arange(500)[:, None] == 7, np.nan, codes))
 
 
 def test_the_way_to_a_group_is_from_the_mean_of_the_others(linear):

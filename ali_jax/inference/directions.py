@@ -39,10 +39,12 @@ def principal(
       attributes: of the codes, (N, A), where the model is conditional.
 
     Raises:
-      UserError: there are fewer than 2 codes.
+      UserError: there are fewer than 2 codes, or some are not finite.
     """
     if len(codes) < 2:
         raise UserError(f"There are {len(codes)} codes to find directions of; pass at least 2.")
+    if not np.isfinite(codes).all():
+        raise UserError("Not all codes are finite: the model's training diverged; pass another model.")
     found = PCA(min(CANDIDATES * count, len(codes) - 1, codes.shape[1]), random_state=0).fit(codes)
     axes = found.components_ * np.sqrt(found.explained_variance_)[:, None]
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
