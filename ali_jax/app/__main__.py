@@ -11,7 +11,6 @@ neighbours are found among them.
 
 import importlib.util
 import socket
-from pathlib import Path
 
 from absl import flags
 
@@ -19,6 +18,7 @@ from ali_jax import data, inference, pretrained
 from ali_jax.app import gallery
 from ali_jax.app.explorer import Explorer
 from ali_jax.errors import UserError
+from ali_jax.pretrained import weights
 from ali_jax.run import command_line
 
 
@@ -45,7 +45,7 @@ def main(argv):
     explorer = open_explorer(values.model, values.images, values.split, values.most, values.config.data_dir)
     from ali_jax.app import page
 
-    page.serve(explorer, Path(values.model).stem, values.port)
+    page.serve(explorer, name_of(values.model), values.port)
 
 
 def open_explorer(
@@ -68,6 +68,11 @@ def open_explorer(
     print(f"{source}, beside {images.source}", flush=True)
     frame = data.Frame(tuple(config.model.x_shape), **config.images)
     return Explorer(model, images, frame, conditional=config.model.num_attributes > 0)
+
+
+def name_of(source: str) -> str:
+    """What the page calls a model: by its own name, that of its file or that of its workdir."""
+    return pretrained.find(source).absolute().name.removesuffix(weights.SUFFIX)
 
 
 def require_extra() -> None:

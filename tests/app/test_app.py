@@ -70,6 +70,17 @@ def test_images_are_looked_for_where_the_command_line_says(tiny_workdir, tmp_pat
     assert f"1,000 samples of the model (mnist is not in {tmp_path})" in capsys.readouterr().out
 
 
+def test_the_page_is_called_as_the_model_is(tmp_path, monkeypatch):
+    (tmp_path / "rate_0.5").mkdir()
+    (tmp_path / "mine.safetensors").touch()
+    monkeypatch.chdir(tmp_path / "rate_0.5")
+    names = [
+        program.name_of(source)
+        for source in ("mnist", "../mine.safetensors", str(tmp_path / "rate_0.5"), ".")
+    ]
+    assert names == ["mnist", "mine", "rate_0.5", "rate_0.5"]
+
+
 @pytest.fixture
 def address(tmp_path):
     """Of a page that a process of its own serves."""
@@ -85,7 +96,7 @@ def address(tmp_path):
         yield f"http://localhost:{port}"
     finally:
         served.send_signal(signal.SIGINT)
-        assert served.wait(30) == 0
+        assert served.wait(120) == 0
     assert not [path for path in tmp_path.iterdir() if path.name not in (".cache", "x.png", "profile")]
 
 
