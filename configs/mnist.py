@@ -1,4 +1,4 @@
-"""ALI on MNIST, or Fashion-MNIST (ours: the paper has no such model), for half an hour on a CPU.
+"""ALI on MNIST, or Fashion-MNIST (ours: the paper has no such model), for an hour on a CPU.
 
     python -m ali_jax.main --config=configs/mnist.py --workdir=runs/mnist
 
