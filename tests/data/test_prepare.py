@@ -80,7 +80,7 @@ def test_of_runs_that_start_at_once_one_decodes(mnist, tmp_path, monkeypatch):
         return blocks(*arguments)
 
     def run(_):
-        start.wait(timeout=60)
+        start.wait(timeout=300)
         return data.load("mnist", "train", str(tmp_path)).x
 
     monkeypatch.setattr(decode, "blocks", counted)
@@ -116,7 +116,7 @@ data.load("mnist", "test", sys.argv[1])
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert process.stdout.strip() == "(5, 28, 28, 1)", process.stderr
     told = process.stderr.splitlines()[-1]

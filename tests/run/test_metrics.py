@@ -146,13 +146,13 @@ def test_what_a_killed_run_has_told_the_events_is_written(tmp_path, with_clu):
         "events = Events(Path(sys.argv[1])); events.write(3, {'D_real': 0.5}, {})\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    killed = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=ROOT, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=ROOT, timeout=300)
     assert killed.returncode == -signal.SIGKILL
-    for _ in range(600):
+    for _ in range(3000):
         if any(b"D_real" in path.read_bytes() for path in tmp_path.glob("events.out.tfevents*")):
             return
         time.sleep(0.1)
-    raise AssertionError("no events after a minute")
+    raise AssertionError("no events after five minutes")
 
 
 def test_a_run_that_is_killed_amid_a_message_ends_its_process_of_events(monkeypatch):

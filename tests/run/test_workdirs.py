@@ -156,7 +156,7 @@ def test_a_run_that_is_killed_leaves_its_workdir_free(tmp_path):
         "import os, pathlib, signal, sys; from ali_jax.run.workdirs import locked\n"
         "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
-    killed = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=ROOT, timeout=100)
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=ROOT, timeout=300)
     assert killed.returncode == -signal.SIGKILL and (tmp_path / ".lock").exists()
     with locked(tmp_path):
         pass
