@@ -100,6 +100,13 @@ def num_logits(config: ConfigDict) -> int:
     return Row(*config.model.discriminator_joint[-1]).features
 
 
+def of_seed(config: ConfigDict, seed: int) -> ConfigDict:
+    """A copy of the config, with this seed."""
+    config = config.copy_and_resolve_references()
+    config.seed = seed
+    return config
+
+
 def load(path: Path | str, *variant: str) -> ConfigDict:
     """get_config(*variant) of a config's file: to run it, or to build another config on it."""
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)

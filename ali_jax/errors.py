@@ -1,5 +1,12 @@
 """The one exception that is addressed to the user, and how it quotes others."""
 
+import zipfile
+import zlib
+
+# What NumPy and zipfile raise for a .npy or .npz that is damaged or something else; a RuntimeError where a
+# member seems to be encrypted, or compressed in a way that zipfile does not know. Not OSError, a disk's.
+DAMAGED = (EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+
 
 class UserError(ValueError):
     """A mistake that the user can mend.

@@ -82,7 +82,7 @@ def main(argv):
     for seed in range(values.seeds):  # so that all variants have their first seed before one has its second
         for name in only:
             folder = grid.folder(workdir, name, seed)
-            advance(of_seed(plans[name].config, seed), folder, bench, settings)
+            advance(config_lib.of_seed(plans[name].config, seed), folder, bench, settings)
             path = write(output, values, grid, plans, bench, settings)
     print(path)
 
@@ -117,12 +117,6 @@ def make_plans(values, grid: grids.Grid) -> dict[str, Plan]:
         config.checkpoint_every = -(-steps[name] // values.checkpoints)
         config.keep_checkpoints = KEEP
     return {name: Plan(config, counted[name]) for name, config in configs.items()}
-
-
-def of_seed(config: ConfigDict, seed: int) -> ConfigDict:
-    config = config.copy_and_resolve_references()
-    config.seed = seed
-    return config
 
 
 def measured_steps(config: ConfigDict) -> list[int]:
@@ -164,7 +158,7 @@ def untrained(config: ConfigDict, workdir: Path, bench: quality.Bench, settings:
     if 0 not in measures.by_step:
         encoder = {}
         if config.model.encoder is not None:
-            encoder = quality.of_encoder(workdirs.untrained(of_seed(config, 0)), bench)
+            encoder = quality.of_encoder(workdirs.untrained(config_lib.of_seed(config, 0)), bench)
         measures.by_step[0] = {"encoder": encoder}
         measure_files.write(path, settings, measures)
     return measures.by_step[0]

@@ -155,7 +155,7 @@ def test_what_cannot_be_compared_is_named(tiny_study, searched, tmp_path):
     claim(tmp_path / "run", tiny_study)
     with pytest.raises(UserError, match="no search"):
         compare.main(None, None, tmp_path / "run", tmp_path)
-    config = search.with_draws(tiny_study, 2)
+    config = search.noting(tiny_study, draws=2)
     claim(tmp_path / "begun", config)
     with pytest.raises(UserError, match="ALI runs for 0 of 10 steps"):
         compare.main(None, None, tmp_path / "begun", tmp_path)

@@ -140,7 +140,7 @@ def test_diverged_draws_count_as_no_modes_and_are_counted(tiny_study):
         "reconstruction_error": [1.0, nan, 3.0],
         "distance_to_prior": [1.0, nan, 3.0],
     }
-    found = search.summarize_game(search.with_draws(tiny_study, 3), [row], 100)
+    found = search.summarize_game(search.noting(tiny_study, draws=3), [row], 100)
     assert found["diverged"] == 1 and found["best_draw"] == 2
     assert found["over_draws"]["modes_covered"] == {"mean": 4, "std": (32 / 3) ** 0.5, "min": 0, "max": 8}
     assert found["over_draws"]["reconstruction_error"]["mean"] == 2.0

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from ali_jax import config as config_lib
 from ali_jax import data, inference, train
 from ali_jax.anomaly import scores
 from ali_jax.anomaly.evidence import chunks
@@ -48,8 +49,7 @@ def fit(plan: Plan, x: np.ndarray, held_out: np.ndarray, seed: int, bar: tqdm) -
       UserError: training diverged before its first look.
     """
     config, game, run_steps = program(plan)
-    config = config.copy_and_resolve_references()
-    config.seed = seed
+    config = config_lib.of_seed(config, seed)
     # A table of few rows comes round several times in a batch, so that all tables share their compiled steps.
     split = labelled_split(data.Split(x, None, None), np.arange(len(x)), config.batch_size)
     batches = data.Batches(split, config.batch_size, seed)

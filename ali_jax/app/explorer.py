@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from ali_jax import inference
 from ali_jax.app.gallery import Gallery
 from ali_jax.data import Frame, pictures
+from ali_jax.data.splits import as_floats
 from ali_jax.errors import UserError, first_line
 from ali_jax.inference import directions
 from ali_jax.inference.directions import Direction
@@ -143,7 +144,7 @@ class Explorer:
         draws = inference.reconstruct(self.model, several, attributes, jax.random.key(seed))
         code = self.encode(picture)
         through_mu = self.decode(code, picture.attributes)
-        x = picture.x / 255 if picture.x.dtype == np.uint8 else picture.x
+        x = as_floats(picture.x)
         errors = (float(np.mean(np.square(other - x))) for other in (through_mu, draws, self._mean))
         return View(code, through_mu, draws, *errors, *self.nearest(code, picture.row))
 

@@ -9,7 +9,6 @@ import contextlib
 import re
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import numpy as np
 from ali_jax.data import attribute_files, own, pictures
 from ali_jax.data.pictures import Frame
 from ali_jax.data.splits import Split, check_split
-from ali_jax.errors import UserError, first_line
+from ali_jax.errors import DAMAGED, UserError, first_line
 
 NAMES = {"x": ("x", "images", "arr_0"), "label": ("label", "labels", "y"), "attributes": ("attributes",)}
 
@@ -95,7 +94,7 @@ def _open(file: Path, member: str, folder: Path) -> Iterator[np.ndarray]:
                 with zipfile.ZipFile(file) as archive:
                     unpacked = archive.extract(f"{member}.npy", room)
             array = np.load(unpacked, mmap_mode="r")
-        except (EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        except DAMAGED as error:
             raise _damaged(file, error) from error
         yield array
 

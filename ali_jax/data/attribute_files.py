@@ -1,15 +1,13 @@
 """Attributes of the user's own images, from a table beside them: attributes.csv or attributes.npz."""
 
 import csv
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ali_jax.errors import UserError, first_line
+from ali_jax.errors import DAMAGED, UserError, first_line
 
 NAMES = ("attributes.csv", "attributes.npz")
 
@@ -38,10 +36,6 @@ class Attributes(NamedTuple):
         raise UserError(f"{self.file} has no row for {name}; add it, or remove the image.")
 
 
-# What reading a damaged or foreign file raises.
-FAULTS = (EOFError, KeyError, OSError, RuntimeError, ValueError, csv.Error, zipfile.BadZipFile, zlib.error)
-
-
 def find(folder: Path) -> Path | None:
     """The table of a folder of images."""
     return next((folder / name for name in NAMES if (folder / name).is_file()), None)
@@ -58,7 +52,7 @@ def read(path: Path) -> Attributes:
     """
     try:
         columns, names, values = (_read_csv if path.suffix == ".csv" else _read_npz)(path)
-    except FAULTS as error:
+    except (*DAMAGED, KeyError, OSError, csv.Error) as error:
         raise UserError(
             f"{path} is no table of attributes ({first_line(error)}); it needs a name and values of 0 and 1 "
             "for each image, as README.md says."

@@ -56,10 +56,7 @@ def codes_to_judge(model: Model, z: Any, count: int) -> np.ndarray | None:
 
 def attributes(model: Model, given: Any, count: int) -> np.ndarray | None:
     """(N, A) of a conditional model, from 0 to 1; None of any other."""
-    networks = model.networks
-    stacks = [stack for module in networks if module is not None for stack in vars(module).values()]
-    conditional = any(row.operation.startswith("embed") for stack in stacks for row in _rows(stack))
-    if not conditional:
+    if not is_conditional(model):
         if given is not None:
             raise UserError("This model is not conditional; leave attributes out.")
         return None
@@ -73,6 +70,12 @@ def attributes(model: Model, given: Any, count: int) -> np.ndarray | None:
         raise UserError(f"attributes holds numbers {found}; they must be zeros and ones.")
     require_as_many("attributes", array, count)
     return array
+
+
+def is_conditional(model: Model) -> bool:
+    """Whether its networks are given attributes."""
+    stacks = [stack for module in model.networks if module is not None for stack in vars(module).values()]
+    return any(row.operation.startswith("embed") for stack in stacks for row in _rows(stack))
 
 
 def require_as_many(name: str, array: np.ndarray, count: int) -> None:

@@ -3,8 +3,6 @@
 import contextlib
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,11 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
-from ali_jax.errors import UserError, first_line
+from ali_jax.errors import DAMAGED, UserError, first_line
 from ali_jax.run.files import write_whole
 
-# What NumPy, zipfile and whoever makes something of the contents raise where a file is damaged or foreign; a
-# RuntimeError where a member seems to be encrypted, or compressed in a way that zipfile does not know.
-FAULTS = (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError)
-FAULTS += (zipfile.BadZipFile, zlib.error)
+# Also of whoever makes something of the contents of a foreign file.
+FAULTS = (*DAMAGED, AttributeError, KeyError, OSError, TypeError)
 
 
 def write(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any], remedy: str) -> None:

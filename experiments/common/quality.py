@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from ali_jax import data, inference
+from ali_jax.inference.inputs import is_conditional
 from experiments.common import accuracies, distances, features, reconstruction, referee, verdicts, workdirs
 from experiments.common.referee import Referee
 
@@ -133,8 +134,3 @@ def as_taken(model: inference.Model, bench: Bench) -> Bench:
         return bench
     learn, judged = (split._replace(attributes=None) for split in (bench.learn, bench.judged))
     return bench._replace(learn=learn, judged=judged)
-
-
-def is_conditional(model: inference.Model) -> bool:
-    """Whether G is given attributes."""
-    return any(row.operation.startswith("embed") for row in model.networks.generator.stack.rows)

@@ -37,7 +37,7 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
     check(config, draws)
     splits = examples.load_splits(config)
     batches = batches_of(splits["train"], config)
-    config = with_draws(config, draws)
+    config = noting(config, draws=draws)
     workdirs.claim(workdir, config)
     drawn = random_draws(draws, config.seed)
     rows = {
@@ -73,11 +73,11 @@ def batches_of(split: data.Split, config: ConfigDict) -> data.Batches:
     return examples.open_batches(config, examples.fit(split, config), None)
 
 
-def with_draws(config: ConfigDict, draws: int) -> ConfigDict:
-    """The config of a search, whose workdir is refused to a search of another number of draws."""
+def noting(config: ConfigDict, **counts: int) -> ConfigDict:
+    """The config with how many of what are trained, so that its workdir is refused to another number."""
     config = config.copy_and_resolve_references()
     with config.unlocked():
-        config.draws = draws
+        config.update(counts)
     return config
 
 

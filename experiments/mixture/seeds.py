@@ -32,10 +32,10 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     """Trains seeds 0, 1 ...; draws their coverage, and the first one's points, into `output`; the results."""
     check(config, seeds)
     splits, game = examples.load_splits(config), build.game(config)
-    each = [with_seed(config, seed) for seed in range(seeds)]
+    each = [config_lib.of_seed(config, seed) for seed in range(seeds)]
     split = examples.fit(splits["train"], config)
     batches = Together([search.batches_of(splits["train"], one) for one in each])
-    workdirs.claim(workdir, with_seed(config, seeds))
+    workdirs.claim(workdir, search.noting(config, seeds=seeds))
     x = splits["validation"].x
     states, rows = loop.advance(
         run_all(game),
@@ -60,12 +60,6 @@ def check(config: ConfigDict, seeds: int) -> None:
             "seeds is of config.dataset mixture with an encoder that takes noise; "
             "pass --config=configs/mixture.py, or a variant of it with an encoder."
         )
-
-
-def with_seed(config: ConfigDict, seed: int) -> ConfigDict:
-    config = config.copy_and_resolve_references()
-    config.seed = seed
-    return config
 
 
 def stack(states: list[TrainState]) -> TrainState:

@@ -12,6 +12,7 @@ import numpy as np
 from helpers import ROOT, environment
 from PIL import Image
 
+from .kills import finish
 from .tally import Case
 
 IMAGES = 4000
@@ -31,8 +32,7 @@ def of_folders(scratch: Path, seed: int) -> Iterator[Case]:
     chance = random.Random(seed)
     folder = draw_images(scratch / "images", seed)
     begun = time.monotonic()
-    whole = decode(folder, scratch / "decoded_whole", scratch / "whole.npy")
-    finish(whole)
+    finish([decode(folder, scratch / "decoded_whole", scratch / "whole.npy")])
     seconds = time.monotonic() - begun
     while True:
         moments = [chance.uniform(0, seconds) for _ in range(chance.choice((1, 2)))]
@@ -45,7 +45,7 @@ def of_folders(scratch: Path, seed: int) -> Iterator[Case]:
                 time.sleep(moment)
                 process.kill()
                 process.communicate()
-            finish(decode(folder, data_dir, found))
+            finish([decode(folder, data_dir, found)])
             np.testing.assert_array_equal(np.load(found), np.load(scratch / "whole.npy"))
 
         yield f"decoding, SIGKILL after {' and '.join(f'{moment:.1f} s' for moment in moments)}", case
@@ -64,8 +64,3 @@ def decode(folder: Path, data_dir: Path, found: Path) -> subprocess.Popen:
     command = [sys.executable, "-c", PROGRAM, *map(str, (folder, data_dir, found))]
     own = environment(PYTHONPATH=str(ROOT))
     return subprocess.Popen(command, cwd=ROOT, env=own, text=True, stderr=subprocess.PIPE)
-
-
-def finish(process: subprocess.Popen) -> None:
-    said = process.communicate(timeout=600)[1]
-    assert not process.returncode, said[-2000:]
