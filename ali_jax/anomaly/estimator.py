@@ -33,8 +33,8 @@ class Detector(OutlierMixin, BaseEstimator):
     [0, 1].
 
     Args:
-      measure: how strangeness is scored, one of `anomaly.SCORES`. "features" and "logits", of ALAD, train its
-        discriminators of (x, x') and (z, z') too.
+      measure: how strangeness is scored, one of `anomaly.SCORES`; "auto": "student" for tables, "bound" for
+        images. "features" and "logits", of ALAD, train its discriminators of (x, x') and (z, z') too.
       contamination: share of the fitted examples that `predict` calls outliers, in (0, 0.5]; or "auto": the
         threshold below which 5 % of those held out of training lie.
       members: how many models are trained, each from a start and with held-out examples of its own; the score
@@ -52,7 +52,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        measure: str = "bound",
+        measure: str = "auto",
         *,
         contamination: float | str = "auto",
         members: int = 3,
@@ -141,7 +141,8 @@ class Detector(OutlierMixin, BaseEstimator):
         return np.mean([self._of_member(member, x) for member in self.members_], axis=0)
 
     def _of_member(self, member: Member, x: np.ndarray) -> np.ndarray:
-        score = scores.SCORES[self.measure]
+        of_shape = scores.OF_TABLES if len(self.shape_) == 1 else scores.OF_IMAGES
+        score = scores.SCORES[of_shape if self.measure == "auto" else self.measure]
         if self.measure in scores.OF_TWINS and not self._plan().twins:
             raise UserError(
                 f"The measure {self.measure} needs a D of twins, which was not trained; fit again."
@@ -150,8 +151,9 @@ class Detector(OutlierMixin, BaseEstimator):
         return np.concatenate([*found])
 
     def _check_parameters(self) -> None:
-        if self.measure not in scores.SCORES:
-            raise UserError(f"There is no measure {self.measure!r}; choose of {', '.join(scores.SCORES)}.")
+        known = ("auto", *scores.SCORES)
+        if self.measure not in known:
+            raise UserError(f"There is no measure {self.measure!r}; choose of {', '.join(known)}.")
         share = self.contamination
         if share != "auto" and not (isinstance(share, Real) and 0 < share <= 0.5):
             raise UserError(f"contamination is {share!r}; it must be 'auto' or in (0, 0.5].")

@@ -44,7 +44,8 @@ def of_images():
     return Detector(**SMALL).fit(images), images
 
 
-def test_what_is_off_the_line_is_strange(fitted):
+def test_what_is_off_the_line_is_strange():
+    fitted = Detector(**SMALL | {"steps": 600, "width": 64}).fit(TABLE)  # enough to learn the line
     score = np.concatenate([fitted.score_samples(TABLE), fitted.score_samples(OFF_THE_LINE)])
     assert roc_auc_score(np.repeat([1, 0], [len(TABLE), len(OFF_THE_LINE)]), score) > 0.95
     assert np.mean(fitted.predict(OFF_THE_LINE) == -1) > 0.9
@@ -123,6 +124,13 @@ def test_every_measure_that_needs_no_twins_is_an_argument(fitted, measure):
     score.__dict__.update({**fitted.__dict__, "measure": measure})
     found = score.score_samples(TABLE)
     assert found.shape == (len(TABLE),) and np.isfinite(found).all() and np.std(found) > 0
+
+
+def test_the_default_measure_is_by_the_shape_of_examples(fitted, of_images):
+    for (detector, x), name in (((fitted, TABLE), "student"), (of_images, "bound")):
+        chosen = clone(detector)
+        chosen.__dict__.update({**detector.__dict__, "measure": name})
+        np.testing.assert_array_equal(detector.score_samples(x), chosen.score_samples(x))
 
 
 def test_alads_measures_train_its_discriminators(fitted):
