@@ -129,28 +129,39 @@ def time_step(config, split: data.Split, steps: int) -> dict:
 
 
 def time_loop(config, splits) -> dict:
-    """Images per second of `train_and_evaluate` at the config's own intervals.
+    """Images per second of `train_and_evaluate` over the config's whole run, its first compilation left out.
 
-    Six intervals of metrics: the first compiles, the second imports what writes metrics, the third is the
-    loop's plain rate, and those about the end of the fourth hold a checkpoint and the first figures, their
-    compilation included. This cost is counted as often as the config asks for a checkpoint.
+    Seven intervals of metrics, with a checkpoint and figures after the third and the sixth: the loop's plain
+    rate is that of the fifth and the sixth. What the seventh takes beyond it is what a checkpoint and figures
+    cost, counted as often as the config asks for a checkpoint; what the fourth takes beyond that (figures are
+    compiled there, their libraries imported) comes once in a run, and is counted once in its num_steps.
     """
-    config, every = config.copy_and_resolve_references(), config.checkpoint_every
+    whole, config = config, config.copy_and_resolve_references()
     steps = config.log_every = max(config.log_every, config.steps_per_dispatch)
-    config.num_steps = 6 * steps
-    config.figures_every = config.checkpoint_every = 4 * steps
+    config.num_steps = 7 * steps
+    config.figures_every = config.checkpoint_every = 3 * steps
     with tempfile.TemporaryDirectory() as workdir:
         state = train.train_and_evaluate(config, workdir, splits)
         if int(state.step) < config.num_steps:
             raise UserError("Stopped before the loop was timed; the same command begins anew.")
         lines = (Path(workdir) / "metrics.jsonl").read_text().splitlines()
     rates = [json.loads(line).get("images_per_second") for line in lines]
-    _, _, plain, *writing, _ = (config.batch_size * steps / rate for rate in rates if rate)
-    extra = max(0.0, sum(writing) - len(writing) * plain)
-    each = plain / steps + extra / every
+    seconds = [config.batch_size * steps / rate for rate in rates if rate]
+    return of_run(whole, steps, seconds)
+
+
+def of_run(config, steps: int, seconds: list[float]) -> dict:
+    """The rate of the config's run, from the seconds of seven intervals of `steps` steps; see `time_loop`."""
+    _, _, _, first, *two, again = seconds
+    plain = statistics.mean(two)
+    extra = max(0.0, again - plain)
+    once = max(0.0, first - plain - extra)
+    each = plain / steps + extra / config.checkpoint_every + once / config.num_steps
     return {
         "loop_images_per_second": config.batch_size / each,
+        "loop_plain_images_per_second": config.batch_size * steps / plain,
         "loop_checkpoint_and_figures_seconds": extra,
+        "loop_first_figures_seconds": once,
     }
 
 

@@ -55,21 +55,31 @@ def test_a_loop_that_was_stopped_is_not_timed(tiny_config, monkeypatch):
         benchmark.time_loop(tiny_config, {})
 
 
-def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config, monkeypatch):
-    """A second for figures at every checkpoint, of which there is one each 5 intervals of 2 steps."""
+def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config):
+    """A second for an interval of 10 steps; 4 more for the first figures, one of them for any figures."""
+    tiny_config.checkpoint_every, tiny_config.num_steps = 100, 1000
+    found = benchmark.of_run(tiny_config, 10, [9.0, 2.0, 1.0, 5.0, 1.0, 1.0, 2.0])
+    assert found["loop_checkpoint_and_figures_seconds"] == 1
+    assert found["loop_first_figures_seconds"] == 3
+    assert found["loop_plain_images_per_second"] == 16 * 10
+    # 100 s of steps, 10 of figures and checkpoints, and 3 once
+    assert found["loop_images_per_second"] == pytest.approx(16 * 1000 / 113)
+
+
+def test_figures_are_timed_in_the_intervals_that_hold_them(tiny_config, monkeypatch):
+    seconds, kept = iter([0.5, 0.3, 0.0]), []
     digits = data.load("digits", "train")
-    of_training = pictures.of_training
 
     def slow(*arguments):
-        time.sleep(1)
-        return of_training(*arguments)
+        time.sleep(next(seconds))
+        return {}
 
     monkeypatch.setattr(pictures, "of_training", slow)
-    tiny_config.checkpoint_every = 10
-    found = benchmark.time_loop(tiny_config, {"train": digits, "validation": digits})
-    extra = found["loop_checkpoint_and_figures_seconds"]
-    assert extra > 0.9
-    assert 16 / found["loop_images_per_second"] > extra / 10
+    monkeypatch.setattr(benchmark, "of_run", lambda *timed: kept.append(timed) or {})
+    benchmark.time_loop(tiny_config, {"train": digits, "validation": digits})
+    ((config, steps, intervals),) = kept
+    assert config is tiny_config and steps == tiny_config.log_every and len(intervals) == 7
+    assert intervals[3] > 0.5 and intervals[6] > 0.3
 
 
 def test_what_else_is_measured():
