@@ -107,6 +107,14 @@ def of_seed(config: ConfigDict, seed: int) -> ConfigDict:
     return config
 
 
+def of_terms(config: ConfigDict, terms: Mapping[str, Mapping[str, Any]]) -> ConfigDict:
+    """A copy of the config, with the game of these terms."""
+    config = config.copy_and_resolve_references()
+    with config.unlocked(), config.ignore_type():
+        config.terms = as_terms(terms)
+    return config
+
+
 def load(path: Path | str, *variant: str) -> ConfigDict:
     """get_config(*variant) of a config's file: to run it, or to build another config on it."""
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)

@@ -1,13 +1,15 @@
 """What a step of a game with more terms costs, against a step of the paper's game on the same networks.
 
     python -m experiments.terms_cost --config=configs/svhn.py --output=FOLDER
+    python -m experiments.terms_cost --config=configs/svhn.py:recipe --games="the config's game"
 
 All games are compiled first and then take their steps in turn, PERIOD of each, as often as --rounds says: a
 machine that slows down slows all of them. Images are random. Beside the seconds stand the FLOPs of the traced
-steps (`flops.of_traced_step`), of a penalty that is not of every step by its share of them.
+steps (`flops.of_average_step`), of a penalty that is not of every step by its share of them. A cost that is
+beyond them in every round stands in bold in the table that is printed.
 """
 
-import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -16,59 +18,89 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict
 
-from ali_jax import build, train
+from ali_jax import build, models, terms, train
 from ali_jax import config as config_lib
 from ali_jax.data import examples
+from ali_jax.errors import UserError
+from ali_jax.models.rows import dense
 from ali_jax.run import command_line as program
 from ali_jax.run import devices
 from experiments.benchmark import random_splits
 from experiments.common import flops, report, shared_flags
 
 PAPER = "the paper's game"
+OWN = "the config's game"
 PERIOD = 8  # steps, of which one has the penalty of EVERY
 EVERY = {"every": PERIOD}
-TERMS = {
+TERMS = {  # beside the paper's
     PAPER: {},
-    "cycle": {"cycle": {}},
     "latent regression": {"latent_regression": {}},
+    "cycle": {"cycle": {}},
     "contrast": {"contrast": {}},
+    "adversarial cycle in x": {"adversarial_cycle_x": {}},
+    "adversarial cycle in z": {"adversarial_cycle_z": {}},
+    "score of x": {"unary_x": {}},
+    "score of z": {"unary_z": {}},
+    "R1": {"r1": {}},
+    "R2": {"r2": {}},
     f"R1 every {PERIOD} steps": {"r1": EVERY},
 }
 SPECTRAL = "spectral normalisation of D"
+GAMES = (*TERMS, SPECTRAL, OWN)
+# Of D, for terms that ask for a score which the config's D does not give: they fit examples of any shape.
+ALONE, TWINS = (dense(1, nonlinearity="linear"),), (dense(256), dense(1, nonlinearity="linear"))
+HEADS = {"x": ALONE, "z": ALONE, "xx": TWINS, "zz": TWINS}
 
 
 def define_flags() -> None:
     shared_flags.output()
     flags.DEFINE_integer("rounds", 3, f"How often every game takes {PERIOD} steps.", lower_bound=1)
+    flags.DEFINE_list("games", [], f"Which of {', '.join(GAMES)} to time beside the first; default: all.")
 
 
 def main(argv):
     program.refuse_words(argv)
-    output, games = report.asked_output(flags.FLAGS.output), variants(flags.FLAGS.config)
-    split = random_splits(flags.FLAGS.config)["train"]
+    values = flags.FLAGS
+    output, games = report.asked_output(values.output), variants(values.config, values.games)
+    split = random_splits(values.config)["train"]
     runs = {name: Steps(config, split) for name, config in games.items()}
-    results = {"data": "random images", "dtype": flags.FLAGS.config.dtype}
-    results |= summarize(
-        in_turn(runs, flags.FLAGS.rounds), {n: flops.of_traced_step(c) for n, c in games.items()}
-    )
-    print(json.dumps(results), flush=True)
+    counted = {name: flops.of_average_step(config) for name, config in games.items()}
+    results = {"config": os.path.relpath(program.config_name()), "data": "random images", "dtype": values.config.dtype}
+    results |= summarize(in_turn(runs, values.rounds), counted)
+    print(table(results["games"]), flush=True)
     if output:
         report.write(output, results)
 
 
-def variants(config: ConfigDict) -> dict[str, ConfigDict]:
-    """The config with the paper's game, with each of TERMS beside it, and with D spectrally normalised."""
-    games = {}
-    for name, terms in {**TERMS, SPECTRAL: {}}.items():
-        game = config.copy_and_resolve_references()
-        with game.unlocked():
-            game.terms = config_lib.as_terms({"adversarial": {}, **terms})
-        if name == SPECTRAL:
-            stacks = ("discriminator_x", "discriminator_z", "discriminator_joint")
-            game.model.spectral_norm = tuple(stack for stack in stacks if game.model[stack])
-        game.steps_per_dispatch = 1
-        games[name] = game
-    return games
+def variants(config: ConfigDict, asked: list[str] | None = None) -> dict[str, ConfigDict]:
+    """The config with the paper's game and, of GAMES, with those asked for, or with all.
+
+    Raises:
+      UserError: one asked for is none of GAMES, or the config's game is the paper's.
+    """
+    own = config.terms.to_dict()
+    there = [name for name in GAMES if name != OWN or [*own] != ["adversarial"]]
+    if unknown := {*(asked or ())} - {*there}:
+        raise UserError(f"--games: {min(unknown)!r} is not among this config's {', '.join(there)}.")
+    chosen = [name for name in there if name == PAPER or not asked or name in asked]
+    return {
+        name: _with_terms(config, own if name == OWN else {"adversarial": {}, **TERMS.get(name, {})}, name)
+        for name in chosen
+    }
+
+
+def _with_terms(config: ConfigDict, named: Mapping[str, dict], name: str) -> ConfigDict:
+    """The config with a game, and with what D needs for it."""
+    game = config_lib.of_terms(config, named)
+    game.steps_per_dispatch = 1
+    with game.unlocked(), game.ignore_type():
+        for head in terms.needs_of(terms.bind(named)).heads:
+            if game.model.get(models.HEADS[head]) is None:
+                game.model[models.HEADS[head]] = HEADS[head]
+    if name == SPECTRAL:
+        stacks = ("discriminator_x", "discriminator_z", "discriminator_joint")
+        game.model.spectral_norm = tuple(stack for stack in stacks if game.model[stack])
+    return game
 
 
 class Steps:
@@ -104,19 +136,38 @@ def in_turn(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, l
 
 
 def summarize(seconds: Mapping[str, list[float]], counted: Mapping[str, float]) -> dict:
-    """Of every game: its median seconds, and its cost and FLOPs as shares of the paper's game's."""
+    """Of every game: its median seconds, its FLOPs, and both as shares of the paper's game's."""
     found = {}
     for name, values in seconds.items():
         ratios = [ours / plain for ours, plain in zip(values, seconds[PAPER], strict=True)]
-        more = counted[name] / counted[PAPER] - 1
         found[name] = {
             "step_seconds": statistics.median(values),
             "ratio": statistics.median(ratios),
             "ratio_min": min(ratios),
             "ratio_max": max(ratios),
-            "flops_ratio": 1 + more / (PERIOD if TERMS.get(name, {}).get("r1") == EVERY else 1),
+            "flops": counted[name],
+            "flops_ratio": counted[name] / counted[PAPER],
         }
     return {"games": found}
+
+
+def table(games: Mapping[str, dict]) -> str:
+    """Markdown: what `summarize` found, a cost that is beyond its FLOPs in every round in bold."""
+    head = ("game", "a step, ms", "x the paper's", "GFLOP", "x the paper's", "time over FLOPs")
+    rows = [head, ["---"] * len(head)]
+    for name, game in games.items():
+        over = f"{game['ratio'] / game['flops_ratio']:.3f}"
+        rows.append(
+            (
+                name,
+                f"{1e3 * game['step_seconds']:,.1f}",
+                f"{game['ratio']:.3f} ({game['ratio_min']:.3f} to {game['ratio_max']:.3f})",
+                f"{game['flops'] / 1e9:.2f}",
+                f"{game['flops_ratio']:.3f}",
+                f"**{over}**" if game["ratio_min"] > game["flops_ratio"] else over,
+            )
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 if __name__ == "__main__":

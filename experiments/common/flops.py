@@ -8,6 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import build, train
+from ali_jax import config as config_lib
 from ali_jax.run import devices
 
 
@@ -37,6 +38,19 @@ def of_traced_step(config: ConfigDict) -> float:
     game, mesh = build.game(config), devices.make_mesh(jax.local_devices()[:1])
     traced = train.trace(train.compiled_steps(game, mesh), config, game, game.example, mesh)
     return float(traced.lower().cost_analysis()["flops"])
+
+
+def of_average_step(config: ConfigDict) -> float:
+    """`of_traced_step`, in which a penalty of every so many steps counts by its share of them."""
+    terms = config.terms.to_dict()
+    seldom = {name: settings["every"] for name, settings in terms.items() if settings.get("every", 1) > 1}
+    always = {name: settings for name, settings in terms.items() if name not in seldom}
+
+    def with_term(name: str) -> float:
+        return of_traced_step(config_lib.of_terms(config, always | {name: terms[name] | {"every": 1}}))
+
+    plain = of_traced_step(config_lib.of_terms(config, always))
+    return plain + sum((with_term(name) - plain) / every for name, every in seldom.items())
 
 
 def forward_macs(config: ConfigDict) -> dict[str, float]:
