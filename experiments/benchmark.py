@@ -75,6 +75,7 @@ def measure(config, values) -> dict:
         "dtype": config.dtype,
         **step,
         "flops_per_step": count,
+        "traced_flops_per_step": flops.of_average_step(config),  # of all terms
         "flops_per_second": count / step["step_seconds"],
         "matmul_flops_per_second": matmul,
         "share_of_matmul_rate": count / step["step_seconds"] / matmul,
@@ -125,7 +126,20 @@ def time_step(config, split: data.Split, steps: int) -> dict:
         "step_seconds": median,
         "images_per_second": config.batch_size / median,
         "xla_flops_per_step": (compiled.cost_analysis() or {}).get("flops"),
+        "program_memory_bytes": program_memory(compiled),
     }
+
+
+def program_memory(compiled: jax.stages.Compiled) -> int | None:
+    """Bytes that a call holds: its arguments, what it makes on the way and what it gives; None: not known.
+
+    Unlike a peak, without the data set and the compiler; what a library takes within the call is not counted.
+    """
+    memory = compiled.memory_analysis()
+    if memory is None:
+        return None
+    sizes = (getattr(memory, f"{part}_size_in_bytes") for part in ("argument", "temp", "output"))
+    return sum(sizes) - memory.alias_size_in_bytes
 
 
 def time_loop(config, splits) -> dict:
@@ -187,12 +201,7 @@ def peak_memory() -> int:
 
 def ours(values) -> dict[str, list[str]]:
     """The command of each dtype: this one's own, without what is of the comparison alone."""
-    arguments, skip = [], False
-    for argument in sys.argv[1:]:
-        name, equals, _ = argument.lstrip("-").partition("=")
-        if not skip and name not in OF_THE_CONTEST:
-            arguments.append(argument)
-        skip = name in OF_THE_CONTEST and not equals  # --rounds 3
+    arguments = contest.without(sys.argv[1:], OF_THE_CONTEST)
     program = [sys.executable, "-m", "experiments.benchmark", *arguments, "--noloop"]
     return {f"ours, {dtype}": [*program, f"--config.dtype={dtype}"] for dtype in values.dtypes}
 

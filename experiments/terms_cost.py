@@ -65,7 +65,11 @@ def main(argv):
     split = random_splits(values.config)["train"]
     runs = {name: Steps(config, split) for name, config in games.items()}
     counted = {name: flops.of_average_step(config) for name, config in games.items()}
-    results = {"config": os.path.relpath(program.config_name()), "data": "random images", "dtype": values.config.dtype}
+    results = {
+        "config": os.path.relpath(program.config_name()),
+        "data": "random images",
+        "dtype": values.config.dtype,
+    }
     results |= summarize(in_turn(runs, values.rounds), counted)
     print(table(results["games"]), flush=True)
     if output:

@@ -32,6 +32,17 @@ def named(opponents: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
+def without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
+    """A command line without the flags of these names, each of which takes a value."""
+    kept, skip = [], False
+    for argument in arguments:
+        name, equals, _ = argument.lstrip("-").partition("=")
+        if not skip and name not in names:
+            kept.append(argument)
+        skip = name in names and not equals  # --rounds 3
+    return kept
+
+
 def hold(ours: Mapping[str, list[str]], opponents: Mapping[str, list[str]], rounds: int) -> dict:
     """Runs all commands in turn, `rounds` times, and compares their images per second."""
     runs: dict[str, list[dict]] = {name: [] for name in (*ours, *opponents)}
