@@ -84,13 +84,13 @@ def table(results: Mapping) -> str:
     rows = [head, ["---"] * len(head)]
     for name, rate in rates.items():
         memory = max(run["process_peak_memory_bytes"] for run in results["runs"][name])
-        cells = [_with_spread(of[name], 2) if name in of else "" for of in ratios.values()]
+        cells = [with_spread(of[name], 2) if name in of else "" for of in ratios.values()]
         label = f"**{name}** (best opponent)" if name == best else name
-        rows.append([label, _with_spread(rate, 0), f"{memory / 1e9:.2f}", *cells])
+        rows.append([label, with_spread(rate, 0), f"{memory / 1e9:.2f}", *cells])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _with_spread(of: Mapping[str, float], digits: int) -> str:
+def with_spread(of: Mapping[str, float], digits: int) -> str:
     return "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(of["median"], of["min"], of["max"], d=digits)
 
 
