@@ -145,15 +145,15 @@ def program_memory(compiled: jax.stages.Compiled) -> int | None:
 def time_loop(config, splits) -> dict:
     """Images per second of `train_and_evaluate` over the config's whole run, its first compilation left out.
 
-    Seven intervals of metrics, with a checkpoint and figures after the third and the sixth: the loop's plain
-    rate is that of the fifth and the sixth. What the seventh takes beyond it is what a checkpoint and figures
-    cost, counted as often as the config asks for a checkpoint; what the fourth takes beyond that (figures are
-    compiled there, their libraries imported) comes once in a run, and is counted once in its num_steps.
+    Nine intervals of metrics, with a checkpoint and figures after every second: the third holds the first of
+    these, and after it one without them takes turns with one that holds them. What these take beyond the
+    others is counted as often as the config asks for a checkpoint; what the third takes beyond that (figures
+    are compiled there, their libraries imported) comes once in a run, and is counted once in its num_steps.
     """
     whole, config = config, config.copy_and_resolve_references()
     steps = config.log_every = max(config.log_every, config.steps_per_dispatch)
-    config.num_steps = 7 * steps
-    config.figures_every = config.checkpoint_every = 3 * steps
+    config.num_steps = 9 * steps
+    config.figures_every = config.checkpoint_every = 2 * steps
     with tempfile.TemporaryDirectory() as workdir:
         state = train.train_and_evaluate(config, workdir, splits)
         if int(state.step) < config.num_steps:
@@ -165,10 +165,10 @@ def time_loop(config, splits) -> dict:
 
 
 def of_run(config, steps: int, seconds: list[float]) -> dict:
-    """The rate of the config's run, from the seconds of seven intervals of `steps` steps; see `time_loop`."""
-    _, _, _, first, *two, again = seconds
-    plain = statistics.mean(two)
-    extra = max(0.0, again - plain)
+    """The rate of the config's run, from the seconds of nine intervals of `steps` steps; see `time_loop`."""
+    _, _, first, *others = seconds
+    plain = statistics.median(others[::2])
+    extra = max(0.0, statistics.median(others[1::2]) - plain)
     once = max(0.0, first - plain - extra)
     each = plain / steps + extra / config.checkpoint_every + once / config.num_steps
     return {
