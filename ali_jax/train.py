@@ -21,6 +21,7 @@ from ali_jax.run import begun, devices, pictures, workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
 from ali_jax.run.metrics import MetricWriter, NotFinite, Recorder, Silent, open_writer
 from ali_jax.run.signals import stop_signals
+from ali_jax.terms import penalties
 from ali_jax.train_step import TrainState
 
 logger = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ def loop(config: ConfigDict, run_steps: Callable, batches, mesh, step: int, stat
 
     Args:
       config: its num_steps, steps_per_dispatch and checkpoint_every.
-      run_steps: (state, batches stacked along a new first axis) -> (state, metrics of each).
+      run_steps: (state, batches stacked along a new first axis, due=...) -> (state, metrics of each).
       batches: `batches[step]`, this process's rows of a batch.
       mesh: over which the batches are laid out.
       step: done so far.
@@ -130,7 +131,8 @@ def loop(config: ConfigDict, run_steps: Callable, batches, mesh, step: int, stat
         while not ended:
             count = min(config.steps_per_dispatch, config.num_steps - step)
             rows = [batches[s] for s in range(step, step + count)]
-            state, metrics = run_steps(state, devices.put_batches(rows, mesh))
+            due = penalties.due(config.terms, step, count)
+            state, metrics = run_steps(state, devices.put_batches(rows, mesh), due=due)
             step += count
             finished = step == config.num_steps
             watch.after(step, count, state, metrics, finished)
@@ -204,22 +206,25 @@ def fresh_state(
 
 
 def compiled_steps(game: build.Game, mesh) -> Callable:
-    """(state, batches) -> (state, metrics): a `train_step` for each batch along the first axis."""
+    """(state, batches, due=None) -> (state, metrics): a `train_step` for each batch along the first axis.
 
-    def step(state, batch):
-        return game.step(state, batch, sharding=devices.split_batch(mesh))
+    Each `due` is a program of its own; without it the state says at which step penalties are applied.
+    """
 
-    def run(state, batches):
+    def step(state, batch, due=None):
+        known = {} if due is None else {"terms": penalties.settled(game.terms, due)}
+        return game.step(state, batch, sharding=devices.split_batch(mesh), **known)
+
+    def run(state, batches, due=None):
         if len(batches["x"]) > 1:
             return jax.lax.scan(step, state, batches)
         # Not a scan of one: inside a loop, XLA runs convolutions on a single core of the CPU.
-        state, metrics = step(state, jax.tree.map(lambda a: a[0], batches))
+        state, metrics = step(state, jax.tree.map(lambda a: a[0], batches), due)
         return state, jax.tree.map(lambda m: m[None], metrics)
 
-    options = models.compiler_options(game.dtype, mesh.devices.flat[0].platform)
-    return jax.jit(
-        run, out_shardings=devices.replicated(mesh), donate_argnums=0, compiler_options=options or None
-    )
+    options = models.compiler_options(game.dtype, mesh.devices.flat[0].platform) or None
+    layout = {"out_shardings": devices.replicated(mesh), "donate_argnums": 0}
+    return jax.jit(run, static_argnames="due", compiler_options=options, **layout)
 
 
 def trace(run_steps, config: ConfigDict, game: build.Game, example, mesh) -> jax.stages.Traced:
@@ -234,7 +239,8 @@ def trace(run_steps, config: ConfigDict, game: build.Game, example, mesh) -> jax
         for name, a in example.items()
     }
     state = devices.placed(game.shapes, devices.replicated(mesh))
-    return run_steps.trace(state, devices.placed(rows, devices.split_batches(mesh)))
+    due = penalties.due(config.terms, 0, count)
+    return run_steps.trace(state, devices.placed(rows, devices.split_batches(mesh)), due=due)
 
 
 def crossed(step: int, count: int, every: int) -> bool:

@@ -100,8 +100,8 @@ def test_parameters_that_are_not_finite_never_reach_a_checkpoint(tmp_path, tiny_
     def poisoned_at_step_8(game, mesh):
         steps = compiled_steps(game, mesh)
 
-        def run(state, batches):
-            state, metrics = steps(state, batches)
+        def run(state, batches, due):
+            state, metrics = steps(state, batches, due=due)
             if state.step == 8:
                 generator = jax.tree.map(lambda p: p * np.nan, state.params.generator)
                 state = state._replace(params=state.params._replace(generator=generator))

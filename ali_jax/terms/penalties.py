@@ -1,10 +1,19 @@
-"""Penalties on D's slope, which keep it from being sure of itself on what it was shown."""
+"""Penalties on D's slope, which keep it from being sure of itself on what it was shown.
+
+A penalty of every so many steps is a branch of the step's program. Where the number of the step is known when
+the program is made (`due`, `settled`), it is in the program or is not: on a CPU, XLA compiles what is in a
+branch without its fast convolutions, so that one penalty in eight steps took longer there than eight.
+"""
+
+import functools
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.terms.game import Players, Round, Share, needs
+from ali_jax.terms.game import Players, Round, Share, Term, needs
 
 
 @needs(encoder=True)
@@ -13,8 +22,7 @@ def r1(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, ev
 
     Args:
       every: steps from one application to the next, each then as many times as heavy: it weighs the same, and
-        costs less on an accelerator (Karras et al., 2020). Not on a CPU: what a step may leave out, XLA
-        compiles without its fast convolutions, so that one in four takes longer there than all.
+        costs less (Karras et al., 2020); on a CPU, in the trainer with one step a call.
     """
     return _penalty(round, players, key, gamma, every, (round.x, round.encoding.z))
 
@@ -41,6 +49,37 @@ def _penalty(round, players, key, gamma, every, pairs) -> Share:
         squares = sum(jnp.sum(jnp.square(slope)) for slope in slopes)
         return every * gamma / 2 * squares / count
 
-    if every == 1:
-        return Share(d=penalty())
-    return Share(d=jax.lax.cond(round.step % every == 0, penalty, lambda: jnp.zeros(())))
+    applied = round.step % every == 0
+    if every == 1 or isinstance(applied, bool):  # known while the program is made
+        return Share(d=penalty() if every == 1 or applied else jnp.zeros(()))
+    return Share(d=jax.lax.cond(applied, penalty, lambda: jnp.zeros(())))
+
+
+def due(named: Mapping[str, Mapping[str, Any]], step: int, count: int = 1) -> tuple[str, ...] | None:
+    """Of the penalties among config.terms that are not of every step, those after `step` steps.
+
+    () where none of them is due; None where there are none such, or a call takes a `count` of several steps.
+    """
+    every = {name: named[name].get("every", 1) for name in PENALTIES if name in named}
+    seldom = {name: steps for name, steps in every.items() if steps > 1}
+    if count > 1 or not seldom:
+        return None
+    return tuple(name for name, steps in seldom.items() if step % steps == 0)
+
+
+def settled(terms: Mapping[str, Term], due: Collection[str]) -> dict[str, Term]:
+    """The game at a step at which, of the penalties that are not of every step, these are due."""
+    # After 0 steps any penalty is due, after 1 none but those of every step.
+    known = {
+        name: functools.partial(_at, term, int(name not in due))
+        for name, term in terms.items()
+        if name in PENALTIES
+    }
+    return {**terms, **known}
+
+
+def _at(term: Term, step: int, round: Round, players: Players, key: jax.Array) -> Share:
+    return term(round._replace(step=step), players, key)
+
+
+PENALTIES = ("r1", "r2")

@@ -49,7 +49,7 @@ def advance(
         with Curve(folder, step, config, evaluate) as curve:
             mesh = devices.make_mesh(jax.local_devices()[:1])
 
-            def run_steps(state, rows):
+            def run_steps(state, rows, due=None):
                 return run(state, rows), {}
 
             state = train.loop(config, run_steps, batches, mesh, step, state, checkpoints, curve)

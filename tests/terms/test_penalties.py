@@ -1,13 +1,17 @@
+import functools
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ali_jax import build
+from ali_jax import build, train
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding, judgement
-from ali_jax.terms import Players, Round
-from ali_jax.terms.penalties import r1, r2
+from ali_jax.run import devices
+from ali_jax.terms import Players, Round, bind
+from ali_jax.terms.penalties import due, r1, r2, settled
 
 KEY = jax.random.key(0)
 X, Z = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0], [-1.0]])
@@ -80,3 +84,41 @@ def test_penalties_play_with_the_networks_and_leave_g_and_e_alone(tiny_config):
     assert metrics["loss_r1"] > 0 and metrics["loss_r2"] > 0
     _, metrics = jax.jit(game.step)(after, batch)
     assert metrics["loss_r1"] == 0 and metrics["loss_r2"] > 0
+
+
+def test_penalties_that_are_due_are_known_by_the_number_of_the_step():
+    named = {"adversarial": {}, "r1": {"every": 4}, "r2": {"every": 2}}
+    assert [due(named, step) for step in range(5)] == [("r1", "r2"), (), ("r2",), (), ("r1", "r2")]
+    assert due(named, 0, count=20) is None
+    assert due({"r1": {}, "r2": {"every": 1}}, 0) is due({"my_terms:pull": {"every": 2}}, 0) is None
+
+
+@pytest.mark.parametrize("step", [0, 1, 4])
+def test_where_the_step_is_known_the_penalty_is_the_same_without_a_branch(step):
+    players, settings = Players(None, None, judge), {"r1": {"gamma": 0.2, "every": 4}, "r2": {}}
+    terms = bind(settings)
+    known = settled(terms, due(settings, step))
+
+    def shares(terms, round):
+        return [terms[name](round, players, KEY).d for name in terms]
+
+    np.testing.assert_array_equal(shares(known, round_of(step)), shares(terms, round_of(step)))
+    assert "cond" in str(jax.make_jaxpr(functools.partial(shares, terms))(round_of(step)))
+    assert "cond" not in str(jax.make_jaxpr(functools.partial(shares, known))(round_of(step)))
+
+
+def test_the_trainer_says_which_penalties_are_due(tiny_config):
+    tiny_config.terms = {"adversarial": {}, "r1": {"every": 2}}
+    tiny_config.num_steps, said = 4, []
+
+    def run_steps(state, batches, due):
+        said.append(due)
+        return state, {}
+
+    nothing = types.SimpleNamespace(
+        preempted=lambda call: False,
+        **dict.fromkeys(("save", "after", "before_save"), lambda *of: None),
+    )
+    batches = 4 * [{"x": np.zeros((2, 8, 8, 1), np.uint8)}]
+    train.loop(tiny_config, run_steps, batches, devices.make_mesh(), 1, None, nothing, nothing)
+    assert said == [(), ("r1",), ()]  # of the steps after 1, 2 and 3
