@@ -36,7 +36,7 @@ def get_config(game: str = "ours"):
         config.num_steps = 8_000
         config.decay_after = 0.5
         config.average_rate = 2e-3
-        config.figures_every = config.checkpoint_every = 1000
+        config.figures_every = config.checkpoint_every = 2000
     else:
         config.num_steps = 20_000
         config.figures_every = config.checkpoint_every = 4000
