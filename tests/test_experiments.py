@@ -38,13 +38,11 @@ def test_a_gan_counts_no_encoder():
     assert flops.forward_macs(load_config("mixture", "gan"))["encoder"] == 0
 
 
-def test_step_and_loop_are_timed(tiny_config, tmp_path):
-    digits = data.load("digits", "train")
+def test_a_step_is_timed(tiny_config):
     tiny_config.steps_per_dispatch = 2
-    step = benchmark.time_step(tiny_config, digits, steps=4)
+    step = benchmark.time_step(tiny_config, data.load("digits", "train"), steps=4)
     assert step["images_per_second"] == 16 / step["step_seconds"] > 0
-    loop = benchmark.time_loop(tiny_config, {"train": digits, "validation": digits})
-    assert loop["loop_images_per_second"] > 0
+    assert step["program_memory_bytes"] > 16 * 64 * 4
 
 
 def test_a_loop_that_was_stopped_is_not_timed(tiny_config, monkeypatch):
@@ -66,20 +64,25 @@ def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config)
     assert found["loop_images_per_second"] == pytest.approx(16 * 1000 / 113)
 
 
-def test_figures_are_timed_in_the_intervals_that_hold_them(tiny_config, monkeypatch):
+def test_the_loop_is_timed_with_figures_in_the_intervals_that_hold_them(tiny_config, monkeypatch):
     seconds, kept = iter([0.5, 0.3, 0.2, 0.1, 0.0]), []
-    digits = data.load("digits", "train")
+    digits, of_run = data.load("digits", "train"), benchmark.of_run
 
     def slow(*arguments):
         time.sleep(next(seconds))
         return {}
 
+    def keep(*timed):
+        kept.append(timed)
+        return of_run(*timed)
+
     monkeypatch.setattr(pictures, "of_training", slow)
-    monkeypatch.setattr(benchmark, "of_run", lambda *timed: kept.append(timed) or {})
-    benchmark.time_loop(tiny_config, {"train": digits, "validation": digits})
+    monkeypatch.setattr(benchmark, "of_run", keep)
+    found = benchmark.time_loop(tiny_config, {"train": digits, "validation": digits})
     ((config, steps, intervals),) = kept
     assert config is tiny_config and steps == tiny_config.log_every and len(intervals) == 9
     assert intervals[2] > 0.5 and intervals[4] > 0.3 and intervals[6] > 0.2 and intervals[8] > 0.1
+    assert found["loop_images_per_second"] > 0
 
 
 def test_what_else_is_measured():
