@@ -102,7 +102,10 @@ def random_splits(config) -> dict[str, data.Split]:
 
 
 def time_step(config, split: data.Split, steps: int) -> dict:
-    """Compile seconds and the median seconds of a step whose batch is on the device already."""
+    """Compile seconds and the median seconds of a step whose batch is on the device already.
+
+    A penalty of every so many steps is a branch here; what it costs the trainer, `terms_cost` times.
+    """
     mesh = devices.make_mesh()
     game, split = build.game(config), examples.fit(split, config)
     batches = examples.open_batches(config, split, examples.labelled_examples(config, split))
