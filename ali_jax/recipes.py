@@ -21,9 +21,9 @@ def vary(
     """The config of one of the paper's models in a variant: as it is, or with our recipe.
 
     Reconstructions are held to their images by a cycle; codes of an image and of a changed copy are held
-    together by a contrast, so that what they say first is not where things are or how bright; D's slope is
-    kept in check, and the parameters are averaged under a falling rate. See "Ablations" in
-    experiments/README.md.
+    together by a contrast, so that what they say first is not where things are or how bright; by what E then
+    tells images apart, reconstructions shall be recognised; D's slope is kept in check, and the parameters
+    are averaged under a falling rate. See "Ablations" in experiments/README.md.
 
     Args:
       variant: "recipe": our terms on the config's networks; "small": on small ones, see `make_small`.
@@ -39,6 +39,7 @@ def vary(
             "adversarial": {},
             "cycle": {"weight": 3.0},
             "contrast": changes | ({"mirror": 0.5} if mirrored else {}),
+            "recognition": {"weight": 5.0},
             "r1": {"gamma": 0.1},
         }
     )
@@ -53,12 +54,13 @@ def vary(
     return config
 
 
-def score_images(config: ConfigDict) -> None:
-    """Adds a score of x alone to the game, which widens the samples (measured on digits of one colour).
+def for_digits_of_one_colour(config: ConfigDict) -> None:
+    """Has the recipe's game score x alone, which widens the samples there, in place of the recognition.
 
-    On photographs it costs reconstructions, and brings nothing: see "The small recipe's terms" in
-    experiments/README.md.
+    Reconstructions of such digits keep their class without a recognition. On photographs it is the other way
+    round: a score of x costs reconstructions and widens nothing.
     """
+    del config.terms["recognition"]
     config.terms.unary_x = {}
     config.model.discriminator_x_head = (conv(1, nonlinearity="linear"),)
 

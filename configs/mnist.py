@@ -2,7 +2,7 @@
 
     python -m ali_jax.main --config=configs/mnist.py --workdir=runs/mnist
 
-Game and networks are those of `:small` of configs/svhn.py, for the size, with a score of x alone (see
+Game and networks are those of `:small` of configs/svhn.py, for the size, but for a score of x alone (see
 `recipes`). The paper's game, on layers like those of its SVHN model: `--config=configs/mnist.py:paper`.
 
 Measured: see "MNIST" in experiments/README.md.
@@ -23,7 +23,7 @@ def get_config(game: str = "ours"):
     _make_the_papers(config)
     if config_lib.reading(game, ours=True, paper=False):
         recipes.vary(config, "small", small_steps=8_000)
-        recipes.score_images(config)
+        recipes.for_digits_of_one_colour(config)
     return config
 
 

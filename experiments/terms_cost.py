@@ -37,6 +37,7 @@ TERMS = {  # beside the paper's
     PAPER: {},
     "latent regression": {"latent_regression": {}},
     "cycle": {"cycle": {}},
+    "recognition": {"recognition": {}},
     "contrast": {"contrast": {}},
     "adversarial cycle in x": {"adversarial_cycle_x": {}},
     "adversarial cycle in z": {"adversarial_cycle_z": {}},

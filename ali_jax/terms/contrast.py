@@ -1,4 +1,4 @@
-"""A term that asks E to tell images apart by what survives a small change of them."""
+"""Terms that ask for codes by which an image is told from others, in a changed copy or its reconstruction."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from ali_jax import disturbance
 from ali_jax.errors import UserError
 from ali_jax.terms.game import Players, Round, Share, needs
+from ali_jax.terms.regressions import code
 
 
 @needs(encoder=True)
@@ -42,6 +43,33 @@ def contrast(
         _place(round.encoding), _place(players.encode(copy, key_encode)), temperature
     )
     return Share(ge=-weight * jnp.mean(chances))
+
+
+@needs(encoder=True)
+def recognition(
+    round: Round,
+    players: Players,
+    key: jax.Array,
+    *,
+    weight: float = 1.0,
+    temperature: float = 1.0,
+    draw: bool = True,
+) -> Share:
+    """-log of the chance to find an example's code, among those of the batch, from its reconstruction.
+
+    Ours: the learned similarity of Larsen et al. (2016, there of D's features) measured by E, as in
+    `contrast`. The E that looks at G(E(x)), and the code that is looked for, are held fixed: G, and E as
+    writer of the code that G sees, learn to bring back what E tells examples apart by, where a distance of
+    pixels is content with their mean.
+
+    Args:
+      temperature: as in `contrast`.
+      draw: through the round's draw from q(z | x); else through mu.
+    """
+    x_hat = players.generate(code(round.encoding, draw))
+    again = players.encode(x_hat, key, frozen=True)
+    sought = jax.lax.stop_gradient(_place(round.encoding))
+    return Share(ge=-weight * jnp.mean(chances_of_a_match(sought, _place(again), temperature)))
 
 
 def changed(key: jax.Array, x: jax.Array, **strengths: float) -> jax.Array:

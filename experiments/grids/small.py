@@ -10,7 +10,9 @@ REFERENCE = "the recipe"
 CYCLE = {"cycle": {"weight": 3.0}}
 CONTRAST = {"contrast": {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}}
 R1 = {"r1": {"gamma": 0.1}}
-GAME = {"adversarial": {}} | CYCLE | CONTRAST | R1
+RECOGNITION = {"recognition": {"weight": 5.0}}
+BASE = {"adversarial": {}} | CYCLE
+GAME = BASE | CONTRAST | RECOGNITION | R1
 
 VARIANTS = {
     "the recipe": {"terms": GAME},
@@ -18,8 +20,9 @@ VARIANTS = {
         "terms": GAME | {"unary_x": {}},
         "model.discriminator_x_head": (conv(1, nonlinearity="linear"),),
     },
-    "without R1": {"terms": {"adversarial": {}} | CYCLE | CONTRAST},
-    "without the contrast": {"terms": {"adversarial": {}} | CYCLE | R1},
-    "cycle 1.0": {"terms": GAME | {"cycle": {"weight": 1.0}}},
+    "without recognition": {"terms": BASE | CONTRAST | R1},
+    "without recognition, cycle 10.0": {"terms": BASE | CONTRAST | R1 | {"cycle": {"weight": 10.0}}},
+    "without R1": {"terms": BASE | CONTRAST | RECOGNITION},
+    "without the contrast": {"terms": BASE | RECOGNITION | R1},
     "the paper's game": {"terms": {"adversarial": {}}},
 }

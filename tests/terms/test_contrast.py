@@ -3,10 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ali_jax import disturbance
+from ali_jax import build, disturbance
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding
 from ali_jax.terms import Players, Round, contrast
+from ali_jax.train_step import play
 
 KEY = jax.random.key(0)
 
@@ -19,7 +20,7 @@ def test_chances_by_hand():
     np.testing.assert_allclose(found, [-np.log(1 + far), -np.log(2)], rtol=1e-4)
 
 
-def play(encode, x, **settings):
+def loss_of(encode, x, **settings):
     round_ = Round({}, x, None, None, None, None, encode(x, KEY))
     return contrast.contrast(round_, Players(None, encode, None), KEY, **settings)
 
@@ -40,17 +41,19 @@ def test_an_encoder_that_a_change_does_not_touch_loses_least():
         mu = x[:, 4, 4]
         return Encoding(mu, mu, jnp.ones_like(mu))
 
-    blind, sharp = (play(encode, x, translation=1 / 8).ge for encode in (of_the_sum, of_a_corner))
+    blind, sharp = (loss_of(encode, x, translation=1 / 8).ge for encode in (of_the_sum, of_a_corner))
     np.testing.assert_allclose(blind, 0, atol=1e-6)
     assert sharp > 10
-    np.testing.assert_allclose(play(of_a_corner, x, translation=1 / 8, weight=3.0).ge, 3 * sharp, rtol=1e-6)
+    np.testing.assert_allclose(
+        loss_of(of_a_corner, x, translation=1 / 8, weight=3.0).ge, 3 * sharp, rtol=1e-6
+    )
 
 
 def test_an_implicit_encoder_is_taken_at_its_draw():
     x = jax.random.uniform(KEY, (3, 8, 8, 1))
     implicit = lambda x, key: Encoding(x[:, 0, 0], None, None)  # noqa: E731
     explicit = lambda x, key: Encoding(x[:, 1, 1], x[:, 0, 0], None)  # noqa: E731
-    assert play(implicit, x).ge == play(explicit, x).ge
+    assert loss_of(implicit, x).ge == loss_of(explicit, x).ge
 
 
 def test_changes_are_those_of_the_disturbance():
@@ -63,3 +66,39 @@ def test_changes_are_those_of_the_disturbance():
         contrast.changed(KEY, x, translation=0.0, colour=0.0)
     with pytest.raises(UserError, match="are no images"):
         contrast.changed(KEY, x[:, 0, 0], translation=0.1)
+
+
+def test_recognition_by_hand():
+    """Codes 0 and 2; G multiplies by a, E reads off what it sees: 0, and 2 a.
+
+    The first is 0 from its own code and 4 from the other; the second (2 a - 2)^2 and (2 a)^2, 8 a - 4 more.
+    """
+    z = jnp.array([[0.0], [2.0]])
+    round_ = Round({}, z, None, encoding=Encoding(z, z, None))
+
+    def loss(a):
+        players = Players(lambda z: a * z, lambda x, key, frozen: Encoding(x, x, None), None)
+        return contrast.recognition(round_, players, KEY, weight=2.0).ge
+
+    np.testing.assert_allclose(loss(2.0), np.log1p(np.exp(-4)) + np.log1p(np.exp(-12)), rtol=1e-5)
+    np.testing.assert_allclose(jax.grad(loss)(1.0), -8 / (1 + np.exp(4)), rtol=1e-5)
+
+
+def test_recognition_holds_the_e_that_looks_and_teaches_g_and_the_e_that_writes(tiny_config):
+    game = build.game(tiny_config)
+    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
+    state = jax.jit(game.init)(KEY, batch=batch)
+
+    def loss(params, writer_is_fixed):
+        outcome = play(game.networks, params, state, batch)
+        round_ = outcome.round
+        if writer_is_fixed:
+            round_ = round_._replace(encoding=jax.lax.stop_gradient(round_.encoding))
+        return contrast.recognition(round_, outcome.players, KEY).ge
+
+    grads = jax.jit(jax.grad(loss), static_argnums=1)
+    both, of_g_alone = grads(state.params, False), grads(state.params, True)
+    assert any(np.any(g) for g in jax.tree.leaves(both.generator))
+    assert any(np.any(g) for g in jax.tree.leaves(both.encoder))
+    assert not any(np.any(g) for g in jax.tree.leaves(of_g_alone.encoder))
+    assert not any(np.any(g) for g in jax.tree.leaves(both.discriminator))

@@ -98,12 +98,14 @@ def test_every_kind_of_encoder_plays_all_and_the_contrast(tiny_config, posterior
         "latent_regression": {},
         "cycle": {"generator": False},
         "contrast": {},
+        "recognition": {},
     }
     game = build.game(tiny_config)
     batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
     _, metrics = jax.jit(game.step)(jax.jit(game.init)(KEY, batch=batch), batch)
     assert np.isfinite([*metrics.values()]).all()
-    assert {"loss_latent_regression", "loss_cycle", "loss_contrast"} <= metrics.keys()
+    wanted = {"loss_latent_regression", "loss_cycle", "loss_contrast", "loss_recognition"}
+    assert wanted <= metrics.keys()
 
 
 def test_a_frozen_player_passes_gradients_on_and_learns_nothing(tiny_config):
