@@ -1,6 +1,8 @@
 """What every config holds, with its default, and the checks that need no data."""
 
 import importlib.util
+import inspect
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,10 @@ from ml_collections import ConfigDict, config_dict
 from ali_jax import ranges
 from ali_jax.errors import UserError
 from ali_jax.models.rows import Row
+
+PACKAGE = Path(__file__).parent
+# Beside the package in a checkout, inside it where it was installed.
+CONFIGS = next((p for p in (PACKAGE.parent / "configs", PACKAGE / "configs") if p.is_dir()), PACKAGE)
 
 
 def default() -> ConfigDict:
@@ -116,11 +122,45 @@ def of_terms(config: ConfigDict, terms: Mapping[str, Mapping[str, Any]]) -> Conf
 
 
 def load(path: Path | str, *variant: str) -> ConfigDict:
-    """get_config(*variant) of a config's file: to run it, or to build another config on it."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    """get_config(*variant) of a config's file: to run it, or to build another config on it.
+
+    Args:
+      path: what --config= takes, see `find`.
+      variant: where it does not stand behind the colon of the path.
+
+    Raises:
+      UserError: there is no such config, or it has no such variant.
+    """
+    file, named = find(path)
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.get_config(*variant)
+    if not hasattr(module, "get_config"):
+        raise UserError(f"{file} has no function get_config; pass the path of a config, as in {CONFIGS}.")
+    asked = (*named, *variant)
+    try:
+        inspect.signature(module.get_config).bind(*asked)
+    except TypeError as error:
+        raise UserError(
+            f"get_config of {file} does not take the variant {', '.join(asked) or '(none)'} ({error}); "
+            "name one that it has, or none."
+        ) from None
+    return module.get_config(*asked)
+
+
+def find(path: Path | str) -> tuple[Path, tuple[str, ...]]:
+    """The file of a config, and its variant where one stands behind a colon: "configs/svhn.py:small".
+
+    Raises:
+      UserError: it is no Python file, or there is none.
+    """
+    named = re.fullmatch(r"(.*\.py)(?::(.*))?", str(path))
+    if named is None:
+        raise UserError(f"The config {path} is no Python file; pass the path of one, as in {CONFIGS}.")
+    file = Path(named[1]).expanduser()
+    if not file.is_file():
+        raise UserError(f"There is no config {file}; pass the path of one, as in {CONFIGS}.")
+    return file, () if named[2] is None else (named[2],)
 
 
 def make_semi_supervised(

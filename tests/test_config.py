@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 from conftest import CONFIGS, load_config
 
@@ -33,3 +36,32 @@ def test_the_mixture_uses_the_b1_of_today():
     """0.8 in the official code is the weight of the new gradient."""
     assert load_config("mixture", "ali").b1 == 0.2
     assert load_config("svhn").b2 == 0.999
+
+
+def test_a_config_is_loaded_by_what_the_command_line_takes(monkeypatch):
+    small = load_config("svhn", "small")
+    assert config_lib.load(f"{CONFIGS / 'svhn.py'}:small").to_dict() == small.to_dict()
+    monkeypatch.setattr(Path, "expanduser", lambda path: Path(str(path).replace("~", str(CONFIGS))))
+    assert config_lib.load("~/svhn.py", "small").to_dict() == small.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("path", "variant", "words"),
+    [
+        ("configs/nowhere.py", (), "There is no config configs/nowhere.py"),
+        ("configs/nowhere.py:small", (), "There is no config configs/nowhere.py"),
+        ("README.md", (), "README.md is no Python file"),
+        ("svhn", (), "svhn is no Python file"),
+        ("", (), "is no Python file"),
+        (CONFIGS, (), f"{CONFIGS} is no Python file"),
+        (f"{CONFIGS / 'svhn.py'}:huge", (), "knows no variant 'huge'"),
+        (f"{CONFIGS / 'svhn.py'}:", (), "knows no variant ''"),
+        (CONFIGS / "mnist_bigan.py", ("small",), "does not take the variant small"),
+        (f"{CONFIGS / 'svhn.py'}:small", ("paper",), "does not take the variant small, paper"),
+        (__file__, (), "has no function get_config"),
+    ],
+)
+def test_what_is_no_config_is_named_in_one_line(path, variant, words):
+    with pytest.raises(UserError, match=re.escape(words)) as error:
+        config_lib.load(path, *variant)
+    assert "\n" not in str(error.value)

@@ -17,12 +17,10 @@ from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 from ali_jax import config as config_lib
+from ali_jax.config import CONFIGS
 from ali_jax.errors import UserError
 from ali_jax.models import onednn
 
-PACKAGE = Path(__file__).parent.parent
-# Beside the package in a checkout, inside it where it was installed.
-CONFIGS = next((p for p in (PACKAGE.parent / "configs", PACKAGE / "configs") if p.is_dir()), PACKAGE)
 DEFAULT = CONFIGS / "digits.py"
 
 
@@ -70,9 +68,7 @@ def parse_flags(argv, default: Path = DEFAULT):
         # Not the flag's own default: overrides of another config would be tried on that as well.
         argv = [argv[0], f"--config={default}", *argv[1:]]
     argv = [argv[0], *map(_with_home, argv[1:])]
-    path, _ = _config_named(argv)
-    if not path.endswith(".py"):
-        raise UserError(f"--config={path} is no Python file; pass the path of one, such as {DEFAULT}.")
+    file, _ = config_lib.find(_config_named(argv))
     given = sys.argv
     try:
         sys.argv = [arg for arg in argv if not _sets_terms(arg)]  # where ml_collections finds overrides
@@ -91,7 +87,7 @@ def parse_flags(argv, default: Path = DEFAULT):
         sys.argv = given
     if not isinstance(flags.FLAGS.config, ConfigDict):
         raise UserError(
-            f"get_config of {path} gave {type(flags.FLAGS.config).__name__}; return a config begun with "
+            f"get_config of {file} gave {type(flags.FLAGS.config).__name__}; return a config begun with "
             "ali_jax.config.default()."
         )
     set_terms(flags.FLAGS.config, argv)
@@ -104,15 +100,14 @@ def _with_home(arg: str) -> str:
     return f"{name}{equals}{Path(value).expanduser()}" if value == "~" or value.startswith("~/") else arg
 
 
-def _config_named(argv: list[str]) -> tuple[str, str]:
-    """(path, variant) of the last --config of a command line."""
+def _config_named(argv: list[str]) -> str:
+    """The last --config of a command line."""
     named = ""
     for arg, following in zip(argv[1:], [*argv[2:], ""], strict=True):
         name, equals, value = arg.partition("=")
         if name in ("-config", "--config"):
             named = value if equals else following
-    path, _, variant = named.partition(":")
-    return path, variant
+    return named
 
 
 def _mistake(argv: list[str], error: Exception) -> str:
@@ -127,9 +122,8 @@ def _mistake(argv: list[str], error: Exception) -> str:
 
 def _unknown_field(argv: list[str]) -> str | None:
     """The sentence for the first --config.FIELD that the config does not have."""
-    path, variant = _config_named(argv)
     try:
-        fields = paths(config_lib.load(path, *([variant] if variant else [])))
+        fields = paths(config_lib.load(_config_named(argv)))
     except Exception:  # Whatever loading it raised is told by who loaded it first.
         return None
     for arg in argv[1:]:
