@@ -1,14 +1,25 @@
-"""Explorers that the tests of what they compute and those of the page share."""
+"""Explorers that the tests of what they compute and those of the page share, as fixtures."""
 
 import functools
 from pathlib import Path
 
 import numpy as np
+import pytest
 from helpers import make_conditional_config, untrained
 
 from ali_jax import data, inference, pretrained
 from ali_jax.app import gallery
 from ali_jax.app.explorer import Explorer
+
+
+@pytest.fixture
+def digits(tiny_workdir):
+    return of_digits(tiny_workdir)
+
+
+@pytest.fixture
+def faces():
+    return of_faces()
 
 
 @functools.cache

@@ -13,15 +13,7 @@ from ali_jax.app import explorer
 from ali_jax.app.explorer import PRINCIPAL, REACH, STEPS, Explorer
 from ali_jax.errors import UserError
 
-
-@pytest.fixture
-def digits(tiny_workdir):
-    return explorers.of_digits(tiny_workdir)
-
-
-@pytest.fixture
-def faces():
-    return explorers.of_faces()
+digits, faces = explorers.digits, explorers.faces  # fixtures
 
 
 def saved(mode: str, size: tuple[int, int], kind: str) -> bytes:

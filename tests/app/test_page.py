@@ -25,16 +25,7 @@ from ali_jax.app.page.widgets import address
 
 PATIENCE = 120  # seconds, of a machine that does other things too
 NOW, THROUGH_MU, MIDDLE = "what G makes of z", "G(mu)", "what is between"  # images, by what they show
-
-
-@pytest.fixture
-def digits(tiny_workdir):
-    return explorers.of_digits(tiny_workdir)
-
-
-@pytest.fixture
-def faces():
-    return explorers.of_faces()
+digits, faces = explorers.digits, explorers.faces  # fixtures
 
 
 class Visitor:
