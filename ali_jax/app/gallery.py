@@ -64,7 +64,7 @@ def load(
     """
     if asked is None and not split:
         try:
-            return _of_own(model, config, most)
+            return _of_own(config, most)
         except UserError as error:
             return _samples(model, config, str(error))
     dataset = config.dataset if asked is None else dataset_named(asked)
@@ -85,7 +85,7 @@ def _usual_split(config: ConfigDict, dataset: str) -> str:
     return config.train_split if dataset == config.dataset else "train"
 
 
-def _of_own(model: inference.Model, config: ConfigDict, most: int) -> Gallery:
+def _of_own(config: ConfigDict, most: int) -> Gallery:
     """Of the model's own data set; a UserError where it is not on this machine, as nothing is downloaded."""
     if config.dataset in tfds_sets.SETS:
         root = tfds_files.root_folder(config.data_dir)
