@@ -118,5 +118,8 @@ def _shifts(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
 
 def _intervals(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
     """(count, side): which places are in an interval of `share` of the side, centred anywhere."""
-    centre = jax.random.randint(key, (count, 1), 0, side)
-    return jnp.abs(jnp.arange(side)[None] - centre) < share * side / 2
+    width = round(share * side)
+    # An even width has its centre between two places, or at an end.
+    start = jax.random.randint(key, (count, 1), 0, side + 1 - width % 2) - width // 2
+    places = jnp.arange(side)[None]
+    return (start <= places) & (places < start + width)
