@@ -5,9 +5,10 @@
         --opponent "PyTorch: torch/bin/python torch_ali.py svhn" \
         --opponent "PyTorch, autocast: torch/bin/python torch_ali.py svhn --amp"
 
-Prints one JSON object, and writes it to --output/results.json where that is given. With opponents, ours in
-each of --dtypes and all of them run in turn (A B C A B C ...), each in a process of its own, and a table
-compares them; an opponent prints a JSON object that has "images_per_second" as its last line.
+Prints one JSON object, and writes it to --output/results.json where that is given. With opponents, the bare
+step of ours in each of --dtypes and all of them run in turn (A B C A B C ...), each in a process of its own,
+and a table compares them; results.json is written anew after every round. An opponent prints a JSON object
+that has "images_per_second" as its last line.
 """
 
 import json
@@ -52,11 +53,17 @@ def main(argv):
     config_lib.check(config)
     output = report.asked_output(values.output)
     if values.opponent:
-        results = contest.hold(ours(values), contest.named(values.opponent), values.rounds)
+        for results in contest.hold(ours(values), contest.named(values.opponent), values.rounds):
+            keep(output, results)
         print(contest.table(results), flush=True)
-    else:
-        results = measure(config, values)
-        print(json.dumps(results), flush=True)
+        return
+    results = measure(config, values)
+    print(json.dumps(results), flush=True)
+    keep(output, results)
+
+
+def keep(output: Path | None, results: dict) -> None:
+    """Writes results.json, where a folder for it was given."""
     if output:
         report.write(output, results)
 

@@ -67,8 +67,10 @@ def test_all_run_in_turn_and_are_compared_round_by_round(monkeypatch):
         return {"images_per_second": rate, "process_peak_memory_bytes": 2e9}
 
     monkeypatch.setattr(contest, "run", run)
-    found = contest.hold({"us": ["us"]}, {"slow": ["slow"], "fast": ["fast"]}, rounds=3)
+    first, _, found = contest.hold({"us": ["us"]}, {"slow": ["slow"], "fast": ["fast"]}, rounds=3)
     assert turns == ["us", "slow", "fast"] * 3
+    assert [len(each) for each in first["runs"].values()] == [1, 1, 1]
+    assert first["ratios"]["us"]["slow"] == {"median": 2.0, "min": 2.0, "max": 2.0}
     assert found["best_opponent"] == "fast"
     assert found["ratios"]["us"]["slow"] == {"median": 2.0, "min": 1.0, "max": 3.0}
     assert found["ratios"]["us"]["fast"] == {"median": 1.0, "min": 0.25, "max": 2.0}
@@ -77,3 +79,20 @@ def test_all_run_in_turn_and_are_compared_round_by_round(monkeypatch):
     assert us == "| us | 20 (10 to 30) | 2.00 |  |"
     assert slow == "| slow | 10 (10 to 10) | 2.00 | 2.00 (1.00 to 3.00) |"
     assert fast == "| **fast** (best opponent) | 20 (15 to 40) | 2.00 | 1.00 (0.25 to 2.00) |"
+
+
+def test_rounds_before_an_interruption_are_kept(monkeypatch, in_process, tmp_path):
+    found = iter([{"images_per_second": 1.0, "process_peak_memory_bytes": 2e9}] * 3)  # of four that are asked
+
+    def run(command):
+        return next(found, None) or interrupt()
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(contest, "run", run)
+    flags = ["--config=tests/tiny.py:noise", "--opponent=A: them", "--dtypes=float32", "--rounds=2"]
+    with pytest.raises(KeyboardInterrupt):
+        in_process(benchmark, *flags, f"--output={tmp_path}")
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert [len(each) for each in kept["runs"].values()] == [1, 1] and kept["best_opponent"] == "A"

@@ -8,7 +8,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
@@ -43,13 +44,15 @@ def without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
     return kept
 
 
-def hold(ours: Mapping[str, list[str]], opponents: Mapping[str, list[str]], rounds: int) -> dict:
-    """Runs all commands in turn, `rounds` times, and compares their images per second."""
+def hold(
+    ours: Mapping[str, list[str]], opponents: Mapping[str, list[str]], rounds: int
+) -> Iterator[dict[str, Any]]:
+    """Runs all commands in turn, `rounds` times; after each, images per second of all rounds, compared."""
     runs: dict[str, list[dict]] = {name: [] for name in (*ours, *opponents)}
     for _ in tqdm(range(rounds), desc="rounds", disable=None):
         for name, command in (ours | opponents).items():
             runs[name].append(run(command))
-    return compare(runs, list(ours)) | {"runs": runs}
+        yield compare(runs, list(ours)) | {"runs": {name: [*each] for name, each in runs.items()}}
 
 
 def compare(runs: Mapping[str, Sequence[dict]], ours: Sequence[str]) -> dict:

@@ -171,7 +171,9 @@ def lengths(full: int, share: float) -> list[str]:
 
 
 def benchmarks(share: float, opponent: str | None) -> list[Part]:
-    """SVHN's and CIFAR-10's step and loop, for two sizes of batches and three kinds of numbers."""
+    """SVHN's and CIFAR-10's step, for two sizes of batches and three kinds of numbers; the loop, too, where
+    there is no opponent.
+    """
     return [
         benchmark(model, batch, dtype, max(1, round(share * 100)), opponent)
         for model in ("svhn", "cifar10")
