@@ -26,6 +26,12 @@ def backwards():
     return config
 
 
+def at_the_end_of_all_seeds():
+    config = tiny()
+    config.seed = 2**32 - 1
+    return config
+
+
 def test_seeds_at_once_are_runs_with_one_seed_each(tmp_path, monkeypatch):
     kept, evaluate_all = [], seeds.evaluate_all
 
@@ -34,10 +40,12 @@ def test_seeds_at_once_are_runs_with_one_seed_each(tmp_path, monkeypatch):
         return lambda states: kept.append(jax.device_get(states)) or evaluate(states)
 
     monkeypatch.setattr(seeds, "evaluate_all", keeping)
-    results = seeds.main(tiny(), 2, tmp_path / "seeds", tmp_path / "out")
+    first = tiny()
+    first.seed = 3
+    results = seeds.main(first, 2, tmp_path / "seeds", tmp_path / "out")
     for seed in range(2):
         config = tiny()
-        config.seed = seed
+        config.seed = 3 + seed
         alone = train.train_and_evaluate(config, tmp_path / str(seed))
         # Products of several seeds at once are rounded otherwise. A hundredth of what Adam moves in one step:
         # a batch or a key that is another seed's moves parameters by far more.
@@ -45,7 +53,7 @@ def test_seeds_at_once_are_runs_with_one_seed_each(tmp_path, monkeypatch):
         for one, of_all in zip(*map(jax.tree.leaves, (alone.params, kept[-1].params)), strict=True):
             np.testing.assert_allclose(of_all[seed], one, rtol=1e-4, atol=atol)
             assert np.max(np.abs(of_all[1 - seed] - one)) > 10 * atol
-    assert results["seeds"] == [0, 1] and len(results["each_seed"]) == 2 and results["steps"] == 10
+    assert results["seeds"] == [3, 4] and len(results["each_seed"]) == 2 and results["steps"] == 10
     strictly = [found["modes_covered_strictly"] for found in results["each_seed"]]
     assert results["over_seeds"]["modes_covered_strictly"]["mean"] == np.mean(strictly)
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"coverage.png", "comparison.png"}
@@ -56,6 +64,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_written(tmp_path)
     for config, count, words in (
         (tiny(), 0, "--seeds is 0"),
         (backwards(), 2, "config.num_steps is -1"),
+        (at_the_end_of_all_seeds(), 2, "config.seed is 4294967296"),
         (load_config("mixture", "gan"), 2, "with an encoder that takes noise"),
         (load_config("digits"), 2, "config.dataset mixture"),
     ):

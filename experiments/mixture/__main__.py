@@ -15,7 +15,7 @@ COMMANDS = {"search": search.main, "compare": compare.main, "speed": speed.main,
 def define_flags() -> None:
     shared_flags.output()
     flags.DEFINE_integer("draws", 10, "Random draws of the hyperparameters, the same for both games.")
-    flags.DEFINE_integer("seeds", 10, "seeds: how many.")
+    flags.DEFINE_integer("seeds", 10, "seeds: how many, from --config.seed on.")
 
 
 def main(argv):

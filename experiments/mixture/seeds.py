@@ -29,10 +29,10 @@ class Together:
 
 
 def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
-    """Trains seeds 0, 1 ...; draws their coverage, and the first one's points, into `output`; the results."""
+    """Trains as many seeds, from config.seed on; draws coverage and the first one's points; the results."""
     check(config, seeds)
     splits, game = examples.load_splits(config), build.game(config)
-    each = [config_lib.of_seed(config, seed) for seed in range(seeds)]
+    each = [config_lib.of_seed(config, config.seed + number) for number in range(seeds)]
     split = examples.fit(splits["train"], config)
     batches = Together([search.batches_of(splits["train"], one) for one in each])
     workdirs.claim(workdir, search.noting(config, seeds=seeds))
@@ -46,15 +46,16 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     report.save_plot(output, "coverage", figure.coverage({"all seeds": rows}))
     model = of_state(game.networks, jax.tree.map(lambda leaf: leaf[0], states))
     points, _ = measures.of_model(model.networks, model.params, model.batch_stats, x)
-    figure.comparison({"seed 0": points}, splits["validation"], output)
+    figure.comparison({f"seed {config.seed}": points}, splits["validation"], output)
     return summarize(config, len(split.x), rows)
 
 
 def check(config: ConfigDict, seeds: int) -> None:
     """Raises UserError for what cannot be measured."""
-    config_lib.check(config)
     if seeds < 1:
         raise UserError(f"--seeds is {seeds}; it must be at least 1.")
+    config_lib.check(config)
+    config_lib.check(config_lib.of_seed(config, config.seed + seeds - 1))  # the last one
     if config.dataset != "mixture" or config.model.encoder is None or config.model.posterior != "noise":
         raise UserError(
             "seeds is of config.dataset mixture with an encoder that takes noise; "
@@ -103,7 +104,7 @@ def summarize(config: ConfigDict, count: int, rows: loop.Rows) -> dict:
         "steps": rows[-1]["step"],
         "epochs": rows[-1]["step"] * config.batch_size / count,
         "minutes": sum(row["seconds"] for row in rows) / 60,
-        "seeds": [*range(seeds)],
+        "seeds": [*range(config.seed, config.seed + seeds)],
         "over_seeds": {name: spread(values) for name, values in last.items()},
         "each_seed": [
             compare.as_numbers({name: values[n] for name, values in last.items()}) for n in range(seeds)
