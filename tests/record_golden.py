@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import json
 
-import test_golden as golden
+import golden_games as games
+import golden_values as golden
 
 
 def main() -> None:
@@ -33,8 +34,8 @@ def main() -> None:
             write_run(Path(folder) / "trained")
         values = {
             "machine": machine,
-            "courses": {name: golden.values_of_course(name, c) for name, c in golden.configs().items()},
-            "draws": golden.draws(),
+            "courses": {name: golden.values_of_course(name, c) for name, c in games.configs().items()},
+            "draws": games.draws(),
             "run": golden.values_of_run(Path(folder)),
         }
     path.write_text(to_text(values))
@@ -43,7 +44,7 @@ def main() -> None:
 
 def write_run(workdir: Path) -> None:
     """tests/golden/run: what loading and resuming need, and no more."""
-    golden.train_run(workdir)
+    games.train_run(workdir)
     golden.RUN.mkdir(parents=True)
     shutil.copy(workdir / "config.json", golden.RUN)
     shutil.copytree(workdir / "checkpoints", golden.RUN / "checkpoints")
