@@ -39,7 +39,7 @@ OF_THE_CONTEST = ("opponent", "dtypes", "rounds", "output")  # flags that no sin
 
 def define_flags() -> None:
     shared_flags.output()
-    flags.DEFINE_integer("steps", 20, "Steps to time.")
+    flags.DEFINE_integer("steps", 20, "Steps to time.", lower_bound=1)
     flags.DEFINE_bool("loop", True, "Also time the training loop, with its data, metrics and checkpoints.")
     flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
     flags.DEFINE_multi_string("opponent", [], "NAME: COMMAND of a program to compare with.")

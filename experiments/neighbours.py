@@ -99,11 +99,12 @@ def chosen_steps(run: workdirs.Run, asked: list[str] | None) -> list[int]:
     if asked is None:
         return [run.model.step]
     kept = checkpoints.kept_steps(run.workdir)
-    if asked == ["all"]:
+    if asked == ["all"] and kept:
         return kept
     unknown = [step for step in asked or ["none"] if not step.isdigit() or int(step) not in kept]
     if unknown:
-        raise UserError(f"{run.workdir} holds no checkpoint of step {unknown[0]}; choose from {kept} or all.")
+        there = f"choose from {kept} or all" if kept else "leave --checkpoints out, as it holds none"
+        raise UserError(f"{run.workdir} holds no checkpoint of step {unknown[0]}; {there}.")
     return sorted(int(step) for step in asked)
 
 

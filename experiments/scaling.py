@@ -21,7 +21,9 @@ NOTHING = {"count": 0, "bytes": 0}  # what a program on one chip sends
 
 def define_flags() -> None:
     shared_flags.output()
-    flags.DEFINE_float("sustained", 0.3, "Share of the peak that the convolutions are assumed to reach.")
+    flags.DEFINE_float(
+        "sustained", 0.3, "Share of the peak that the convolutions are assumed to reach.", 0.001, 1.0
+    )
 
 
 def main(argv):

@@ -82,13 +82,15 @@ def main(argv):
 def runs_of(values) -> list[tuple[str, int, int]]:
     """(method, number of labels, seed) of every run; a UserError where the flags hold something else."""
     unknown = sorted({*values.methods} - {*METHODS})
-    if unknown:
-        raise UserError(f"--methods={unknown[0]} is none of {', '.join(METHODS)}.")
+    if unknown or not values.methods:
+        raise UserError(f"--methods={','.join(unknown)} is none of {', '.join(METHODS)}.")
     try:
         labels = [int(text) for text in values.labels or [values.config.num_labels]]
         seeds = [int(text) for text in values.seeds]
     except ValueError as error:
         raise UserError(f"--labels and --seeds must be whole numbers ({error}).") from None
+    if not seeds:
+        raise UserError("--seeds names none; name at least one.")
     return [(method, n, seed) for n in labels for seed in seeds for method in values.methods]
 
 

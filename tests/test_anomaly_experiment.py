@@ -128,6 +128,14 @@ def test_what_cannot_be_run_is_named(table_file, tmp_path):
         protocols.read_table(tmp_path / "labels.npz")
     with pytest.raises(UserError, match="cannot be read as a table"):
         protocols.read_table(tmp_path / "nowhere.npz")
+    for asked in ("10", "cats"):
+        with pytest.raises(UserError, match=f"--classes={asked} is none of the classes 0, 1"):
+            program.chosen([asked], np.arange(2))
+    assert program.chosen(["1"], np.arange(2)) == [1] and program.chosen(None, np.arange(2)) == [0, 1]
+    for text in ('{"command": "another program"}', '{"rows": []}', "[]", "cut sh"):
+        (tmp_path / "results.json").write_text(text)
+        with pytest.raises(UserError, match="holds no rows of this program"):
+            study.Rows(tmp_path, "contaminated")
 
 
 def test_a_run_scores_the_classes_it_was_not_trained_on(tiny_workdir, tmp_path, monkeypatch, capsys):

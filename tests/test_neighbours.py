@@ -108,3 +108,5 @@ def test_a_checkpoint_that_is_not_there_is_named(run_program, tiny_workdir):
         run_program(neighbours, workdir=str(tiny_workdir), checkpoints=["4", "5"])
     with pytest.raises(UserError, match="no checkpoint of step none"):
         run_program(neighbours, workdir=str(tiny_workdir), checkpoints=[])
+    with pytest.raises(UserError, match="leave --checkpoints out"):
+        run_program(neighbours, workdir="digits", checkpoints=["all"])  # an exported model

@@ -28,7 +28,13 @@ def test_runs_are_all_combinations():
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"), [({"methods": ["magic"]}, "magic"), ({"seeds": ["one"]}, "whole numbers")]
+    ("flags", "words"),
+    [
+        ({"methods": ["magic"]}, "magic"),
+        ({"methods": []}, "--methods= is none of"),
+        ({"seeds": ["one"]}, "whole numbers"),
+        ({"seeds": []}, "name at least one"),
+    ],
 )
 def test_flags_that_hold_something_else_are_named(flags, words):
     values = {"methods": ["ali"], "labels": ["10"], "seeds": ["0"], **flags}

@@ -76,10 +76,19 @@ def run_images(rows: study.Rows, players: dict, name: str, values) -> None:
     train, test = data.load(name, "train"), data.load(name, "test")
     if train.label is None or train.x.ndim != 4:
         raise UserError(f"{name} holds no images with labels; choose another data set for --images.")
-    for k in map(int, values.classes or np.unique(train.label)):
+    for k in chosen(values.classes, np.unique(train.label)):
         for seed in range(values.seeds):
             make = functools.partial(protocols.one_class_normal, train, test, k)
             study.play(rows, players, f"{name}_{k}", seed, make)
+
+
+def chosen(asked: list[str] | None, known: np.ndarray) -> list[int]:
+    """The classes that are normal in turn; a UserError for what is none of those that there are."""
+    names = [str(k) for k in known]
+    for name in asked or ():
+        if name not in names:
+            raise UserError(f"--classes={name} is none of the classes {', '.join(names)}.")
+    return [int(name) for name in asked or names]
 
 
 if __name__ == "__main__":

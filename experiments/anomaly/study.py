@@ -54,16 +54,17 @@ class Rows:
     """The rows of a folder's results.json, and what is added to them.
 
     Raises:
-      UserError: those that are there are of another protocol.
+      UserError: those that are there are of another protocol, or cannot be read.
     """
 
     def __init__(self, output: Path, protocol: str):
         self._output, self._protocol = output, protocol
         path = output / "results.json"
-        before = json.loads(path.read_text()) if path.exists() else {"rows": []}
-        if before.get("protocol", protocol) != protocol:
-            raise UserError(f"{path} is of the protocol {before['protocol']!r}; pass another --output.")
-        self.rows: list[dict] = before["rows"]
+        self.rows: list[dict] = []
+        if path.exists():
+            self.rows, before = _read(path)
+            if before != protocol:
+                raise UserError(f"{path} is of the protocol {before!r}; pass another --output.")
         self.curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
 
     def has(self, dataset: str, method: str, seed: int) -> bool:
@@ -91,6 +92,15 @@ class Rows:
                 name: float(np.mean([found[name]["mean"] for found in of_it])) for name in MEASURES
             }
         return {"by_data": by_data, "mean": mean}
+
+
+def _read(path: Path) -> tuple[list[dict], str]:
+    """Rows and protocol; a UserError where it is of another program, or damaged."""
+    try:
+        found = json.loads(path.read_text())
+        return [*found["rows"]], found["protocol"]
+    except (KeyError, OSError, TypeError, ValueError):
+        raise UserError(f"{path} holds no rows of this program; pass another --output.") from None
 
 
 def _spread(rows: Sequence[Mapping]) -> dict:
