@@ -66,7 +66,7 @@ def test_a_mistake_ends_the_process_in_one_sentence(tmp_path, flags, words):
         (["--coordinator=nowhere"], "the coordinator is nowhere, their number None"),
         (["--workdir=gs://bucket/run"], "gs://bucket/run is no folder"),
         (["--config=configs/cifar10.py:other"], "other"),
-        (["--config=configs/mnist_bigan.py:paper"], "knows no variants"),
+        (["--config=configs/mnist_bigan.py:paper"], "does not take the variant paper"),
         (["--config.batch_size=0"], "batch_size"),
         (["--config.batch_size=ten"], "ten"),
         (["--steps=10"], "steps"),

@@ -112,20 +112,17 @@ def _config_named(argv: list[str]) -> str:
 
 def _mistake(argv: list[str], error: Exception) -> str:
     """What is wrong with the command line, in one sentence."""
-    if "get_config() takes 0 positional arguments" in str(error):
-        return "This config knows no variants; drop the colon and what follows it."
-    if unknown := _unknown_field(argv):
-        return unknown
-    # A UserError of get_config comes wrapped, its traceback in the message.
-    return last_line(error).removeprefix("ali_jax.errors.UserError: ")
-
-
-def _unknown_field(argv: list[str]) -> str | None:
-    """The sentence for the first --config.FIELD that the config does not have."""
     try:
         fields = paths(config_lib.load(_config_named(argv)))
+    except UserError as told:  # which ml_collections wraps, or does not know
+        return str(told)
     except Exception:  # Whatever loading it raised is told by who loaded it first.
-        return None
+        return last_line(error)
+    return _unknown_field(argv, fields) or last_line(error)
+
+
+def _unknown_field(argv: list[str], fields: Iterable[str]) -> str | None:
+    """The sentence for the first --config.FIELD that is none of the config's fields."""
     for arg in argv[1:]:
         field = arg.split("=")[0].lstrip("-").removeprefix("config.")
         if arg.lstrip("-").startswith("config.") and not _sets_terms(arg) and field not in fields:

@@ -121,7 +121,10 @@ def join(*parts: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     joined: dict[str, jax.Array] = {}
     for part in parts:
         if twice := part.keys() & (joined.keys() | RESERVED):
-            raise UserError(f"The metric {min(twice)} of a term is there already; give it another name.")
+            raise UserError(
+                f"The metric {min(twice)} of a term of config.terms is there already; give it another name, "
+                "or drop one of two terms that log it, as hinge is played in place of adversarial."
+            )
         joined |= part
     return joined
 
