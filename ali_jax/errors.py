@@ -20,4 +20,6 @@ class UserError(ValueError):
 def first_line(reason: object) -> str:
     """The first line of another error's message, short enough to be quoted within a sentence."""
     line = (str(reason).strip() or type(reason).__name__).splitlines()[0].rstrip(".:")
+    if "allow_pickle" in line:  # what NumPy says of any file but its own, and how to run it
+        return "it is no file of arrays, or one of Python's objects"
     return line if len(line) <= 160 else line[:157] + "..."

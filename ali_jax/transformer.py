@@ -24,10 +24,10 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
 
     Args:
       model: what `inference.load` takes: a workdir, a file or a name; or a model.
-      layers: which of `inference.features`, side by side: "mu", "layer_1" ...
+      layers: which of `inference.features`, one or several side by side: "mu", "layer_1" ...
     """
 
-    def __init__(self, model: str | Path | inference.Model, layers: Sequence[str] = ("mu",)):
+    def __init__(self, model: str | Path | inference.Model, layers: str | Sequence[str] = ("mu",)):
         self.model = model
         self.layers = layers
 
@@ -44,11 +44,12 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         model = self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
         shape = model.networks.generator.x_shape
         x = np.asarray(X)
-        if x[:1].size != np.prod(shape):
+        if np.prod(x.shape[1:]) != np.prod(shape):
             raise UserError(
                 f"Images of shape {x.shape[1:]} are not of the model's shape {shape}; resize them."
             )
-        return inference.features(model, x.reshape(-1, *shape), reduce=_Chosen(tuple(self.layers)))
+        layers = (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
+        return inference.features(model, x.reshape(len(x), *shape), reduce=_Chosen(layers))
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -63,7 +64,7 @@ class _Chosen(tuple):
     """Layers by name -> those chosen, side by side; equal to another of the same, for jit."""
 
     def __call__(self, layers):
-        for name in self:
+        for name in self or ("",):
             if name not in layers:
                 raise UserError(f"The encoder has no layer {name!r}; choose of {', '.join(layers)}.")
         return jnp.concatenate([layers[name].reshape(len(layers[name]), -1) for name in self], axis=1)

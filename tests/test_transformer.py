@@ -22,6 +22,7 @@ def test_an_encoder_is_a_step_of_a_pipeline(tiny_workdir):
     both = EncoderFeatures(model, layers=("layer_1", "mu")).transform(x)
     assert both.shape == (50, 12 + 3)
     np.testing.assert_array_equal(both[:, 12:], inference.encode(model, x))
+    np.testing.assert_array_equal(EncoderFeatures(model, layers="layer_1").transform(x), both[:, :12])
     classifier = make_pipeline(EncoderFeatures(tiny_workdir, layers=("layer_1",)), LogisticRegression())
     assert classifier.fit(x, label).score(x, label) > 0.5
 
@@ -39,7 +40,12 @@ def test_it_is_the_model_that_is_there_now(tiny_workdir, tmp_path):
 
 @pytest.mark.parametrize(
     ("layers", "shape", "words"),
-    [(("nu",), (2, 8, 8, 1), "no layer 'nu'; choose of layer_1"), (("mu",), (2, 9), "8, 8, 1")],
+    [
+        (("nu",), (2, 8, 8, 1), "no layer 'nu'; choose of layer_1"),
+        ((), (2, 8, 8, 1), "no layer ''; choose of layer_1"),
+        (("mu",), (2, 9), "8, 8, 1"),
+        (("mu",), (0, 8, 8, 1), "no examples"),
+    ],
 )
 def test_what_an_encoder_cannot_give_is_told(tiny_workdir, layers, shape, words):
     with pytest.raises(UserError, match=words):

@@ -30,6 +30,14 @@ def test_every_cut_of_a_file_is_one_sentence(file):
             tree_files.read(file)
 
 
+def test_what_is_no_file_of_arrays_is_not_to_be_loaded_unsafely(tmp_path):
+    (tmp_path / "words").write_text("no arrays at all")
+    said = pytest.raises(UserError, match=r"\(it is no file of arrays, .*\); plant another")
+    with said as error, tree_files.reading(tmp_path / "words", "tree", "plant another"):
+        tree_files.read(tmp_path / "words")
+    assert "pickle" not in str(error.value)
+
+
 def test_every_byte_that_is_another_is_a_fault_or_none(file):
     """A byte that nobody reads does no harm; any other is told."""
     whole, told = file.read_bytes(), 0
