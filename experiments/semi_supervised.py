@@ -62,13 +62,13 @@ def main(argv):
         raise UserError("--config has no labels; pass one such as configs/mnist_semi_supervised.py.")
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
-    workdir = Path(values.workdir)
-    output = report.output(values.output, workdir, "semi_supervised")
     if program.sets_terms(sys.argv):
         raise UserError("The methods of the table are games of their own; leave --config.terms out.")
     runs = {run: config_of(*run) for run in runs_of(values)}
     for config in runs.values():
         build.game(config)  # what is wrong with a method is said before another one trains
+    workdir = Path(values.workdir)
+    output = report.output(values.output, workdir, "semi_supervised")
     splits, results = examples.load_splits(values.config), {}
     for run, config in runs.items():
         folder = workdir / "{}_{}_{}".format(*run)

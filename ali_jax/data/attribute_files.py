@@ -65,12 +65,13 @@ def _read_csv(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
         rows = csv.reader(file)
         _, *columns = next(rows, [""])
         names, values = [], []
-        for number, (name, *cells) in enumerate(filter(None, rows), 2):
+        for name, *cells in filter(None, rows):
             if len(cells) != len(columns):
-                raise ValueError(f"line {number} has {len(cells)} values for {len(columns)} attributes")
+                found = f"{len(cells)} values for {len(columns)} attributes"
+                raise ValueError(f"line {rows.line_num} has {found}")
             names.append(name)
-            values.append(np.array(cells, np.float32).astype(np.int8))
-    return tuple(columns), names, np.array(values, np.int8).reshape(len(names), len(columns))
+            values.append(np.array(cells, np.float32))
+    return tuple(columns), names, np.array(values, np.float32).reshape(len(names), len(columns))
 
 
 def _read_npz(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:

@@ -194,8 +194,9 @@ def test_attributes_stand_in_a_table_beside(photos, kind):
     [
         ("name,A\n0.png,1\n", "no row for"),
         ("name,A\n0.png,1,1\n", "line 2 has 2 values for 1 attributes"),
+        ("name,A\n\n0.png,1\n\n1.png,1,1\n", "line 5 has 2 values for 1 attributes"),
         ("name,A\n0.png,yes\n", "is no table of attributes"),
-        ("name,A\n0.png,2\n", "not a table of 0 and 1"),
+        *((f"name,A\n0.png,{value}\n", "not a table of 0 and 1") for value in ("2", "0.5", "257", "nan")),
         ("", "not a table of 0 and 1"),
     ],
 )
