@@ -16,7 +16,13 @@ WIDTH = 32  # features of their first layer
 
 
 def vary(
-    config: ConfigDict, variant: str, *, small_steps: int, mirrored: bool = False, width: int = WIDTH
+    config: ConfigDict,
+    variant: str,
+    *,
+    small_steps: int,
+    mirrored: bool = False,
+    strokes: bool = False,
+    width: int = WIDTH,
 ) -> ConfigDict:
     """The config of one of the paper's models in a variant: as it is, or with our recipe.
 
@@ -29,6 +35,9 @@ def vary(
       variant: "recipe": our terms on the config's networks; "small": on small ones, see `make_small`.
       small_steps: length of the small run.
       mirrored: whether the images mean the same in a mirror, as digits do not.
+      strokes: whether the images are no photographs, but strokes in one colour, as handwritten digits. Their
+        reconstructions keep their class without a recognition; in its place a score of x alone widens the
+        samples. On photographs such a score costs reconstructions and widens nothing.
       width: of the small networks, as `make_small` has it.
     """
     if not reading(variant, recommended=False, recipe=True, small=True, code=False, paper=False):
@@ -39,10 +48,12 @@ def vary(
             "adversarial": {},
             "cycle": {"weight": 3.0},
             "contrast": changes | ({"mirror": 0.5} if mirrored else {}),
-            "recognition": {"weight": 5.0},
             "r1": {"gamma": 0.1},
+            **({"unary_x": {}} if strokes else {"recognition": {"weight": 5.0}}),
         }
     )
+    if strokes:
+        config.model.discriminator_x_head = (conv(1, nonlinearity="linear"),)
     config.learning_rate = 5e-4
     config.decay_after = 0.5
     config.average_rate = 2e-3
@@ -52,17 +63,6 @@ def vary(
         config.figures_every = config.checkpoint_every = small_steps // 6
         make_small(config.model, width)
     return config
-
-
-def for_digits_of_one_colour(config: ConfigDict) -> None:
-    """Has the recipe's game score x alone, which widens the samples there, in place of the recognition.
-
-    Reconstructions of such digits keep their class without a recognition. On photographs it is the other way
-    round: a score of x costs reconstructions and widens nothing.
-    """
-    del config.terms["recognition"]
-    config.terms.unary_x = {}
-    config.model.discriminator_x_head = (conv(1, nonlinearity="linear"),)
 
 
 def make_small(model: ConfigDict, width: int = WIDTH) -> None:

@@ -13,7 +13,7 @@ from absl import flags
 
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments.common import pod, report, shared_flags
+from experiments.common import markdown, pod, report, shared_flags
 
 BATCHES = (100, 1024, 8192)
 NOTHING = {"count": 0, "bytes": 0}  # what a program on one chip sends
@@ -84,11 +84,12 @@ def work_of(result: dict, sustained: float) -> pod.Work:
 
 
 def compiled_table(compiled: dict[str, dict]) -> str:
-    header = (
-        "config, slice | chips | batch | GFLOP per chip, XLA / layers | memory per chip, MB: arguments / "
-        "temporaries / outputs | all-reduces | MB reduced | other collectives | compile, s"
+    head = (
+        *("config, slice", "chips", "batch", "GFLOP per chip, XLA / layers"),
+        "memory per chip, MB: arguments / temporaries / outputs",
+        *("all-reduces", "MB reduced", "other collectives", "compile, s"),
     )
-    lines = []
+    rows = []
     for name, result in sorted(compiled.items(), key=lambda item: (item[1]["config"], item[1]["chips"])):
         memory = [result["memory_bytes"][part] / 1e6 for part in ("arguments", "temporaries", "outputs")]
         others = dict(result["collectives"])
@@ -104,14 +105,14 @@ def compiled_table(compiled: dict[str, dict]) -> str:
             ", ".join(f"{entry['count']} {kind}" for kind, entry in others.items()) or "none",
             f"{result['compile_seconds']:.0f}",
         )
-        lines.append(" | ".join(cells))
-    return markdown(header, lines)
+        rows.append(cells)
+    return markdown.table(head, rows)
 
 
 def paper_table(rows: list[dict]) -> str:
-    header = (
-        "config | batch | communication's share on 8 chips | on 256 | largest slice | examples per chip | "
-        "its step, ms: network + update + bytes + hops | times one chip"
+    head = (
+        *("config", "batch", "communication's share on 8 chips", "on 256", "largest slice"),
+        *("examples per chip", "its step, ms: network + update + bytes + hops", "times one chip"),
     )
     lines = []
     for row in rows:
@@ -126,13 +127,8 @@ def paper_table(rows: list[dict]) -> str:
             " + ".join(f"{1e3 * part:.2f}" for part in row["seconds"].values()),
             f"{row['times_one_chip']:.1f}",
         )
-        lines.append(" | ".join(cells))
-    return markdown(header, lines)
-
-
-def markdown(header: str, lines: list[str]) -> str:
-    rule = " | ".join(["---"] * (header.count(" | ") + 1))
-    return "\n".join(f"| {line} |" for line in [header, rule, *lines])
+        lines.append(cells)
+    return markdown.table(head, lines)
 
 
 if __name__ == "__main__":

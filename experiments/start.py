@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments.common import contest, report, shared_flags
+from experiments.common import contest, markdown, report, shared_flags
 
 OWN = ("configs", "starts", "output", "workdir", "config")  # flags that no start gets as they are
 KINDS = ("cold", "warm")
@@ -89,13 +89,12 @@ def summarize(rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
 
 def table(found: Mapping[str, Mapping[str, Mapping]]) -> str:
     """Markdown: a row for each config and kind of start."""
-    head = ("config", "start", "imported, s", "first step, s")
-    rows = [head, ("---",) * len(head)]
+    rows = []
     for config, kinds in found.items():
         for kind, seconds in kinds.items():
             told = (contest.with_spread(seconds[f"{name}_seconds"], 1) for name in ("imported", "first_step"))
             rows.append((config, kind, *told))
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown.table(("config", "start", "imported, s", "first step, s"), rows)
 
 
 if __name__ == "__main__":

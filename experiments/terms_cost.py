@@ -27,7 +27,7 @@ from ali_jax.run import command_line as program
 from ali_jax.run import devices
 from ali_jax.terms import penalties
 from experiments.benchmark import random_splits
-from experiments.common import flops, report, shared_flags
+from experiments.common import flops, markdown, report, shared_flags
 
 PAPER = "the paper's game"
 OWN = "the config's game"
@@ -164,7 +164,7 @@ def summarize(seconds: Mapping[str, list[float]], counted: Mapping[str, float]) 
 def table(games: Mapping[str, dict]) -> str:
     """Markdown: what `summarize` found, a cost that is beyond its FLOPs in every round in bold."""
     head = ("game", "a step, ms", "x the paper's", "GFLOP", "x the paper's", "time over FLOPs")
-    rows = [head, ["---"] * len(head)]
+    rows = []
     for name, game in games.items():
         over = f"{game['ratio'] / game['flops_ratio']:.3f}"
         rows.append(
@@ -177,7 +177,7 @@ def table(games: Mapping[str, dict]) -> str:
                 f"**{over}**" if game["ratio_min"] > game["flops_ratio"] else over,
             )
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown.table(head, rows)
 
 
 if __name__ == "__main__":

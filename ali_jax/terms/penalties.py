@@ -49,10 +49,16 @@ def _penalty(round, players, key, gamma, every, pairs) -> Share:
         squares = sum(jnp.sum(jnp.square(slope)) for slope in slopes)
         return every * gamma / 2 * squares / count
 
-    applied = round.step % every == 0
-    if every == 1 or isinstance(applied, bool):  # known while the program is made
-        return Share(d=penalty() if every == 1 or applied else jnp.zeros(()))
+    applied = every == 1 or round.step % every == 0
+    if isinstance(applied, bool):  # known while the program is made
+        return Share(d=penalty() if applied else jnp.zeros(()))
     return Share(d=jax.lax.cond(applied, penalty, lambda: jnp.zeros(())))
+
+
+def seldom(named: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """The penalties among config.terms that are not of every step, each with its number of steps."""
+    every = {name: named[name].get("every", 1) for name in PENALTIES if name in named}
+    return {name: steps for name, steps in every.items() if steps > 1}
 
 
 def due(named: Mapping[str, Mapping[str, Any]], step: int, count: int = 1) -> tuple[str, ...] | None:
@@ -60,11 +66,9 @@ def due(named: Mapping[str, Mapping[str, Any]], step: int, count: int = 1) -> tu
 
     () where none of them is due; None where there are none such, or a call takes a `count` of several steps.
     """
-    every = {name: named[name].get("every", 1) for name in PENALTIES if name in named}
-    seldom = {name: steps for name, steps in every.items() if steps > 1}
-    if count > 1 or not seldom:
+    if count > 1 or not (every := seldom(named)):
         return None
-    return tuple(name for name, steps in seldom.items() if step % steps == 0)
+    return tuple(name for name, steps in every.items() if step % steps == 0)
 
 
 def settled(terms: Mapping[str, Term], due: Collection[str]) -> dict[str, Term]:

@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ali_jax.errors import UserError
+from experiments.common import markdown
 
 KILOBYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
 
@@ -84,13 +85,13 @@ def table(results: Mapping) -> str:
     """The results in Markdown: a row for each program, a column of ratios for each of ours."""
     rates, ratios, best = (results[key] for key in ("images_per_second", "ratios", "best_opponent"))
     head = ["program", "images/s", "peak GB", *(f"{mine} / it" for mine in ratios)]
-    rows = [head, ["---"] * len(head)]
+    rows = []
     for name, rate in rates.items():
         memory = max(run["process_peak_memory_bytes"] for run in results["runs"][name])
         cells = [with_spread(of[name], 2) if name in of else "" for of in ratios.values()]
         label = f"**{name}** (best opponent)" if name == best else name
         rows.append([label, with_spread(rate, 0), f"{memory / 1e9:.2f}", *cells])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown.table(head, rows)
 
 
 def with_spread(of: Mapping[str, float], digits: int) -> str:

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from ali_jax import build, train
 from ali_jax import config as config_lib
 from ali_jax.run import devices
+from ali_jax.terms import penalties
 
 
 def of_step(config: ConfigDict) -> float:
@@ -43,7 +44,7 @@ def of_traced_step(config: ConfigDict) -> float:
 def of_average_step(config: ConfigDict) -> float:
     """`of_traced_step`, in which a penalty of every so many steps counts by its share of them."""
     terms = config.terms.to_dict()
-    seldom = {name: settings["every"] for name, settings in terms.items() if settings.get("every", 1) > 1}
+    seldom = penalties.seldom(terms)
     always = {name: settings for name, settings in terms.items() if name not in seldom}
 
     def with_term(name: str) -> float:

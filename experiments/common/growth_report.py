@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from experiments.common import markdown
+
 AXES = {"batch": "examples of a batch", "width": "features of the first layer", "side": "pixels of a side"}
 BEYOND = 1.05  # of FLOPs, from which a growth is marked: what is below, a machine that is not quiet may do
 
@@ -15,15 +17,15 @@ def table(points: Sequence[Mapping]) -> str:
     memory, of a step has grown 1.2 times as much as its FLOPs.
     """
     head = ("axis", "", "images/s", "GFLOP an image", "GFLOP/s", "memory of the program, GB", "peak GB")
-    rows = [(*head, "time over FLOPs", "memory over FLOPs")]
-    rows.append(("---",) * len(rows[0]))
+    head += ("time over FLOPs", "memory over FLOPs")
+    rows = []
     for axis in AXES:
         before: list[Mapping] = []
         for point in of_axis(points, axis):
             rows.append(_row(point, before))
             before.append(point)
     rows += [(p["axis"], f"{p['value']:,}", p["failed"]) for p in points if "failed" in p]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown.table(head, rows)
 
 
 def of_axis(points: Sequence[Mapping], axis: str) -> list[Mapping]:

@@ -3,16 +3,18 @@
 All variants have its networks, rates and average; a field is named as on the command line.
 """
 
+from ali_jax import config as config_lib
 from ali_jax.models.rows import conv
 
 REFERENCE = "the recipe"
 
-CYCLE = {"cycle": {"weight": 3.0}}
-CONTRAST = {"contrast": {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}}
-R1 = {"r1": {"gamma": 0.1}}
-RECOGNITION = {"recognition": {"weight": 5.0}}
-BASE = {"adversarial": {}} | CYCLE
-GAME = BASE | CONTRAST | RECOGNITION | R1
+GAME = config_lib.load(config_lib.CONFIGS / "svhn.py", "small").terms.to_dict()
+
+
+def without(*names: str) -> dict:
+    """The recipe's game but for these terms."""
+    return {name: settings for name, settings in GAME.items() if name not in names}
+
 
 VARIANTS = {
     "the recipe": {"terms": GAME},
@@ -20,9 +22,9 @@ VARIANTS = {
         "terms": GAME | {"unary_x": {}},
         "model.discriminator_x_head": (conv(1, nonlinearity="linear"),),
     },
-    "without recognition": {"terms": BASE | CONTRAST | R1},
-    "without recognition, cycle 10.0": {"terms": BASE | CONTRAST | R1 | {"cycle": {"weight": 10.0}}},
-    "without R1": {"terms": BASE | CONTRAST | RECOGNITION},
-    "without the contrast": {"terms": BASE | RECOGNITION | R1},
+    "without recognition": {"terms": without("recognition")},
+    "without recognition, cycle 10.0": {"terms": without("recognition") | {"cycle": {"weight": 10.0}}},
+    "without R1": {"terms": without("r1")},
+    "without the contrast": {"terms": without("contrast")},
     "the paper's game": {"terms": {"adversarial": {}}},
 }
