@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import jax
+import numpy as np
 from conftest import load_config
 
 from ali_jax import build, inference
@@ -95,6 +96,13 @@ def untrained(config, **batch):
     """The model of a config before its first step, of the shape of these examples."""
     state = jax.jit(build.game(config).init)(jax.random.key(0), batch=batch)
     return inference.of_state(build.game(config).networks, state)
+
+
+def begun(config):
+    """(game, state before its first step, a batch) of a config of grey images of 8x8 pixels."""
+    game = build.game(config)
+    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
+    return game, jax.jit(game.init)(jax.random.key(0), batch=batch), batch
 
 
 def generate_twice(round, players, key):

@@ -2,9 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import begun
 
-from ali_jax import build, disturbance
 from ali_jax import config as config_lib
+from ali_jax import disturbance
 from ali_jax.errors import UserError
 
 KEY = jax.random.key(0)
@@ -70,9 +71,7 @@ def test_colours_of_an_image_change_by_one_affine_map():
 
 def test_real_and_generated_pairs_go_through_it_and_e_and_g_learn_through_it(tiny_config):
     tiny_config.disturbance.update(noise_x=0.5, translation=0.25, cutout=0.5, colour=1.0)
-    game = build.game(tiny_config)
-    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
-    state = jax.jit(game.init)(KEY, batch=batch)
+    game, state, batch = begun(tiny_config)
     after, metrics = jax.jit(game.step)(state, batch)
     assert np.isfinite([*metrics.values()]).all()
     moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after.params, state.params)
@@ -81,9 +80,7 @@ def test_real_and_generated_pairs_go_through_it_and_e_and_g_learn_through_it(tin
 
 def test_what_d_is_shown_is_what_the_function_gives(tiny_config):
     """A disturbance that makes all pairs one pair leaves D nothing to tell apart."""
-    game = build.game(tiny_config)
-    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
-    state = jax.jit(game.init)(KEY, batch=batch)
+    game, state, batch = begun(tiny_config)
 
     def same(key, step, x, z):
         return jnp.zeros_like(x), jnp.zeros_like(z)

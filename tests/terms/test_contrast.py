@@ -2,8 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import begun
 
-from ali_jax import build, disturbance
+from ali_jax import disturbance
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding
 from ali_jax.terms import Players, Round, contrast
@@ -85,9 +86,7 @@ def test_recognition_by_hand():
 
 
 def test_recognition_holds_the_e_that_looks_and_teaches_g_and_the_e_that_writes(tiny_config):
-    game = build.game(tiny_config)
-    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
-    state = jax.jit(game.init)(KEY, batch=batch)
+    game, state, batch = begun(tiny_config)
 
     def loss(params, writer_is_fixed):
         outcome = play(game.networks, params, state, batch)

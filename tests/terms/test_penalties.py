@@ -5,8 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import begun
 
-from ali_jax import build, train
+from ali_jax import train
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding, judgement
 from ali_jax.run import devices
@@ -74,9 +75,7 @@ def test_penalties_play_with_the_networks_and_leave_g_and_e_alone(tiny_config):
     """With R1 and R2 alone, D learns and nobody else does."""
     tiny_config.terms = {"r1": {"gamma": 1.0, "every": 2}, "r2": {"gamma": 1.0}}
     tiny_config.model.init_std = 0.3
-    game = build.game(tiny_config)
-    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
-    state = jax.jit(game.init)(KEY, batch=batch)
+    game, state, batch = begun(tiny_config)
     after, metrics = jax.jit(game.step)(state, batch)
     moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after.params, state.params)
     assert any(jax.tree.leaves(moved.discriminator))

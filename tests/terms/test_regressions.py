@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import begun
 
 from ali_jax import build
 from ali_jax.errors import UserError
@@ -109,9 +110,7 @@ def test_every_kind_of_encoder_plays_all_and_the_contrast(tiny_config, posterior
 
 
 def test_a_frozen_player_passes_gradients_on_and_learns_nothing(tiny_config):
-    game = build.game(tiny_config)
-    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
-    state = jax.jit(game.init)(KEY, batch=batch)
+    game, state, batch = begun(tiny_config)
 
     def loss(params, frozen):
         outcome = play(game.networks, params, state, batch)

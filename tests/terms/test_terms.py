@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import make_tiny_config
+from helpers import begun
 
-from ali_jax import build, terms
+from ali_jax import terms
 from ali_jax.errors import UserError
 from ali_jax.terms import Needs, Round, Share, bind, needs, needs_of, play_for
 from ali_jax.terms.few_labels import labels
@@ -122,9 +123,7 @@ def outcome():
     tiny_config.model.discriminator_x_head = (("dense", 1, 1, 1, False, 0.0, "linear", "tied"),)
     tiny_config.model.discriminator_z_head = (("dense", 1, 1, 1, False, 0.0, "linear", "tied"),)
     tiny_config.model.init_std = 0.3
-    game = build.game(tiny_config)
-    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
-    state = jax.jit(game.init)(jax.random.key(0), batch=batch)
+    game, state, batch = begun(tiny_config)
     return play(game.networks, state.params, state, batch), state, game
 
 
