@@ -15,46 +15,44 @@ from . import states
 from .tally import Case
 
 GAMES = {
-    "digits": ["--config.num_steps=300"],
-    "mixture": ["--config=configs/mixture.py", "--config.num_steps=100"],
+    "digits": [],
+    "mixture": ["--config=configs/mixture.py"],
     "semi-supervised": [
         "--config=configs/digits_semi_supervised.py",
-        *("--config.num_labels=20", "--config.labelled_batch_size=8", "--config.num_steps=200"),
+        *("--config.num_labels=20", "--config.labelled_batch_size=8"),
     ],
 }
 FLAGS = ["--config.batch_size=16", "--config.steps_per_dispatch=1", "--config.log_every=1"]
-FLAGS += ["--config.checkpoint_every=20", "--config.figures_every=40"]
-PROCESSES = (1, 2)  # of four devices together
+FLAGS += ["--config.num_steps=60", "--config.checkpoint_every=10", "--config.figures_every=20"]
 
 
-def of_runs(scratch: Path, seed: int) -> Iterator[Case]:
-    """Without end: game by game, of one process and of two, killed once or twice."""
+def of_runs(processes: int, scratch: Path, seed: int) -> Iterator[Case]:
+    """Without end: game by game, in so many processes of four devices together, killed once or twice."""
     chance = random.Random(seed)
-    whole: dict[tuple[str, int], tuple[float, Path]] = {}
+    whole: dict[str, tuple[float, Path]] = {}
     while True:
-        for processes in PROCESSES:
-            for game in GAMES:
-                if (game, processes) not in whole:
-                    whole[game, processes] = undisturbed(game, processes, scratch)
-                number = chance.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
-                seconds, workdir = whole[game, processes]
-                moments = [chance.uniform(0, seconds) for _ in range(chance.choice((1, 2)))]
+        for game in GAMES:
+            if game not in whole:
+                whole[game] = undisturbed(game, processes, scratch)
+            number = chance.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
+            seconds, workdir = whole[game]
+            moments = [chance.uniform(0, seconds) for _ in range(chance.choice((1, 2)))]
 
-                def case(game=game, processes=processes, number=number, moments=moments, workdir=workdir):
-                    killed = scratch / "killed"
-                    shutil.rmtree(killed, ignore_errors=True)
-                    for moment in moments:
-                        kill_after(moment, number, start_all(game, processes, killed))
-                    finish(start_all(game, processes, killed))
-                    states.require_same(states.newest(killed)[1], states.newest(workdir)[1])
+            def case(game=game, number=number, moments=moments, workdir=workdir):
+                killed = scratch / "killed"
+                shutil.rmtree(killed, ignore_errors=True)
+                for moment in moments:
+                    kill_after(moment, number, start_all(game, processes, killed))
+                finish(start_all(game, processes, killed))
+                states.require_same(states.newest(killed)[1], states.newest(workdir)[1])
 
-                at = " and ".join(f"{moment:.1f} s" for moment in moments)
-                yield f"{game}, {processes} process(es), {signal.Signals(number).name} after {at}", case
+            at = " and ".join(f"{moment:.1f} s" for moment in moments)
+            yield f"{game}, {processes} process(es), {signal.Signals(number).name} after {at}", case
 
 
 def undisturbed(game: str, processes: int, scratch: Path) -> tuple[float, Path]:
     """(seconds that a run takes, its workdir)."""
-    workdir, begun = scratch / f"whole_{game}_{processes}", time.monotonic()
+    workdir, begun = scratch / f"whole_{game}", time.monotonic()
     finish(start_all(game, processes, workdir))
     return time.monotonic() - begun, workdir
 
