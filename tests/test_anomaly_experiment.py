@@ -92,7 +92,7 @@ def test_an_opponent_runs_in_its_own_interpreter(table, tmp_path, monkeypatch):
 def test_the_program_writes_rows_and_goes_on_where_it_stopped(table_file, tmp_path, monkeypatch):
     monkeypatch.setattr(methods, "detector", lambda task, seed, **settings: task.judged[:, 0])
     monkeypatch.setitem(methods.METHODS, "detector", methods.detector)
-    given = {"tables": [str(table_file)], "seeds": 2, "longer": 3, "measures": ["l1"]}
+    given = {"tables": [str(table_file)], "seeds": 2, "longer": 3, "measures": ["l1"], "contamination": 0.1}
     given |= {"methods": ["detector", "pca"], "output": str(tmp_path / "out")}
     with flags_of(program, **given):
         program.main([])
@@ -105,9 +105,9 @@ def test_the_program_writes_rows_and_goes_on_where_it_stopped(table_file, tmp_pa
     ):
         program.main([])
     again = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert again["rows"] == results["rows"] and len(results["rows"]) == 2 * 4
+    assert again["rows"] == results["rows"] and len(results["rows"]) == 2 * 5
     assert {row["method"] for row in results["rows"]} == {
-        *("detector", "pca", "detector_l1", "detector_3_times_the_steps")
+        *("detector", "pca", "detector_l1", "detector_told_0.1", "detector_3_times_the_steps")
     }
     assert results["mean"]["detector"] == pytest.approx({"data_sets": 1, "auroc": 1, "auprc": 1, "f1": 1})
     assert results["by_data"]["small"]["detector"]["seeds"] == 2
@@ -117,12 +117,12 @@ def test_what_cannot_be_run_is_named(table_file, tmp_path):
     with flags_of(program, tables=[str(table_file)]), pytest.raises(UserError, match="--output"):
         program.main([])
     with pytest.raises(UserError, match="no method 'magic'"):
-        study.players(["magic"], [], 1, None)
+        study.players(["magic"], [], 1, None, None)
     with pytest.raises(UserError, match="--opponent_python"):
-        study.players(["pyod_alad"], [], 1, None)
-    assert [*study.players(["pyod_alad", "pca"], [], 1, "python")] == ["pyod_alad", "pca"]
+        study.players(["pyod_alad"], [], 1, None, None)
+    assert [*study.players(["pyod_alad", "pca"], [], 1, None, "python")] == ["pyod_alad", "pca"]
     with pytest.raises(UserError, match="no measure 'magic'"):
-        study.players([], ["magic"], 1, None)
+        study.players([], ["magic"], 1, None, None)
     np.savez(tmp_path / "labels.npz", X=np.zeros((3, 2)), y=np.array([0, 1, 2]))
     with pytest.raises(UserError, match="zeros and ones"):
         protocols.read_table(tmp_path / "labels.npz")

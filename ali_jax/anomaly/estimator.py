@@ -19,6 +19,7 @@ from ali_jax.errors import UserError
 HELD_OUT = 0.2  # share of the rows that a member is not trained on,
 MOST_HELD_OUT = 5000  # and how many that is at most
 FEWEST = 20  # rows below which all are trained on, and looked at
+LEFT_OUT = 2  # times `contamination` of the fitted rows, the strangest, are left out of a second training
 FLAGGED = 0.05  # share of held-out rows below the threshold where contamination is "auto"
 
 
@@ -35,8 +36,9 @@ class Detector(OutlierMixin, BaseEstimator):
     Args:
       measure: how strangeness is scored, one of `anomaly.SCORES`; "auto": "student" for tables, "bound" for
         images. "features" and "logits", of ALAD, train its discriminators of (x, x') and (z, z') too.
-      contamination: share of the fitted examples that `predict` calls outliers, in (0, 0.5]; or "auto": the
-        threshold below which 5 % of those held out of training lie.
+      contamination: share of the fitted examples that are outliers, in (0, 0.5]: so many `predict` calls so,
+        and a second training leaves out the strangest of a first one, twice as many and at most half; or
+        "auto": the threshold below which 5 % of those held out of training lie.
       members: how many models are trained, each from a start and with held-out examples of its own; the score
         is their mean.
       steps: of training, of each member; None: by the number of examples.
@@ -78,13 +80,15 @@ class Detector(OutlierMixin, BaseEstimator):
         self._check_parameters()
         x = inputs.checked(self, X, fitting=True)
         self.shape_ = x.shape[1:]
-        self.scaling_ = scaling.columns(x) if x.ndim == 2 else scaling.components(x)
-        scaled = self.scaling_.apply(x)
-        self.members_, of_held_out = self._train(scaled)
+        of_held_out = self._fit_to(x)
         if self.contamination == "auto":
             self.offset_ = float(np.quantile(-of_held_out, FLAGGED))
-        else:
-            self.offset_ = float(np.percentile(-self._strangeness(scaled), 100 * self.contamination))
+            return self
+        strangeness = self._strangeness(self.scaling_.apply(x))
+        most = np.quantile(strangeness, max(1 - LEFT_OUT * self.contamination, 0.5))
+        self._fit_to(x[strangeness <= most])
+        strangeness = self._strangeness(self.scaling_.apply(x))
+        self.offset_ = float(np.percentile(-strangeness, 100 * self.contamination))
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -119,6 +123,12 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _plan(self) -> networks.Plan:
         return networks.Plan(*self.plan_)
+
+    def _fit_to(self, x: np.ndarray) -> np.ndarray:
+        """Scaling and members of examples x (N, ...); how strange each member thinks what it held out."""
+        self.scaling_ = scaling.columns(x) if x.ndim == 2 else scaling.components(x)
+        self.members_, of_held_out = self._train(self.scaling_.apply(x))
+        return of_held_out
 
     def _train(self, x: np.ndarray) -> tuple[list[Member], np.ndarray]:
         """The members, and how strange each thinks the examples that it held out."""

@@ -8,11 +8,11 @@ Tables are .npz files of X (N, columns) and y (N,), 1 for an anomaly. Fitted is 
 the rest is judged with all anomalies; with --protocol=contaminated, fitted is half of all rows, as they come.
 Of images, one class at a time is normal: fitted are its training images, judged all test images.
 
-Methods are ours (`detector`, at its defaults, and what --longer and --measures ask for beside),
-scikit-learn's, and, where --methods names them, PyOD's, in the environment of --opponent_python. For each:
-AUROC, AUPRC, and F1 where as many are called anomalies as there are, with seconds. results.json is written
-anew after every method, and a second call of the command goes on where it stopped. --workdir is of a run with
-config.classes: its test split is scored by every measure that its networks have.
+Methods are ours (`detector`, at its defaults, and what --longer, --measures and --contamination ask for
+beside), scikit-learn's, and, where --methods names them, PyOD's, in the environment of --opponent_python. For
+each: AUROC, AUPRC, and F1 where as many are called anomalies as there are, with seconds. results.json is
+written anew after every method, and a second call of the command goes on where it stopped. --workdir is of a
+run with config.classes: its test split is scored by every measure that its networks have.
 """
 
 import functools
@@ -43,6 +43,7 @@ def define_flags() -> None:
     flags.DEFINE_list("methods", [*methods.METHODS], f"Who takes part; also: {', '.join(methods.OUTSIDE)}.")
     flags.DEFINE_list("measures", [], f"Of ours beside the default: {', '.join(SCORES)}.")
     flags.DEFINE_integer("longer", 1, "Above 1: ours also with so many times the default steps.")
+    flags.DEFINE_float("contamination", None, "Ours also told that so many of what is fitted are outliers.")
     flags.DEFINE_string("opponent_python", None, "An interpreter with PyOD and torch.")
 
 
@@ -54,7 +55,9 @@ def main(argv):
         return
     if values.output is None:
         raise UserError("Where to keep the results? Pass --output=DIR.")
-    players = study.players(values.methods, values.measures, values.longer, values.opponent_python)
+    players = study.players(
+        values.methods, values.measures, values.longer, values.contamination, values.opponent_python
+    )
     output = report.asked_output(values.output)
     rows = study.Rows(output, values.protocol if values.tables else "one class is normal")
     for path in map(Path, values.tables):

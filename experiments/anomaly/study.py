@@ -21,7 +21,11 @@ CURVE_POINTS = 200  # of a ROC curve, at most, that a figure is drawn of
 
 
 def players(
-    asked: Sequence[str], measures: Sequence[str], longer: int, opponent_python: str | None
+    asked: Sequence[str],
+    measures: Sequence[str],
+    longer: int,
+    contamination: float | None,
+    opponent_python: str | None,
 ) -> dict[str, methods.Method]:
     """The methods by name."""
     known = (*methods.METHODS, *methods.OUTSIDE)
@@ -39,6 +43,10 @@ def players(
     }
     for name in measures:
         found[f"detector_{name}"] = functools.partial(methods.detector, measure=name)
+    if contamination:
+        found[f"detector_told_{contamination}"] = functools.partial(
+            methods.detector, contamination=contamination
+        )
     if longer > 1:
         found[f"detector_{longer}_times_the_steps"] = functools.partial(lengthened, longer)
     return found
