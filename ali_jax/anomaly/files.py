@@ -12,7 +12,7 @@ from ali_jax.anomaly.scores import Reference
 from ali_jax.roles import Roles
 from ali_jax.run import tree_files
 
-FORMAT = 1
+FORMAT = 2  # 1: images without textures
 
 
 def write(path: Path, detector: Any) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.decomposition import PCA
 
+from ali_jax.anomaly import textures
 from ali_jax.data.splits import as_floats
 
 FAR = 3.0  # standard deviations up to which columns stay as they are; beyond, they grow as a logarithm
@@ -12,6 +13,7 @@ TAILS = (0.01, 0.99)  # quantiles beyond which values count as these when column
 COMPONENTS = 128  # of images, at most
 IMAGES_FOR_A_COMPONENT = 4
 IMAGES = 2000  # that components are computed from, at most
+LEAST_WIDTH = 0.05  # added to the spread of an energy's log
 
 
 class Columns(NamedTuple):
@@ -48,10 +50,10 @@ def columns(x: np.ndarray) -> Columns:
 
 
 class Components(NamedTuple):
-    """Of images: their principal components, and one value for what these leave out.
+    """Of images: their principal components, one value for what these leave out, and what textures they have.
 
-    Networks of components train in seconds where those of pixels take minutes. Components keep their sizes
-    among each other, so that errors count as in pixels.
+    Networks of these train in seconds where those of pixels take minutes. Components keep their sizes among
+    each other, so that errors count as in pixels; energies of textures (`textures.energies`) count alike.
     """
 
     mean: np.ndarray  # (H, W, C), in [0, 1]
@@ -59,23 +61,29 @@ class Components(NamedTuple):
     width: np.ndarray  # (): what components are divided by
     centre_left: np.ndarray  # (): mean of the log of what is left out
     width_left: np.ndarray  # ()
+    patch_mean: np.ndarray  # (P,): see `textures.patterns`
+    patch_axes: np.ndarray  # (patterns, P)
+    centre_textures: np.ndarray  # (T,): means of energies
+    width_textures: np.ndarray  # (T,)
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """(N, H, W, C), uint8 or floats in [0, 1] -> (N, K + 1) float32."""
+        """(N, H, W, C), uint8 or floats in [0, 1] -> (N, K + 1 + T) float32."""
         along, left = _split(_deviations(x, self.mean), self.axes)
         last = (left - self.centre_left) / self.width_left
-        return np.concatenate([along / self.width, last[:, None]], axis=1, dtype=np.float32)
+        found = textures.energies(as_floats(x), self.patch_mean, self.patch_axes)
+        found = (found - self.centre_textures) / self.width_textures
+        return np.concatenate([along / self.width, last[:, None], found], axis=1, dtype=np.float32)
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
         """The images of components, without what is left out: (N, H, W, C) float32."""
-        x = (scaled[:, :-1] * self.width) @ self.axes
+        x = (scaled[:, : len(self.axes)] * self.width) @ self.axes
         return (x.reshape(len(x), *self.mean.shape) + self.mean).astype(np.float32)
 
 
 def components(x: np.ndarray) -> Components:
     """The scaling of images (N, H, W, C)."""
-    some = x[:: -(-len(x) // IMAGES)]
-    mean = np.mean(as_floats(some), axis=0)
+    some = as_floats(x[:: -(-len(x) // IMAGES)])
+    mean = np.mean(some, axis=0)
     deviations = _deviations(some, mean)
     count = max(min(COMPONENTS, len(some) // IMAGES_FOR_A_COMPONENT, deviations.shape[1]), 1)
     with np.errstate(invalid="ignore"):  # of images that are all the same
@@ -83,7 +91,16 @@ def components(x: np.ndarray) -> Components:
     along, left = _split(deviations, axes)
     width = np.sqrt(np.mean(np.square(along)))
     scales = (width if width > 0 else 1.0, np.mean(left), np.std(left) + 0.1)
-    return Components(mean, axes.astype(np.float32), *map(np.float32, scales))
+    patches = textures.patterns(some)
+    found = textures.energies(some, *patches)
+    return Components(
+        mean,
+        axes.astype(np.float32),
+        *map(np.float32, scales),
+        *patches,
+        np.mean(found, axis=0),
+        np.std(found, axis=0) + LEAST_WIDTH,
+    )
 
 
 def _deviations(x: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -34,8 +34,8 @@ def test_components_bring_images_back():
     images = make_images()
     made = scaling.components(images)
     scaled = made.apply(images)
-    assert scaled.shape == (80, len(made.axes) + 1) and scaled.dtype == np.float32
-    np.testing.assert_allclose(np.mean(np.square(scaled[:, :-1])), 1, rtol=1e-3)
+    assert scaled.shape == (80, len(made.axes) + 1 + len(made.width_textures)) and scaled.dtype == np.float32
+    np.testing.assert_allclose(np.mean(np.square(scaled[:, : len(made.axes)])), 1, rtol=1e-3)
     np.testing.assert_allclose(made.undo(scaled), images / 255, atol=1e-2)
 
 
@@ -43,7 +43,8 @@ def test_what_components_leave_out_is_large_where_images_are_others():
     images = make_images()
     made = scaling.components(images)
     others = np.random.default_rng(1).integers(0, 256, images.shape, dtype=np.uint8)
-    assert made.apply(others)[:, -1].min() > made.apply(images)[:, -1].max()
+    left = len(made.axes)
+    assert made.apply(others)[:, left].min() > made.apply(images)[:, left].max()
 
 
 def test_uint8_and_floats_are_the_same_images():
