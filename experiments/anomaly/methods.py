@@ -1,7 +1,6 @@
 """Who takes part: each is a function of what is fitted, what is judged and a seed, to strangeness (M,)."""
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from ali_jax.anomaly import Detector
-from ali_jax.errors import UserError
 from experiments.anomaly.protocols import Task
+from experiments.common import elsewhere
 
 MOST_FITTED = {"local_outlier_factor": 20_000, "one_class_svm": 5_000}  # rows, of methods that need all pairs
 
@@ -64,14 +63,8 @@ def outside(python: str, name: str, task: Task, seed: int) -> np.ndarray:
         given, made = Path(folder) / "given.npz", Path(folder) / "made.npy"
         np.savez(given, fit=fit, judged=judged)
         script = Path(__file__).with_name("outside.py")
-        command = [python, str(script), json.dumps({"method": name, "seed": seed}), str(given), str(made)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True)
-        except OSError as error:
-            raise UserError(f"{python} cannot be started ({error.strerror}).") from None
-        if done.returncode or not made.exists():
-            last = done.stderr.strip().splitlines()[-1:] or ["no output"]
-            raise UserError(f"{name} ended with status {done.returncode} in {python} ({last[0]}).")
+        arguments = [json.dumps({"method": name, "seed": seed}), str(given), str(made)]
+        elsewhere.run(name, python, script, arguments)
         return np.load(made)
 
 

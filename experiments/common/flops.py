@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import build, train
+from ali_jax import build, models, train
 from ali_jax import config as config_lib
 from ali_jax.run import devices
 from ali_jax.terms import penalties
@@ -82,9 +82,14 @@ def _macs(module, params, batch_stats, inputs) -> float:
             if kernel is None:
                 continue
             output = sown["intermediates"][name][f"layer_{number}"]["output"][0].shape
-            # A transposed convolution applies its kernel once for each pixel of its input.
-            pixels = np.prod(output[1:-1])
-            if row.operation == "transposed":
-                pixels = ((output[1] - row.kernel) // row.stride + 1) ** 2
-            total += float(np.prod(kernel.shape) * pixels)
+            total += layer_macs(row, kernel.shape, output)
     return total
+
+
+def layer_macs(row: models.Row, kernel: tuple[int, ...], output: tuple[int, ...]) -> float:
+    """Multiply-adds of one example through a layer, from the shapes of its kernel and its output (N, ...)."""
+    # A transposed convolution applies its kernel once for each pixel of its input.
+    pixels = np.prod(output[1:-1])
+    if row.operation == "transposed":
+        pixels = ((output[1] - row.kernel) // row.stride + 1) ** 2
+    return float(np.prod(kernel) * pixels)

@@ -1,0 +1,72 @@
+"""Our layers, compiled: the package's own modules, with random inputs and parameters."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ali_jax import models
+from ali_jax.models.layers import Layer
+from experiments.layers.clock import median_seconds
+from experiments.layers.of_step import Seen
+
+
+class Timed:
+    """A layer, compiled; a call gives median seconds of its forward pass, and of all that a step takes."""
+
+    def __init__(self, seen: Seen, dtype: str):
+        self._calls = {}
+        arguments = random_arguments(seen)
+        for name, program in programs(seen).items():
+            jitted = jax.jit(program, compiler_options=models.compiler_options(dtype) or None)
+            self._calls[name] = jitted.lower(*arguments).compile(), arguments
+
+    def __call__(self) -> dict[str, float]:
+        return {
+            name: median_seconds(lambda p=program, a=arguments: jax.block_until_ready(p(*a)))
+            for name, (program, arguments) in self._calls.items()
+        }
+
+
+def programs(seen: Seen) -> dict[str, Callable]:
+    """ "forward" and "step", each (params, batch_stats, (h, condition, noise), key, cotangents) -> arrays."""
+
+    def activated(layer: Layer, *inputs):
+        return layer.activate(layer(*inputs, True))
+
+    apply = nn.apply(activated, seen.layer, mutable=["batch_stats"])
+
+    def forward(params, batch_stats, inputs, key, cotangents):
+        variables = {"params": params, "batch_stats": batch_stats}
+        return apply(variables, *inputs, rngs={"dropout": key})
+
+    def step(params, batch_stats, inputs, key, cotangents):
+        h, *others = inputs
+
+        def of(params, h):
+            return forward(params, batch_stats, (h, *others), key, cotangents)
+
+        out, pullback, updated = jax.vjp(of, params, h, has_aux=True)
+        pulled = [pullback(cotangent) for cotangent in cotangents]
+        # The first cotangent is of the layer's own player; XLA drops what nobody keeps, as in the step.
+        return out, updated, pulled[0][0], [by_h for _, by_h in pulled][seen.of_data :]
+
+    return {"forward": forward, "step": step}
+
+
+def random_arguments(seen: Seen) -> tuple:
+    """What `programs` take."""
+    keys = iter(jax.random.split(jax.random.key(0), 8))
+
+    def random(of: jax.ShapeDtypeStruct) -> jax.Array:
+        if jnp.issubdtype(of.dtype, jnp.floating):
+            return jax.random.normal(next(keys), of.shape, of.dtype)
+        return jnp.ones(of.shape, of.dtype)  # attributes
+
+    inputs = jax.tree.map(random, seen.inputs)
+    variables = jax.jit(lambda key: seen.layer.init(key, *inputs, False))(next(keys))
+    parts = variables.get("params", {}), variables.get("batch_stats", {})
+    key = next(keys)
+    out, _ = jax.eval_shape(programs(seen)["forward"], *parts, inputs, key, [])
+    return *parts, inputs, key, [random(out) for _ in range(seen.players)]
