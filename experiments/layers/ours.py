@@ -5,6 +5,7 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ali_jax import models
 from ali_jax.models.layers import Layer
@@ -56,17 +57,15 @@ def programs(seen: Seen) -> dict[str, Callable]:
 
 
 def random_arguments(seen: Seen) -> tuple:
-    """What `programs` take."""
-    keys = iter(jax.random.split(jax.random.key(0), 8))
+    """What `programs` take, parameters too: drawn by NumPy, as JAX would compile a program for each shape."""
+    random = np.random.default_rng(0)
 
-    def random(of: jax.ShapeDtypeStruct) -> jax.Array:
-        if jnp.issubdtype(of.dtype, jnp.floating):
-            return jax.random.normal(next(keys), of.shape, of.dtype)
-        return jnp.ones(of.shape, of.dtype)  # attributes
+    def draw(of: jax.ShapeDtypeStruct) -> jax.Array:
+        return jnp.asarray(random.standard_normal(of.shape, np.float32), of.dtype)
 
-    inputs = jax.tree.map(random, seen.inputs)
-    variables = jax.jit(lambda key: seen.layer.init(key, *inputs, False))(next(keys))
-    parts = variables.get("params", {}), variables.get("batch_stats", {})
-    key = next(keys)
-    out, _ = jax.eval_shape(programs(seen)["forward"], *parts, inputs, key, [])
-    return *parts, inputs, key, [random(out) for _ in range(seen.players)]
+    key = jax.random.key(0)
+    variables = jax.eval_shape(lambda key, inputs: seen.layer.init(key, *inputs, False), key, seen.inputs)
+    parts = [variables.get(name, {}) for name in ("params", "batch_stats")]
+    out, _ = jax.eval_shape(programs(seen)["forward"], *parts, seen.inputs, key, [])
+    *drawn, cotangents = jax.tree.map(draw, (*parts, seen.inputs, [out] * seen.players))
+    return *drawn, key, cotangents
