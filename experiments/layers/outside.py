@@ -47,7 +47,9 @@ def time_layer(asked, dtype):
     if image:  # NHWC, or (N, C) as an image of one pixel
         shape = (shape[0], shape[-1], *(shape[1:-1] or (1, 1)))
     h = torch.randn(*shape).to(dtype)
-    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+    # Without the cache: in a step, too, parameters are new and converted once.
+    autocast = {"enabled": dtype == torch.bfloat16, "cache_enabled": False}
+    with torch.autocast("cpu", torch.bfloat16, **autocast):
         network = build(row, h, asked["leak"])
         if network is None:
             return None
