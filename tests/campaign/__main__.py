@@ -33,7 +33,9 @@ def main() -> None:
     minutes = round((time.monotonic() - begun) / 60, 1)
     results = {"minutes": minutes, "rows": [row._asdict() for row in rows], "start": starts}
     print(report.write(asked.output, results))
-    print(markdown(rows), start_up.markdown(starts), sep="\n\n")
+    print(markdown(rows))
+    if starts:
+        print("", start_up.markdown(starts), sep="\n")
 
 
 if __name__ == "__main__":
