@@ -42,7 +42,7 @@ class Detector(OutlierMixin, BaseEstimator):
       members: how many models are trained, each from a start and with held-out examples of its own; the score
         is their mean.
       steps: of training, of each member; None: by the number of examples.
-      latent_dim: of the codes; None: by the number of columns, or of an image's principal components.
+      latent_dim: of the codes; None: by the number of columns, or of values that an image is told by.
       width: of the hidden layers.
       random_state: of all that is random; an int gives the same detector every time.
 
