@@ -12,6 +12,10 @@ import sys
 import threading
 import traceback
 
+# Messages hold its arrays. It is imported here since both threads would, the other by TensorFlow, and of two
+# that import a module at the same time one may find half of it.
+import numpy  # noqa: F401
+
 
 def write(folder: str, received: queue.SimpleQueue) -> None:
     """Writes what is received until it is None; of a failure the traceback is left, and the process ends."""
@@ -42,6 +46,8 @@ def main(folder: str) -> None:
         while True:
             received.put(pickle.load(sys.stdin.buffer))
     except (EOFError, pickle.UnpicklingError):  # the run ended: between two messages, or amid one
+        pass
+    finally:  # also after what nobody expects: the other thread must not wait for ever
         received.put(None)
     writer.join()
 
