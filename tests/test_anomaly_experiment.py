@@ -85,6 +85,9 @@ def test_an_opponent_runs_in_its_own_interpreter(table, tmp_path, monkeypatch):
     (tmp_path / "outside.py").write_text("raise SystemExit('no pyod here')")
     with pytest.raises(UserError, match=r"pyod_ecod ended with status 1 .*no pyod here"):
         methods.outside(sys.executable, "pyod_ecod", task, 0)
+    (tmp_path / "outside.py").write_text("")
+    with pytest.raises(UserError, match="left no scores"):
+        methods.outside(sys.executable, "pyod_ecod", task, 0)
     with pytest.raises(UserError, match="cannot be started"):
         methods.outside("no-such-python", "pyod_ecod", task, 0)
 

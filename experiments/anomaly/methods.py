@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from ali_jax.anomaly import Detector
+from ali_jax.errors import UserError
 from experiments.anomaly.protocols import Task
 from experiments.common import elsewhere
 
@@ -65,6 +66,8 @@ def outside(python: str, name: str, task: Task, seed: int) -> np.ndarray:
         script = Path(__file__).with_name("outside.py")
         arguments = [json.dumps({"method": name, "seed": seed}), str(given), str(made)]
         elsewhere.run(name, python, script, arguments)
+        if not made.exists():
+            raise UserError(f"{name} ended in {python} and left no scores; see {script}.")
         return np.load(made)
 
 
