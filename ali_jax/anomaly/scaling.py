@@ -68,9 +68,10 @@ class Components(NamedTuple):
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """(N, H, W, C), uint8 or floats in [0, 1] -> (N, K + 1 + T) float32."""
+        x = as_floats(x)
         along, left = _split(_deviations(x, self.mean), self.axes)
         last = (left - self.centre_left) / self.width_left
-        found = textures.energies(as_floats(x), self.patch_mean, self.patch_axes)
+        found = textures.energies(x, self.patch_mean, self.patch_axes)
         found = (found - self.centre_textures) / self.width_textures
         return np.concatenate([along / self.width, last[:, None], found], axis=1, dtype=np.float32)
 
@@ -104,8 +105,8 @@ def components(x: np.ndarray) -> Components:
 
 
 def _deviations(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """(N, H * W * C)."""
-    return (as_floats(x) - mean).reshape(len(x), -1)
+    """(N, H * W * C), of images as floats."""
+    return (x - mean).reshape(len(x), -1)
 
 
 def _split(deviations: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
