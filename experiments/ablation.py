@@ -6,7 +6,7 @@
 The grid is a Python file with VARIANTS, a dict of name -> fields of the config that it changes, and
 REFERENCE, the variant whose num_steps are the budget (else the first). Every variant is trained for as many
 FLOPs (XLA's count of its step, further passes of its terms included) or, with --equal=steps, for as many
-steps, with the seeds 0, 1, ... of networks, noise and the order of the data alike.
+steps, with as many seeds of networks, noise and the order of the data, from config.seed on.
 
 A run has a workdir of its own, WORKDIR/<variant>/<seed>, and keeps what was measured of it there, at
 --checkpoints of it, in measures.json. So the same command goes on where it was stopped; --only=NAME trains
@@ -60,7 +60,7 @@ def define_flags() -> None:
     shared_flags.labelled_splits()
     shared_flags.judges()
     flags.DEFINE_string("grid", None, "A Python file of variants, such as experiments/grids/digits.py.")
-    flags.DEFINE_integer("seeds", 3, "Of each variant: 0, 1, ...", lower_bound=1)
+    flags.DEFINE_integer("seeds", 3, "Of each variant, from config.seed on.", lower_bound=1)
     flags.DEFINE_integer("checkpoints", 4, "How often each run is measured, evenly spread.", lower_bound=1)
     flags.DEFINE_enum("equal", "flops", ["flops", "steps"], "What all variants have as much of.")
     flags.DEFINE_list("only", None, "Variants to train now; default: all.")
@@ -79,12 +79,17 @@ def main(argv):
     bench, described = benches.open_bench(values.config, values, file)
     settings = described | {"seed_of_measures": values.seed}
 
-    for seed in range(values.seeds):  # so that all variants have their first seed before one has its second
+    for seed in seeds(values):  # so that all variants have their first seed before one has its second
         for name in only:
             folder = grid.folder(workdir, name, seed)
             advance(config_lib.of_seed(plans[name].config, seed), folder, bench, settings)
             path = write(output, values, grid, plans, bench, settings)
     print(path)
+
+
+def seeds(values) -> range:
+    """Those of every variant."""
+    return range(values.config.seed, values.config.seed + values.seeds)
 
 
 def chosen(grid: grids.Grid, only: list[str] | None) -> list[str]:
@@ -151,14 +156,14 @@ def advance(config: ConfigDict, folder: Path, bench: quality.Bench, settings: di
 
 
 def untrained(config: ConfigDict, workdir: Path, bench: quality.Bench, settings: dict) -> dict:
-    """The encoder before its first step, of seed 0; measured once for all variants with these networks."""
-    networks = zlib.crc32(json.dumps(config.model.to_dict()).encode())
+    """The encoder before its first step; measured once for all variants with this seed and these networks."""
+    networks = zlib.crc32(json.dumps([config.seed, config.model.to_dict()]).encode())
     path = workdir / f"untrained_{networks:08x}.json"
     measures = measure_files.read(path, settings)
     if 0 not in measures.by_step:
         encoder = {}
         if config.model.encoder is not None:
-            encoder = quality.of_encoder(workdirs.untrained(config_lib.of_seed(config, 0)), bench)
+            encoder = quality.of_encoder(workdirs.untrained(config), bench)
         measures.by_step[0] = {"encoder": encoder}
         measure_files.write(path, settings, measures)
     return measures.by_step[0]
@@ -171,7 +176,7 @@ def write(output: Path, values, grid: grids.Grid, plans: dict[str, Plan], bench,
     for name, plan in plans.items():
         own = [
             {"variant": name, "seed": seed, **run}
-            for seed in range(values.seeds)
+            for seed in seeds(values)
             if (run := outcome(plan, grid.folder(workdir, name, seed), settings))
         ]
         if own:

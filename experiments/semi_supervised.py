@@ -26,7 +26,7 @@ from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.files import write_whole
 from ali_jax.run.metrics import read_lines
-from experiments.common import report, shared_flags, workdirs
+from experiments.common import markdown, report, shared_flags, workdirs
 
 METHODS = ("ali", "feature_matching", "supervised")
 
@@ -176,18 +176,17 @@ def summary(runs: list[dict]) -> dict:
 
 def table(rows: dict) -> str:
     """Markdown: errors in %, mean +- standard deviation, beside the published ones."""
-    head = "| method | labels | seeds | steps | test error | at the lowest validation error | published |"
-    lines = [head, "|---" * 7 + "|"]
+    head = ("method", "labels", "seeds", "steps", "test error", "at the lowest validation error", "published")
+    cells = []
     for (method, labels), row in rows.items():
         ours = [
             f"{100 * row[name + '_mean']:.2f} +- {100 * row[name + '_std']:.2f}"
             for name in ("test_error", "test_error_at_lowest_validation_error")
         ]
         steps = ", ".join(f"{n:,}" for n in row["steps"])
-        cells = [method, f"{labels:,}", row["seeds"], steps, *ours, row["published"] or ""]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        cells.append((method, f"{labels:,}", str(row["seeds"]), steps, *ours, row["published"] or ""))
     note = "Errors in %, +- one standard deviation over seeds (published for ALI on CIFAR-10: three)."
-    return "\n".join([*lines, "", note]) + "\n"
+    return f"{markdown.table(head, cells)}\n\n{note}\n"
 
 
 def draw(results: dict) -> Figure:

@@ -247,6 +247,12 @@ def test_only_one_variant_is_trained_and_steps_may_be_equal(run_grid, trainings)
     assert {variant["steps"] for variant in both["variants"].values()} == {8}
 
 
+def test_seeds_count_from_the_config_s(run_grid, trainings, tiny_config):
+    tiny_config.seed = 4
+    runs = run_grid("one", only=["wide steps"], equal="steps", seeds=2, checkpoints=1)["runs"]
+    assert trainings == [("wide_steps", 4), ("wide_steps", 5)] and [run["seed"] for run in runs] == [4, 5]
+
+
 def test_a_run_that_diverges_is_noted_and_the_others_go_on(run_grid, trainings):
     trainings.diverge = True
     results = run_grid("diverging", checkpoints=1)

@@ -17,7 +17,7 @@ import numpy as np
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 300  # seconds for the process to write what it has, at the end of a run: a first import takes long
+PATIENCE = 300  # seconds for the process to write what it has, at the end of a run of whatever length
 ENVIRONMENT = {
     # It has no use for the accelerators, nor the run for what TensorFlow says of them.
     **{"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1", "TPU_SKIP_MDS_QUERY": "1"},

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.common import markdown
 from experiments.common.spreads import mean_and_std
 
 # What a table shows of a run's measures: title -> where it stands in them.
@@ -56,18 +57,19 @@ def table(variants: dict[str, dict], data_alone: dict) -> str:
     last = {name: variant["at_the_last_step"] for name, variant in variants.items()}
     shown = [title for title in QUALITIES if any(row.get(title) for row in last.values())]
     heads = ["variant", "runs", "steps", "TFLOPs", "minutes", *shown]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    rows = []
     for name, row in last.items():
         count = f"{row['runs']}" + (f" ({row['diverged']} diverged)" if row["diverged"] else "")
         cost = [_number(row.get("flops"), 1e-12), _number(row.get("seconds"), 1 / 60)]
-        cells = [name, count, f"{variants[name]['steps']:,}", *cost, *(_number(row.get(t)) for t in shown)]
-        lines.append("| " + " | ".join(cells) + " |")
+        rows.append(
+            (name, count, f"{variants[name]['steps']:,}", *cost, *(_number(row.get(t)) for t in shown))
+        )
     through_mu = {"kept_percent": data_alone["referee"]["accuracy_percent"]}
     real = {"samples": data_alone["samples"], "reconstruction": {"through_mu": through_mu}}
     for name, measures in {**_untrained(variants), "real images": real}.items():
-        cells = [name, *"----", *(_number(value(measures, title)) for title in shown)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", "Mean +- standard deviation over seeds, at the last step."]) + "\n"
+        rows.append((name, *"----", *(_number(value(measures, title)) for title in shown)))
+    note = "Mean +- standard deviation over seeds, at the last step."
+    return f"{markdown.table(heads, rows)}\n\n{note}\n"
 
 
 def _untrained(variants: dict[str, dict]) -> dict[str, dict]:

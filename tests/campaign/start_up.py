@@ -11,6 +11,7 @@ from helpers import ROOT, environment
 from ali_jax import config as config_lib
 from ali_jax import data
 from ali_jax.errors import UserError
+from experiments.common.markdown import table
 
 CONFIGS = {"digits": 400, "svhn": 12}  # -> steps
 
@@ -46,11 +47,11 @@ def one(kind: str, name: str, workdir: Path, steps: int) -> dict:
 
 def markdown(found: dict[str, dict]) -> str:
     columns = ("what", "imports, CPU s", "first step, CPU s (wall)", "peak memory, MB", "of the events, MB")
-    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
+    rows = []
     for name, kinds in found.items():
         for kind, row in kinds.items():
             first = row["first_step"]
             memory, events = row["peak_bytes"] / 1e6, row["events_peak_bytes"] / 1e6
-            seconds = f"{row['import']['cpu_s']:.1f} | {first['cpu_s']:.1f} ({first['wall_s']:.1f})"
-            lines.append(f"| {name}, {kind} | {seconds} | {memory:,.0f} | {events:,.0f} |")
-    return "\n".join(lines)
+            seconds = (f"{row['import']['cpu_s']:.1f}", f"{first['cpu_s']:.1f} ({first['wall_s']:.1f})")
+            rows.append((f"{name}, {kind}", *seconds, f"{memory:,.0f}", f"{events:,.0f}"))
+    return table(columns, rows)

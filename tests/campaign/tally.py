@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from experiments.common.markdown import table
+
 # What a case is, in words, and a function that raises where anything is lost.
 Case = tuple[str, Callable[[], object]]
 
@@ -37,6 +39,5 @@ def tally(name: str, cases: Iterable[Case], seconds: float) -> Row:
 
 def markdown(rows: Iterable[Row]) -> str:
     """The table of docs/reliability.md."""
-    lines = ["| what | tried | survived | lost |", "| --- | --- | --- | --- |"]
-    lines += [f"| {row.name} | {row.tried:,} | {row.survived:,} | {len(row.lost):,} |" for row in rows]
-    return "\n".join(lines)
+    cells = ((row.name, f"{row.tried:,}", f"{row.survived:,}", f"{len(row.lost):,}") for row in rows)
+    return table(("what", "tried", "survived", "lost"), cells)
