@@ -102,11 +102,36 @@ def mirror(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
     return jnp.where(turned, x[:, :, ::-1], x)
 
 
+def negative(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """This share of the images, dark and light exchanged, as where signs come in any colour on any other."""
+    turned = jax.random.bernoulli(key, share, (len(x), 1, 1, 1))
+    return jnp.where(turned, 1 - x, x)
+
+
+def shear(key: jax.Array, x: jax.Array, slope: float) -> jax.Array:
+    """Each image slanted: rows moved by up to `slope` times their distance from the middle, then columns."""
+    slopes = slope * jax.random.uniform(key, (2, len(x), 1, 1), minval=-1.0)
+    x = jnp.einsum("nrij,nrjc->nric", _slants(slopes[0], x.shape[1], x.shape[2]), x)
+    return jnp.einsum("ncij,njck->nick", _slants(slopes[1], x.shape[2], x.shape[1]), x)
+
+
+def _slants(slopes: jax.Array, lines: int, side: int) -> jax.Array:
+    """(N, lines, side, side): the weights of a line's values in it, moved by its slope times its distance."""
+    distances = jnp.arange(lines)[None, :, None] - (lines - 1) / 2
+    return _interpolation(jnp.arange(side)[None, None] + slopes * distances, side)
+
+
 def _resampling(key: jax.Array, kept: jax.Array, side: int) -> jax.Array:
     """(N, side, side): the weights of a side's values in those of a crop of `kept` (N, 1) of it, anywhere."""
     start = jax.random.uniform(key, kept.shape) * (1 - kept) * side
-    places = jnp.clip(start + (jnp.arange(side)[None] + 0.5) * kept - 0.5, 0, side - 1)
-    return jnp.maximum(1 - jnp.abs(places[:, :, None] - jnp.arange(side)[None, None]), 0)
+    return _interpolation(start + (jnp.arange(side)[None] + 0.5) * kept - 0.5, side)
+
+
+def _interpolation(places: jax.Array, side: int) -> jax.Array:
+    """(..., side): the weights of a side's values in those at `places` (...); beyond its ends, of the end."""
+    places = jnp.clip(places, 0, side - 1)
+    distances = jnp.abs(places[..., None] - jnp.arange(side).reshape((1,) * places.ndim + (side,)))
+    return jnp.maximum(1 - distances, 0)
 
 
 def _shifts(key: jax.Array, count: int, side: int, share: float) -> jax.Array:

@@ -76,7 +76,7 @@ COLUMNS = {
 SETTINGS = {
     **dict.fromkeys(("weight", "d", "ge", "gamma"), NOT_NEGATIVE),
     "temperature": POSITIVE,
-    **dict.fromkeys(("translation", "cutout", "colour", "zoom", "mirror"), SHARE),
+    **dict.fromkeys(("translation", "cutout", "colour", "zoom", "mirror", "shear", "negative"), SHARE),
     "noise": NOT_NEGATIVE,
     "every": COUNT,
     "power": Range(1, 2, whole=True),

@@ -14,14 +14,25 @@ from ali_jax.models.rows import Row, conv, transposed
 LATENT_DIM = 64  # of the small networks; the paper's 256 dimensions they do not fill, and D sees that at once
 WIDTH = 32  # features of their first layer
 
+# By kind of images, what the contrast's copies go through (see `terms.contrast`). A copy may differ in what
+# says nothing of the thing that is seen: where it is, how large, in which light.
+_ANY = {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
+COPIES = {
+    "any": _ANY,
+    "mirrored": _ANY | {"mirror": 0.5},  # they mean the same in a mirror, as faces do and letters do not
+    "signs": _ANY
+    | {"shear": 0.3, "negative": 0.5},  # as house numbers, slanted, light on dark or dark on light
+    # No photographs, as handwritten digits: in their middle, of one size, and of one colour.
+    "strokes": _ANY | {"translation": 1 / 14, "zoom": 0.25, "shear": 0.3},
+}
+
 
 def vary(
     config: ConfigDict,
     variant: str,
     *,
     small_steps: int,
-    mirrored: bool = False,
-    strokes: bool = False,
+    kind: str = "any",
     width: int = WIDTH,
 ) -> ConfigDict:
     """The config of one of the paper's models in a variant: as it is, or with our recipe.
@@ -34,20 +45,19 @@ def vary(
     Args:
       variant: "recipe": our terms on the config's networks; "small": on small ones, see `make_small`.
       small_steps: length of the small run.
-      mirrored: whether the images mean the same in a mirror, as digits do not.
-      strokes: whether the images are no photographs, but strokes in one colour, as handwritten digits. Their
-        reconstructions keep their class without a recognition; in its place a score of x alone widens the
-        samples. On photographs such a score costs reconstructions and widens nothing.
+      kind: of images, one of COPIES. Reconstructions of strokes keep their class without a recognition; in
+        its place a score of x alone widens the samples. On photographs such a score costs reconstructions
+        and widens nothing.
       width: of the small networks, as `make_small` has it.
     """
     if not reading(variant, recommended=False, recipe=True, small=True, code=False, paper=False):
         return config
-    changes = {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
+    strokes = kind == "strokes"
     config.terms = as_terms(
         {
             "adversarial": {},
             "cycle": {"weight": 3.0},
-            "contrast": changes | ({"mirror": 0.5} if mirrored else {}),
+            "contrast": COPIES[kind],
             "r1": {"gamma": 0.1},
             **({"unary_x": {}} if strokes else {"recognition": {"weight": 5.0}}),
         }

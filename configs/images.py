@@ -7,7 +7,9 @@ Behind the colon stands the side of the images, to which yours are brought as `c
 commas, what else there is to say:
 
     grey            one channel instead of three
-    mirrored        they mean the same in a mirror, as faces do and letters do not
+    mirrored        they mean the same in a mirror, as faces do and letters do not; or
+    signs           photographs of signs, as house numbers, which may be light on dark; or
+    strokes         no photographs, as handwritten letters, each in the middle of its image
     attributes=40   conditional on as many, as configs/celeba_conditional.py
     classes=10      semi-supervised, as configs/svhn_semi_supervised.py, with 10 labels of each class
     width=64        networks of twice the width, for many images and a GPU
@@ -24,7 +26,8 @@ from ali_jax import recipes
 from ali_jax.errors import UserError
 
 SMALLEST = 8
-PLAIN = ("grey", "mirrored")
+KINDS = tuple(kind for kind in recipes.COPIES if kind != "any")
+PLAIN = ("grey", *KINDS)
 COUNTED = ("attributes", "classes", "width")  # with a number behind
 
 
@@ -39,7 +42,8 @@ def get_config(variant: str = "64"):
     config.model.x_shape = (side, side, 1 if "grey" in options else 3)
     config.model.num_attributes = options.get("attributes", 0)
     width = options.get("width", recipes.WIDTH)
-    config = recipes.vary(config, "small", small_steps=4_000, mirrored="mirrored" in options, width=width)
+    kind = next((kind for kind in KINDS if kind in options), "any")
+    config = recipes.vary(config, "small", small_steps=4_000, kind=kind, width=width)
     if "classes" in options:
         _teach(config, options["classes"])
     return config
@@ -58,6 +62,8 @@ def _read(variant: str) -> tuple[int, dict[str, int]]:
         raise _unread(variant)
     if int(side) < SMALLEST:
         raise UserError(f"Images of side {side} are too small for convolutions; choose {SMALLEST} or more.")
+    if len(kinds := [kind for kind in KINDS if kind in options]) > 1:
+        raise UserError(f"configs/images.py cannot read {variant!r}; choose one of {', '.join(kinds)}.")
     return int(side), options
 
 

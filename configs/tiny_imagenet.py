@@ -70,4 +70,4 @@ def get_config(variant: str = "recommended"):
         conv(4096, 1, dropout=0.2),
         conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
-    return recipes.vary(config, variant, small_steps=4_000, mirrored=True)
+    return recipes.vary(config, variant, small_steps=4_000, kind="mirrored")

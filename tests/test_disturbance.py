@@ -128,8 +128,27 @@ def test_a_zoomed_ramp_is_a_ramp_of_the_crop():
     assert zoomed.min() >= 0 and zoomed.max() <= ramp.max() + 1e-2
 
 
-def test_a_share_of_the_images_is_mirrored():
-    turned = disturbance.mirror(KEY, IMAGES, 0.5)
+def test_sheared_ramps_are_ramps_of_the_slants():
+    """By hand: columns move by b times their distance; what comes there had moved by a times its row's."""
+    rows, columns = jnp.meshgrid(jnp.arange(9.0), jnp.arange(9.0), indexing="ij")
+    ramps = jnp.tile(jnp.stack([rows, columns], -1)[None], (64, 1, 1, 1)) - 4
+    sheared = np.asarray(disturbance.shear(KEY, ramps, 0.25))
+    np.testing.assert_allclose(sheared[:, 4, 4], 0, atol=1e-5)  # the middle stays
+    b, a = sheared[:, 4, 5, 0], sheared[:, 5, 4, 1]
+    inner = sheared[:, 3:6, 3:6]  # the rest may be of the border, repeated
+    i, j = (np.asarray(ramps[0, 3:6, 3:6, axis]) for axis in (0, 1))
+    down = i + b[:, None, None] * j
+    np.testing.assert_allclose(inner[..., 0], down, atol=1e-5)
+    np.testing.assert_allclose(inner[..., 1], j + a[:, None, None] * down, atol=1e-5)
+    assert np.abs(a).max() <= 0.25 and np.abs(b).max() <= 0.25
+    assert np.std(a) > 0.1 and np.std(b) > 0.1 and abs(np.corrcoef(a, b)[0, 1]) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"), [("mirror", lambda image: image[:, ::-1]), ("negative", lambda image: 1 - image)]
+)
+def test_a_share_of_the_images_is_mirrored_or_made_negative(change, changed):
+    turned = getattr(disturbance, change)(KEY, IMAGES, 0.5)
     same = [bool(jnp.array_equal(a, b)) for a, b in zip(turned, IMAGES, strict=True)]
-    other = [bool(jnp.array_equal(a[:, ::-1], b)) for a, b in zip(turned, IMAGES, strict=True)]
+    other = [bool(jnp.array_equal(a, changed(b))) for a, b in zip(turned, IMAGES, strict=True)]
     assert 15 < sum(same) < 49 and sum(same) + sum(other) == 64

@@ -71,17 +71,34 @@ def test_networks_fit_every_size(side):
 
 
 def test_at_the_papers_size_it_is_the_recipe():
-    config, svhn = load_config("images", "32"), load_config("svhn", "small")
+    config, svhn = load_config("images", "32,signs"), load_config("svhn", "small")
     assert config.model == svhn.model and config.terms == svhn.terms
-    assert "mirror" in load_config("images", "32,mirrored").terms.contrast
+    assert load_config("images", "32,mirrored").terms == load_config("cifar10", "small").terms
+    drawn, mnist = load_config("images", "28,grey,strokes"), load_config("mnist")
+    assert drawn.model == mnist.model and drawn.terms == mnist.terms
+    assert not {"mirror", "shear", "negative"} & set(load_config("images", "32").terms.contrast)
     wide = load_config("images", "32,width=64").model.encoder
     assert [row.features for row in wide[:-1]] == [2 * row.features for row in config.model.encoder[:-1]]
 
 
 @pytest.mark.parametrize(
-    "variant", ["7", "0", "64,gray", "64,classes", "64,grey=1", "sixty", "64,attributes=x", "64,width=0", ""]
+    "variant",
+    [
+        "7",
+        "0",
+        "64,gray",
+        "64,classes",
+        "64,grey=1",
+        "sixty",
+        "64,attributes=x",
+        "64,width=0",
+        "",
+        "32,signs,strokes",
+    ],
 )
 def test_a_size_that_cannot_be_is_one_sentence(variant):
-    with pytest.raises(UserError, match=r"choose 8 or more|write the side") as error:
+    with pytest.raises(
+        UserError, match=r"choose 8 or more|write the side|choose one of signs, strokes"
+    ) as error:
         load_config("images", variant)
     assert "\n" not in str(error.value)

@@ -23,6 +23,8 @@ def contrast(
     zoom: float = 0.0,
     mirror: float = 0.0,
     noise: float = 0.0,
+    shear: float = 0.0,
+    negative: float = 0.0,
 ) -> Share:
     """-log of the chance to find an image's code, among those of the batch, from a changed copy of it.
 
@@ -33,11 +35,13 @@ def contrast(
 
     Args:
       temperature: what distances are divided by; the smaller, the more the nearest codes matter.
-      translation, colour, cutout, zoom, mirror, noise: the changes; see the functions of `disturbance`.
+      translation, colour, cutout, zoom, mirror, noise, shear, negative: the changes; see the functions of
+        `disturbance`.
     """
     key_copy, key_encode = jax.random.split(key)
     strengths = {"translation": translation, "colour": colour, "cutout": cutout}
     strengths |= {"zoom": zoom, "mirror": mirror, "noise": noise}
+    strengths |= {"shear": shear, "negative": negative}
     copy = changed(key_copy, round.x, **strengths)
     chances = chances_of_a_match(
         _place(round.encoding), _place(players.encode(copy, key_encode)), temperature
