@@ -56,7 +56,7 @@ def vary(
     config.terms = as_terms(
         {
             "adversarial": {},
-            "cycle": {"weight": 3.0},
+            "cycle": {"weight": 5.0 if strokes else 3.0},
             "contrast": COPIES[kind],
             "r1": {"gamma": 0.1},
             **({"unary_x": {}} if strokes else {"recognition": {"weight": 5.0}}),
