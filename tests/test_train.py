@@ -34,7 +34,7 @@ def metrics(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_leaves_what_it_promises(tmp_path, tiny_config, with_clu):
+def test_a_run_leaves_what_it_promises(tmp_path, tiny_config, with_clu, caplog):
     state = train.train_and_evaluate(tiny_config, tmp_path)
     assert int(state.step) == 12
     lines = metrics(tmp_path)
@@ -47,7 +47,7 @@ def test_a_run_leaves_what_it_promises(tmp_path, tiny_config, with_clu):
     assert figures == [f"{n}_{s}.png" for n in ("reconstructions", "samples") for s in steps]
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["12", "4", "8"]
     assert json.loads((tmp_path / "config.json").read_text()) == json.loads(to_json(tiny_config))
-    assert list(tmp_path.glob("events.out.tfevents*"))
+    assert list(tmp_path.glob("events.out.tfevents*")), caplog.text
 
 
 def test_several_steps_in_one_call_train_the_same(tmp_path, tiny_config, tiny_workdir):
