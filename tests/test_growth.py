@@ -38,9 +38,15 @@ def test_every_point_is_a_benchmark_of_its_own(monkeypatch):
 
 
 def test_widths_and_sides_are_of_the_small_networks():
-    """The point of a side is that of the small recipe, so that the axes cross."""
-    assert load_config("images", "32").model == load_config("svhn", "small").model
-    assert load_config("images", "32").terms == load_config("svhn", "small").terms
+    """The point of a side is that of the small recipe, so that the axes cross.
+
+    But for how the contrast changes its copies, which goes by the kind of images and costs next to nothing.
+    """
+    images, svhn = load_config("images", "32"), load_config("svhn", "small")
+    assert images.model == svhn.model
+    ours, theirs = images.terms.to_dict(), svhn.terms.to_dict()
+    assert ours.pop("contrast") and theirs.pop("contrast")
+    assert ours == theirs
     assert load_config("images", "32,width=16").model.discriminator_x[0].features == 16
 
 
