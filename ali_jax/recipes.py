@@ -20,8 +20,8 @@ _ANY = {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
 COPIES = {
     "any": _ANY,
     "mirrored": _ANY | {"mirror": 0.5},  # they mean the same in a mirror, as faces do and letters do not
-    "signs": _ANY
-    | {"shear": 0.3, "negative": 0.5},  # as house numbers, slanted, light on dark or dark on light
+    # As house numbers: slanted, light on dark or dark on light.
+    "signs": _ANY | {"shear": 0.3, "negative": 0.5},
     # No photographs, as handwritten digits: in their middle, of one size, and of one colour.
     "strokes": _ANY | {"translation": 1 / 14, "zoom": 0.25, "shear": 0.3},
 }
