@@ -3,7 +3,8 @@
     python -m ali_jax.main --config=configs/mixture.py --workdir=runs/mixture
 
 100,000 points. The encoder is implicit: a network of x and noise. The game is ours: beside the paper's, a
-cycle that ties reconstructions to their points, with an average of the parameters under a falling rate.
+cycle that ties reconstructions to their points, and noise on x that hides the modes at first and then parts
+them, with an average of the parameters under a falling rate.
 
     --config=configs/mixture.py:ali      the paper's game and settings, 200 epochs. It draws learning rate, b1
                                          and the standard deviation of the weights at random; these are the
@@ -27,7 +28,10 @@ def get_config(game: str = "ours"):
     config.b1 = 0.2
     if config_lib.reading(game, ours=True, ali=False, gan=False):
         config.terms = config_lib.as_terms({"adversarial": {}, "cycle": {"weight": 1.0}})
-        config.num_steps = 20_000
+        # Half the distance of two modes, and falling: without it some runs lose a few of the modes for good.
+        config.disturbance.noise_x = 1.0
+        config.disturbance.noise_until = 0.375
+        config.num_steps = 40_000
         config.learning_rate = 1e-3
         config.b1 = 0.5
         config.decay_after = 0.5
