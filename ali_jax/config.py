@@ -76,6 +76,7 @@ def default() -> ConfigDict:
     config.model.prior = "normal"  # of z; "uniform" is over [-1, 1]
     config.model.num_attributes = 0  # above 0: the networks are conditional on as many
     config.model.spectral_norm = ()  # names of stacks, as "discriminator_x", to be spectrally normalised
+    config.model.weight_norm = ()  # likewise, to be weight normalised, D and E with a start on data
     config.model.packing = 1  # pairs that D judges together
     return config
 

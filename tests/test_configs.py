@@ -1,5 +1,6 @@
 """Each config of configs/, in each of its variants: it builds, and says what the tables say."""
 
+import itertools
 import json
 import shutil
 import sys
@@ -32,6 +33,7 @@ VARIANTS = {
     "mixture": ("ours", "ali", "gan"),
     "mnist": ("ours", "paper"),
     "mnist_bigan": (),
+    "mnist_improved_gan_semi_supervised": GAMES,
     "mnist_semi_supervised": GAMES,
     "svhn": OURS,
     "svhn_semi_supervised": GAMES,
@@ -127,6 +129,22 @@ COUNTED = {
 def test_parameters_are_as_many_as_counted_by_hand(name):
     params = build.game(load_config(name)).shapes.params
     assert (count(params.encoder), count(params.generator), count(params.discriminator)) == COUNTED[name]
+
+
+def test_the_published_game_of_few_labels_is_the_one_published():
+    """Salimans et al. (2016): the dense layers of D and their noise; only the last one's scale is learned."""
+    config = load_config("mnist_improved_gan_semi_supervised", "feature_matching")
+    shapes = build.game(config).shapes
+    of_d, fixed = (part.discriminator["joint_stack"] for part in (shapes.params, shapes.batch_stats))
+    sizes = (784, 1000, 500, 250, 250, 250, 10)
+    for number, shape in enumerate(itertools.pairwise(sizes), 1):
+        layer = f"layer_{number}"
+        assert of_d[layer]["kernel"].shape == shape
+        assert ("scale" in of_d[layer]) == (number == 6) and (layer in fixed) == (number < 6)
+    noises = [row.input_noise for row in config.model.discriminator_joint]
+    assert noises == [0.3, 0.5, 0.5, 0.5, 0.5, 0.5]
+    assert (config.num_steps * 100) == 300 * 55_000
+    assert config.terms.feature_matching.to_dict() == {} and config.terms.adversarial.d == 0.5
 
 
 def test_cifar10_has_the_generator_of_svhn_and_its_encoder_but_the_head():

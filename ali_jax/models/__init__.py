@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from ali_jax import ranges
 from ali_jax.errors import UserError
 from ali_jax.models import rows
+from ali_jax.models.initial import initialize
 from ali_jax.models.layers import APPENDED, NONLINEARITIES, OPERATIONS
 from ali_jax.models.networks import (
     PRIORS,
@@ -20,6 +21,7 @@ from ali_jax.models.networks import (
     Judgement,
     Stack,
     judgement,
+    packing_of,
     unit_interval,
 )
 from ali_jax.models.onednn import compiler_options
@@ -72,7 +74,9 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         look at z) and `discriminator_joint`. It may also hold: rows of HEADS, where D shall score x or z
         alone, or pairs (x, x') or (z, z') (ALICE, Li et al., 2017; ALAD, Zenati et al., 2018);
         `spectral_norm`, the names of the stacks whose kernels are divided by their largest singular value
-        (Miyato et al., 2018); `packing`, how many pairs (x, z) D judges together (PacGAN, Lin et al., 2018).
+        (Miyato et al., 2018); `weight_norm`, the names of those that are weight normalised (Salimans &
+        Kingma, 2016), whose last layer learns its scale; `packing`, how many pairs (x, z) D judges together
+        (PacGAN, Lin et al., 2018).
       dtype: of the computation; parameters, statistics and logits are float32 whatever it is.
       init_std: instead of the model's; may be traced.
 
@@ -88,7 +92,12 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
     ranges.check({name: value for name, value in model.items() if value is not None}, "model.")
     init_std = model["init_std"] if init_std is None else init_std
-    normalised = _spectral_norm(model)
+    spectral, weight = (_names_of_stacks(model, field) for field in ("spectral_norm", "weight_norm"))
+    if both := sorted({*spectral} & {*weight}):
+        raise UserError(
+            f"config.model.spectral_norm and weight_norm both name {both[0]}, whose kernels can be divided "
+            "by one norm; take it out of either."
+        )
 
     def stack(field: str) -> Stack | None:
         if model.get(field) is None:
@@ -99,7 +108,8 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         )
         if not parsed and field not in MAY_HAVE_NO_ROWS:
             raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
-        return Stack(parsed, init_std, model["leak"], DTYPES[dtype], spectral_norm=field in normalised)
+        norms = {"spectral_norm": field in spectral, "weight_norm": field in weight}
+        return Stack(parsed, init_std, model["leak"], DTYPES[dtype], **norms)
 
     return Roles(
         generator=_generator(_without_dropout("generator", stack("generator")), model),
@@ -114,32 +124,6 @@ def batch_of_one(model: Mapping[str, Any]) -> dict[str, jax.ShapeDtypeStruct]:
     if model["num_attributes"]:
         shapes["attributes"] = jax.ShapeDtypeStruct((1, model["num_attributes"]), jnp.uint8)
     return shapes
-
-
-def initialize(
-    networks: Roles, keys: Roles, x: jax.Array, attributes: jax.Array | None
-) -> tuple[Roles, Roles]:
-    """(parameters, running statistics) of fresh networks.
-
-    Args:
-      networks: as from `build`.
-      keys: a key for each role.
-      x: floats (M, ...): shapes of the examples, and G starts at their mean (see `Generator.start_at_mean`).
-      attributes: (M, A) where the networks are conditional.
-    """
-    one_x, one_c = x[:1], None if attributes is None else attributes[:1]
-    one_z = jnp.zeros((1, networks.generator.latent_dim))
-    generator = dict(networks.generator.init(keys.generator, one_z, one_c))
-    generator["params"] = networks.generator.start_at_mean(generator["params"], x)
-    encoder = {}
-    if networks.encoder is not None:
-        noise = jnp.zeros((1, networks.encoder.noise_dim))
-        encoder = networks.encoder.init(keys.encoder, one_x, noise, one_c)
-    one_pack = (_repeat(a, packing_of(networks.discriminator)) for a in (one_x, one_z, one_c))
-    discriminator = networks.discriminator.init(keys.discriminator, *one_pack)
-    made = Roles(generator, encoder, discriminator)
-    params = Roles(*(of_role.get("params", {}) for of_role in made))
-    return params, Roles(*(of_role.get("batch_stats", {}) for of_role in made))
 
 
 def undecided(num_logits: int) -> float:
@@ -167,23 +151,14 @@ def _generator(stack: Stack | None, model: Mapping[str, Any]) -> Generator:
     return Generator(stack, model["latent_dim"], tuple(model["x_shape"]), model["prior"])
 
 
-def packing_of(discriminator: Any) -> int:
-    """How many pairs a discriminator judges together: one, of a module that does not say."""
-    return getattr(discriminator, "packing", 1)
-
-
-def _repeat(one: jax.Array | None, count: int) -> jax.Array | None:
-    return one if one is None or count == 1 else jnp.repeat(one, count, axis=0)
-
-
-def _spectral_norm(model: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the stacks to be spectrally normalised, each one of a stack with rows."""
-    names = model.get("spectral_norm") or ()
+def _names_of_stacks(model: Mapping[str, Any], norm: str) -> tuple[str, ...]:
+    """The names that the field `norm` holds, each one of a stack with rows."""
+    names = model.get(norm) or ()
     there = [field for field in STACKS if model.get(field)]
     for name in (names,) if isinstance(names, str) else names:
         if isinstance(names, str) or name not in there:
             raise UserError(
-                f"config.model.spectral_norm is {names!r}; it is a tuple of names of stacks that have rows, "
+                f"config.model.{norm} is {names!r}; it is a tuple of names of stacks that have rows, "
                 f"here of {', '.join(there)}."
             )
     return tuple(names)

@@ -12,6 +12,7 @@ from ali_jax.models.convolution import conv, conv_transpose
 from ali_jax.models.dropout import dropout
 from ali_jax.models.rows import Row
 from ali_jax.models.spectral import normalise
+from ali_jax.models.weight_norm import first_bias, first_scale, unit_columns
 
 
 def maxout(h: jax.Array, pieces: int) -> jax.Array:
@@ -22,6 +23,7 @@ def maxout(h: jax.Array, pieces: int) -> jax.Array:
 NONLINEARITIES = {
     "linear": lambda h, leak: h,
     "relu": lambda h, leak: jax.nn.relu(h),
+    "softplus": lambda h, leak: jax.nn.softplus(h),
     "leaky_relu": lambda h, leak: jnp.where(h > 0, h, leak * h),
     "sigmoid": lambda h, leak: jax.nn.sigmoid(h),
     "maxout2": lambda h, leak: maxout(h, 2),
@@ -79,6 +81,9 @@ class Layer(nn.Module):
     dtype: Any
     initial_bias: float = 0.0
     spectral_norm: bool = False  # of the kernel
+    # "fixed" or "learned": weight normalisation of the kernel, and whether its scale stays as it started.
+    # Of a layer with batch normalisation, which divides by any scale, nothing is changed.
+    weight_norm: str | None = None
 
     @nn.compact
     def __call__(
@@ -100,19 +105,29 @@ class Layer(nn.Module):
         return NONLINEARITIES[self.row.nonlinearity](h, self.leak)
 
     def kernel(self, *shape: int, out: int = -1) -> jax.Array:
-        """The layer's parameter "kernel", spectrally normalised where the stack is; `out`: the axis of the
-        output's channels.
+        """The layer's parameter "kernel", normalised where the stack is; `out`: the axis of the output's
+        channels.
         """
         # The same standard deviation whatever the fan-in, for every kind of kernel.
         initializer = functools.partial(normal_kernel, std=self.init_std)
         kernel = self.param("kernel", initializer, shape)
         if self.spectral_norm:
             kernel = self._normalised(kernel, out)
+        if self._weight_normed:
+            kernel = unit_columns(kernel, out)
         return kernel.astype(self.dtype)
 
-    def bias(self, *shape: int) -> jax.Array:
-        """The layer's parameter "bias"."""
-        return self.param("bias", nn.initializers.constant(self.initial_bias), shape)
+    def bias(self, *shape: int, centre: jax.Array | None = None) -> jax.Array:
+        """The layer's parameter "bias"; it starts where it gives `centre` (N, ..., C) the initial mean."""
+
+        def start(key):
+            return jnp.full(shape, self.initial_bias + (0.0 if centre is None else first_bias(centre)))
+
+        return self.param("bias", start)
+
+    @property
+    def _weight_normed(self) -> bool:
+        return bool(self.weight_norm) and not self.row.norm and self.row.operation in OPERATIONS
 
     def _normalised(self, kernel: jax.Array, out: int) -> jax.Array:
         # Not nn.SpectralNorm: around a layer it would divide an untied bias too and name its state by paths.
@@ -128,9 +143,20 @@ class Layer(nn.Module):
     def _shift(self, h: jax.Array, train: bool) -> jax.Array:
         if self.row.norm:
             return BatchNorm(name="norm")(h, train)
+        centre = None
+        if self._weight_normed and self.has_variable("params", "kernel"):
+            # Not fused with the bias: where XLA computes the sum twice it may round it once as a multiply-add
+            # and once not, and then maxout's gradient finds no channel that is the maximum.
+            centre = h = jax.lax.optimization_barrier(h * per_channel(self._scale(h), h))
         if self.row.bias == "none":
             return h
-        return h + per_channel(self.bias(*(h.shape[1:] if self.row.bias == "untied" else h.shape[-1:])), h)
+        shape = h.shape[1:] if self.row.bias == "untied" else h.shape[-1:]
+        return h + per_channel(self.bias(*shape, centre=centre), h)
+
+    def _scale(self, h: jax.Array) -> jax.Array:
+        if self.weight_norm == "learned":
+            return self.param("scale", lambda key: first_scale(h))
+        return self.variable("batch_stats", "scale", first_scale, h).value
 
 
 # --- What a layer may do: a new operation is one function and its name here -------------------------

@@ -19,15 +19,17 @@ class Stack(nn.Module):
     dtype: Any
     last_bias: float = 0.0  # where the bias of the last layer starts
     spectral_norm: bool = False  # whether every kernel is divided by its largest singular value
+    weight_norm: bool = False  # whether every kernel has columns of length 1; the last layer learns its scale
 
     @nn.compact
     def __call__(self, h, condition=None, noise=None, *, train: bool = False, with_hidden: bool = False):
         """The last layer's output; `with_hidden` the pair of it and of the last layer's input."""
         hidden = h = h.astype(self.dtype)
         for number, row in enumerate(self.rows, 1):
-            bias = self.last_bias if number == len(self.rows) else 0.0
-            settings = (self.init_std, self.leak, self.dtype, bias, self.spectral_norm)
-            layer = Layer(row, *settings, name=f"layer_{number}")
+            last = number == len(self.rows)
+            scale = ("learned" if last else "fixed") if self.weight_norm else None
+            settings = (self.init_std, self.leak, self.dtype, self.last_bias if last else 0.0)
+            layer = Layer(row, *settings, self.spectral_norm, scale, name=f"layer_{number}")
             hidden, h = h, layer.activate(layer(h, condition, noise, train))
         return (h, hidden) if with_hidden else h
 
@@ -149,7 +151,7 @@ class Discriminator(nn.Module):
 
     def __call__(self, x, z, condition=None, *, train: bool = False) -> Judgement:
         if self.is_initializing():
-            self._initialize_twins(x, z, condition)
+            self._initialize_twins(x, z, condition, train)
         x, z, condition = (pack(a, self.packing) for a in (x, z, condition))
         h_x = h = self.x_stack(x, condition, train=train)
         h_z = None
@@ -175,10 +177,15 @@ class Discriminator(nn.Module):
         joint, hidden = stack(both, condition, train=train, with_hidden=True)
         return judgement(_as_logits(joint), hidden=_as_logits(hidden))
 
-    def _initialize_twins(self, x, z, condition):
+    def _initialize_twins(self, x, z, condition, train: bool):
         for twins, stack, one in (("xx", self.xx_stack, x), ("zz", self.zz_stack, z)):
             if stack is not None:
-                self.compare(twins, one, one, condition)
+                self.compare(twins, one, one, condition, train=train)
+
+
+def packing_of(discriminator: Any) -> int:
+    """How many pairs a discriminator judges together: one, of a module that does not say."""
+    return getattr(discriminator, "packing", 1)
 
 
 def pack(values: jax.Array | None, count: int) -> jax.Array | None:

@@ -29,6 +29,7 @@ def make_config(name):
     config = load_config("digits", "paper")
     config.model.packing, config.model.init_std = 2, 0.1
     config.model.spectral_norm = ("discriminator_joint", "discriminator_xx")
+    config.model.weight_norm = ("discriminator_x", "discriminator_z")
     config.model.discriminator_xx = config.model.discriminator_zz = (
         dense(16, norm=True, dropout=0.2),
         dense(1, nonlinearity="linear"),
