@@ -15,9 +15,26 @@ from ali_jax.models.spectral import normalise
 from ali_jax.models.weight_norm import first_bias, first_scale, unit_columns
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def maxout(h: jax.Array, pieces: int) -> jax.Array:
-    """Maximum over groups of adjacent channels: (..., C) -> (..., C / pieces)."""
-    return jnp.max(h.reshape(*h.shape[:-1], -1, pieces), axis=-1)
+    """Maximum over groups of adjacent channels: (..., C) -> (..., C / pieces); ties share the gradient."""
+    return jnp.max(_groups(h, pieces), axis=-1)
+
+
+@maxout.defjvp
+def _maxout_jvp(pieces: int, primals, tangents):
+    # The gradient asks which channels equal the maximum. Where XLA computes h twice it may round it in two
+    # ways, as one multiply-add and as two steps, and then none does: JAX's own gradient of a maximum is NaN
+    # there. The barrier keeps one h. jax 0.10 may drop it; such a group then passes no gradient on.
+    h = jax.lax.optimization_barrier(primals[0])
+    out = maxout(h, pieces)
+    chosen = (_groups(h, pieces) == out[..., None]).astype(h.dtype)
+    passed = jnp.sum(chosen * _groups(tangents[0], pieces), axis=-1)
+    return out, passed / jnp.maximum(jnp.sum(chosen, axis=-1), 1)
+
+
+def _groups(h: jax.Array, pieces: int) -> jax.Array:
+    return h.reshape(*h.shape[:-1], -1, pieces)
 
 
 NONLINEARITIES = {
@@ -145,9 +162,7 @@ class Layer(nn.Module):
             return BatchNorm(name="norm")(h, train)
         centre = None
         if self._weight_normed and self.has_variable("params", "kernel"):
-            # Not fused with the bias: where XLA computes the sum twice it may round it once as a multiply-add
-            # and once not, and then maxout's gradient finds no channel that is the maximum.
-            centre = h = jax.lax.optimization_barrier(h * per_channel(self._scale(h), h))
+            centre = h = h * per_channel(self._scale(h), h)
         if self.row.bias == "none":
             return h
         shape = h.shape[1:] if self.row.bias == "untied" else h.shape[-1:]

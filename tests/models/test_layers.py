@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ali_jax.models.layers import NONLINEARITIES, BatchNorm, Layer, Row, append_channels
+from ali_jax import build
+from ali_jax.models.layers import NONLINEARITIES, BatchNorm, Layer, Row, append_channels, maxout
 
 
 def batch_norm(h, variables=None, train=True):
@@ -114,6 +115,39 @@ def test_nonlinearities():
     np.testing.assert_allclose(NONLINEARITIES["leaky_relu"](h, 0.1), [[-0.2, 1, 3, -0.1]])
     # Groups are of adjacent channels.
     np.testing.assert_allclose(NONLINEARITIES["maxout2"](h, 0.1), [[1, 3]])
+    np.testing.assert_allclose(NONLINEARITIES["softplus"](h, 0.1), np.log1p(np.exp(h)), rtol=1e-6)
+
+
+def test_gradients_of_maxout_are_those_of_jax_to_the_second_order():
+    """Of channels of which some are equal, too."""
+    h = jnp.array([[1.0, 1.0, 2.0, -3.0], [0.5, -0.5, 4.0, 4.0]])
+
+    def plain(h):
+        return jnp.max(h.reshape(2, 2, 2), axis=-1)
+
+    def slope(function):
+        return jax.grad(lambda h: jnp.sum(jnp.sin(function(h))))
+
+    def curvature(function):
+        return jax.grad(lambda h: jnp.sum(jnp.square(slope(function)(h))))
+
+    def ours(h):
+        return maxout(h, 2)
+
+    for of in (slope, curvature):
+        np.testing.assert_allclose(of(ours)(h), of(plain)(h), rtol=1e-6)
+
+
+def test_maxout_after_batch_normalisation_trains(tiny_config):
+    """XLA may compute its input twice, rounded in two ways; by JAX's gradient of a maximum that is NaN."""
+    tiny_config.model.discriminator_x = (Row("dense", 1, 1, 12, True, 0.2, "maxout2"),)
+    tiny_config.model.discriminator_z = (Row("dense", 1, 1, 12, True, 0.2, "maxout2"),)
+    game = build.game(tiny_config)
+    batch = {"x": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)}
+    state = jax.jit(game.init)(jax.random.key(0), batch=batch)
+    for _ in range(2):
+        state, metrics = jax.jit(game.step)(state, batch)
+    assert np.isfinite([*metrics.values()]).all()
 
 
 def test_append_channels_repeats_them_at_every_position():
