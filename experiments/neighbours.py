@@ -1,4 +1,4 @@
-"""How well E tells classes apart: nearest neighbours and a linear probe of its features, beside pixels.
+"""How well E tells classes apart: nearest neighbours and a linear probe of its features.
 
     python -m experiments.neighbours --workdir=runs/mnist_bigan
     python -m experiments.neighbours --workdir=runs/mnist_bigan --checkpoints=all
@@ -6,7 +6,8 @@
 The protocol of the BiGAN paper on MNIST (Donahue et al., ICLR 2017, Section 4.1): each test example gets the
 class of its nearest training example (Euclidean, exact). Features are "mu", the code, and "hidden", the layer
 of E before it, after its nonlinearity; that paper's code scores both. The linear probe is ours: sklearn's
-LogisticRegression at its defaults, features unscaled. With --checkpoints, one point of a curve for each.
+LogisticRegression at its defaults, features unscaled. Beside them stand pixels, and the features of E before
+it was trained. With --checkpoints, one point of a curve for each.
 Training examples are those of --train_split (train), test examples those of --test_split (test).
 Writes into <workdir>/results/neighbours, or into --output; not resumable.
 """
@@ -58,7 +59,8 @@ def main(argv):
     if len(steps) > 1:
         report.save_plot(output, "accuracy_by_step", draw_curve(curves, of_pixels))
     last = max(curves["mu"])
-    rows = {"pixels": of_pixels} | {name: by_step[last] for name, by_step in curves.items()}
+    of_start = {f"untrained_{name}": row for name, row in score_untrained(run, splits).items()}
+    rows = {"pixels": of_pixels} | of_start | {name: by_step[last] for name, by_step in curves.items()}
     print_table(rows)
     results = {"steps": last, "data": labelled.describe(run.config, names, splits)}
     by_step = {f"{name}_by_step": curve for name, curve in curves.items()}
@@ -69,10 +71,21 @@ def score_steps(run: workdirs.Run, steps: list[int], splits: Splits) -> tuple[di
     """(`score` by name of the features and by step, the codes at the last step)."""
     curves: dict[str, dict[int, dict]] = {}
     for step, model in models(run, steps):
-        train_x, test_x = (features.mu_and_hidden(model, split) for split in splits)
-        for name in train_x:
-            curves.setdefault(name, {})[step] = score((train_x[name], test_x[name]), splits)
-    return curves, (train_x["mu"], test_x["mu"])
+        found = features_of(model, splits)
+        for name, of_both in found.items():
+            curves.setdefault(name, {})[step] = score(of_both, splits)
+    return curves, found["mu"]
+
+
+def score_untrained(run: workdirs.Run, splits: Splits) -> dict[str, dict]:
+    """`score` by name of the features, of the networks that the run started from."""
+    found = features_of(workdirs.untrained(run.config), splits)
+    return {name: score(of_both, splits) for name, of_both in found.items()}
+
+
+def features_of(model: inference.Model, splits: Splits) -> dict[str, Features]:
+    train_x, test_x = (features.mu_and_hidden(model, split) for split in splits)
+    return {name: (train_x[name], test_x[name]) for name in train_x}
 
 
 def models(run: workdirs.Run, steps: list[int]) -> Iterator[tuple[int, inference.Model]]:
@@ -133,10 +146,10 @@ def draw_curve(curves: dict[str, dict[int, dict]], pixels: dict) -> Figure:
 
 
 def print_table(rows: dict[str, dict]) -> None:
-    print(f"{'features':8} {'dim.':>6} {'1-NN, %':>8} {'probe, %':>9}")
+    print(f"{'features':16} {'dim.':>6} {'1-NN, %':>8} {'probe, %':>9}")
     for name, row in rows.items():
         accuracies = row["nearest_neighbour_accuracy_percent"], row["linear_probe_accuracy_percent"]
-        print(f"{name:8} {row['dimension']:6,} {accuracies[0]:8.2f} {accuracies[1]:9.2f}")
+        print(f"{name:16} {row['dimension']:6,} {accuracies[0]:8.2f} {accuracies[1]:9.2f}")
 
 
 if __name__ == "__main__":

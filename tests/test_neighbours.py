@@ -64,6 +64,8 @@ def test_the_newest_checkpoint_is_scored(run_program, tiny_workdir):
     assert results["data"]["test"] == "digits, split test, 297 examples"
     dimensions = {name: results[name]["dimension"] for name in ("mu", "hidden", "pixels")}
     assert dimensions == {"mu": 3, "hidden": 12, "pixels": 64}
+    assert results["untrained_mu"]["dimension"] == 3
+    assert results["untrained_mu"] != results["mu"] and results["untrained_hidden"] != results["hidden"]
     # scikit-learn's digits are easy: the nearest image is nearly always of the same digit.
     assert results["pixels"]["nearest_neighbour_accuracy_percent"] > 95
     assert {p.name for p in output.iterdir()} == {"neighbours.png", "neighbours.pdf", "results.json"}
