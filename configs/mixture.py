@@ -28,9 +28,9 @@ def get_config(game: str = "ours"):
     config.b1 = 0.2
     if config_lib.reading(game, ours=True, ali=False, gan=False):
         config.terms = config_lib.as_terms({"adversarial": {}, "cycle": {"weight": 1.0}})
-        # Half the distance of two modes, and falling: without it some runs lose a few of the modes for good.
-        config.disturbance.noise_x = 1.0
-        config.disturbance.noise_until = 0.375
+        # At first as much as two modes are apart, which leaves one broad hill; without it, or with half of it,
+        # some runs settle early on a map that lacks a few modes for good.
+        config.disturbance.noise_x = 2.0
         config.num_steps = 40_000
         config.learning_rate = 1e-3
         config.b1 = 0.5
