@@ -3,8 +3,8 @@
     python -m ali_jax.main --config=configs/mixture.py --workdir=runs/mixture
 
 100,000 points. The encoder is implicit: a network of x and noise. The game is ours: beside the paper's, a
-cycle that ties reconstructions to their points, and noise on x that hides the modes at first and then parts
-them, with an average of the parameters under a falling rate.
+cycle that ties reconstructions to their points, noise on x that hides the modes at first, leaks in the ReLUs,
+and an average of the parameters under a falling rate.
 
     --config=configs/mixture.py:ali      the paper's game and settings, 200 epochs. It draws learning rate, b1
                                          and the standard deviation of the weights at random; these are the
@@ -28,9 +28,8 @@ def get_config(game: str = "ours"):
     config.b1 = 0.2
     if config_lib.reading(game, ours=True, ali=False, gan=False):
         config.terms = config_lib.as_terms({"adversarial": {}, "cycle": {"weight": 1.0}})
-        # At first as much as two modes are apart, which leaves one broad hill; without it, or with half of it,
-        # some runs settle early on a map that lacks a few modes for good.
-        config.disturbance.noise_x = 2.0
+        config.disturbance.noise_x = 1.0
+        config.disturbance.noise_until = 0.375
         config.num_steps = 40_000
         config.learning_rate = 1e-3
         config.b1 = 0.5
@@ -43,22 +42,24 @@ def get_config(game: str = "ours"):
     model = config.model
     model.x_shape = (2,)
     model.latent_dim = 2
-    model.leak = 0.0
+    model.leak = config_lib.reading(game, ours=0.1, ali=0.0, gan=0.0)
     model.init_std = 0.02
     model.posterior = "noise"
-    # dense(units): no dropout anywhere.
+    # dense(units): no dropout anywhere; of E and G leaky ReLUs, which without a leak are ReLUs. With one G
+    # starts nearer to a linear map. From ReLUs it may start, and stay, folded over itself: on either side of
+    # the fold a code makes the same point, q(z|x) has both of them, and some modes are never found.
     encoder = (
         noise(2),
-        dense(400, norm=True, nonlinearity="relu"),
-        dense(400, norm=True, nonlinearity="relu"),
+        dense(400, norm=True),
+        dense(400, norm=True),
         dense(2, nonlinearity="linear"),
     )
     model.encoder = config_lib.reading(game, ours=encoder, ali=encoder, gan=None)
     model.generator = (
-        dense(400, norm=True, nonlinearity="relu"),
-        dense(400, norm=True, nonlinearity="relu"),
-        dense(400, norm=True, nonlinearity="relu"),
-        dense(400, norm=True, nonlinearity="relu"),
+        dense(400, norm=True),
+        dense(400, norm=True),
+        dense(400, norm=True),
+        dense(400, norm=True),
         dense(2, nonlinearity="linear"),
     )
     # D(x) and D(z) pass x and z on; 1000 features are 200 units of 5 pieces.
