@@ -22,6 +22,7 @@ from absl import flags
 from tqdm import tqdm
 
 from ali_jax import config as config_lib
+from ali_jax import recipes
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.files import write_whole, writing
@@ -77,12 +78,18 @@ def points(config, values) -> Iterator[Point]:
     if len(config.model.x_shape) != 3:
         raise UserError(f"{config.dataset} holds no images; pass --widths= --sides=, which are of images.")
     side, _, channels = config.model.x_shape
-    options = ",grey" if channels == 1 else ""
+    options = (",grey" if channels == 1 else "") + _kind(config)
     shared = [f"--config.batch_size={config.batch_size}", *shared]
     for width in widths:
         yield Point("width", width, [_images(f"{side}{options},width={width}"), *shared])
     for side in sides:
         yield Point("side", side, [_images(f"{side}{options}"), *shared])
+
+
+def _kind(config) -> str:
+    """The option of configs/images.py by which a contrast changes its copies as the config's does, if any."""
+    copies = config.terms.to_dict().get("contrast")
+    return next((f",{kind}" for kind, of in recipes.COPIES.items() if kind != "any" and of == copies), "")
 
 
 def _images(variant: str) -> str:

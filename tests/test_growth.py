@@ -33,19 +33,20 @@ def test_every_point_is_a_benchmark_of_its_own(monkeypatch):
     shared = ["--config.dtype=bfloat16", "--random_images", "--noloop", "--steps=3"]
     assert found[1].arguments == ["--config=configs/svhn.py:small", "--config.batch_size=200", *shared]
     _, _, width, side = (p.arguments for p in found)
-    assert width[0].endswith("configs/images.py:32,width=16") and side[0].endswith("configs/images.py:64")
+    assert width[0].endswith("/images.py:32,signs,width=16") and side[0].endswith("/images.py:64,signs")
     assert width[1:] == side[1:] == ["--config.batch_size=100", *shared]
 
 
-def test_widths_and_sides_are_of_the_small_networks():
-    """The point of a side is that of the small recipe, so that the axes cross.
-
-    But for the two changes of copies that signs have beside those of any images.
-    """
-    images, svhn = load_config("images", "32"), load_config("svhn", "small")
-    assert images.model == svhn.model
-    images.terms.contrast.update(shear=0.3, negative=0.5)
-    assert images.terms == svhn.terms
+def test_widths_and_sides_are_of_the_small_networks(monkeypatch):
+    """The point of a side is that of the small recipe and of its kind of images, so that the axes cross."""
+    for name, option in (("svhn", ",signs"), ("celeba", ",mirrored"), ("mnist", ",grey,strokes")):
+        config = load_config(name, "ours" if name == "mnist" else "small")
+        side = config.model.x_shape[0]
+        crossing = asked(monkeypatch, config, batches=[], widths=[], sides=[str(side)])[0]
+        variant = crossing.arguments[0].partition("images.py:")[2]
+        assert variant == f"{side}{option}"
+        images = load_config("images", variant)
+        assert (images.model, images.terms) == (config.model, config.terms)
     assert load_config("images", "32,width=16").model.discriminator_x[0].features == 16
 
 
