@@ -2,9 +2,8 @@
 
     python -m ali_jax.main --config=configs/mixture.py --workdir=runs/mixture
 
-100,000 points. The encoder is implicit: a network of x and noise. The game is ours: beside the paper's, a
-cycle that ties reconstructions to their points, noise on x that hides the modes at first, leaks in the ReLUs,
-and an average of the parameters under a falling rate.
+100,000 points. The game is ours: beside the paper's, a cycle that ties reconstructions to their points, noise
+on x that hides the modes at first, a Gaussian q(z|x), and an average of the parameters under a falling rate.
 
     --config=configs/mixture.py:ali      the paper's game and settings, 200 epochs. It draws learning rate, b1
                                          and the standard deviation of the weights at random; these are the
@@ -42,24 +41,21 @@ def get_config(game: str = "ours"):
     model = config.model
     model.x_shape = (2,)
     model.latent_dim = 2
-    model.leak = config_lib.reading(game, ours=0.1, ali=0.0, gan=0.0)
+    model.leak = 0.0
     model.init_std = 0.02
-    model.posterior = "noise"
-    # dense(units): no dropout anywhere; of E and G leaky ReLUs, which without a leak are ReLUs. With one G
-    # starts nearer to a linear map. From ReLUs it may start, and stay, folded over itself: on either side of
-    # the fold a code makes the same point, q(z|x) has both of them, and some modes are never found.
-    encoder = (
-        noise(2),
-        dense(400, norm=True),
-        dense(400, norm=True),
-        dense(2, nonlinearity="linear"),
-    )
-    model.encoder = config_lib.reading(game, ours=encoder, ali=encoder, gan=None)
+    # dense(units): no dropout anywhere.
+    layers = dense(400, norm=True, nonlinearity="relu"), dense(400, norm=True, nonlinearity="relu")
+    implicit = (noise(2), *layers, dense(2, nonlinearity="linear"))
+    # An implicit q(z|x), of a network of x and noise, may have two humps. Some runs then settle on a G that
+    # is folded over itself, where two codes make the same point, and find some modes late or never.
+    gaussian = (*layers, dense(4, nonlinearity="linear"))  # mu 2, log sigma 2
+    model.posterior = config_lib.reading(game, ours="gaussian", ali="noise", gan="noise")
+    model.encoder = config_lib.reading(game, ours=gaussian, ali=implicit, gan=None)
     model.generator = (
-        dense(400, norm=True),
-        dense(400, norm=True),
-        dense(400, norm=True),
-        dense(400, norm=True),
+        dense(400, norm=True, nonlinearity="relu"),
+        dense(400, norm=True, nonlinearity="relu"),
+        dense(400, norm=True, nonlinearity="relu"),
+        dense(400, norm=True, nonlinearity="relu"),
         dense(2, nonlinearity="linear"),
     )
     # D(x) and D(z) pass x and z on; 1000 features are 200 units of 5 pieces.
