@@ -72,6 +72,19 @@ def test_weight_decay_adds_the_kernel_to_its_gradient_and_nothing_else(tiny_conf
         np.testing.assert_allclose(of_others, [0.0, 0.0, 0.1], atol=1e-6)
 
 
+@pytest.mark.parametrize("weight_norm", [(), ("generator", "encoder", "discriminator_x", "discriminator_z")])
+def test_a_fresh_state_has_the_types_of_a_trained_one(tiny_config, weight_norm):
+    """Else the second step would be compiled anew: also where a type was merely left to JAX ("weak")."""
+    tiny_config.model.weight_norm = weight_norm
+    game = build.game(tiny_config)
+    after, _ = jax.eval_shape(game.step, game.shapes, game.example)
+    types = [
+        [(leaf.shape, leaf.dtype, leaf.weak_type) for leaf in jax.tree.leaves(s)]
+        for s in (game.shapes, after)
+    ]
+    assert types[0] == types[1]
+
+
 def test_the_average_is_the_mean_of_few_steps_and_an_exponential_one_of_many(tiny_config):
     tiny_config.average_rate = 0.25
     x = jax.random.uniform(jax.random.key(0), (16, 8, 8, 1))

@@ -138,7 +138,8 @@ class Layer(nn.Module):
         """The layer's parameter "bias"; it starts where it gives `centre` (N, ..., C) the initial mean."""
 
         def start(key):
-            return jnp.full(shape, self.initial_bias + (0.0 if centre is None else first_bias(centre)))
+            mean = 0.0 if centre is None else first_bias(centre)
+            return jnp.full(shape, self.initial_bias + mean, jnp.float32)
 
         return self.param("bias", start)
 
