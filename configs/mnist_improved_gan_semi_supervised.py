@@ -1,7 +1,9 @@
 """MNIST with 100 labels, by the published recipe of "Improved Techniques for Training GANs".
 
+    python -m ali_jax.main --config=configs/mnist_improved_gan_semi_supervised.py:feature_matching \
+        --workdir=runs/feature_matching
     python -m experiments.semi_supervised --config=configs/mnist_improved_gan_semi_supervised.py \
-        --methods=feature_matching --workdir=runs/improved_gan
+        --methods=feature_matching --workdir=runs/table
 
 `:feature_matching` is the game of Salimans et al. (2016), without an encoder: an error of 0.93 % +- 0.065 is
 published. Widths, weight normalisation and its start on 500 images, noise, rates, the average and 300 epochs
