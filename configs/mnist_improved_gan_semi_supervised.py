@@ -47,9 +47,10 @@ def get_config(game: str = "ali"):
         dense(500, norm=True, nonlinearity="softplus"),
         dense(784, nonlinearity="sigmoid"),
     )
-    noises = (0.3, *(0.5 for _ in HIDDEN[1:]))
-    hidden = tuple(
-        dense(n, nonlinearity="relu", input_noise=std) for n, std in zip(HIDDEN, noises, strict=True)
+    first, *others = HIDDEN
+    hidden = (
+        dense(first, nonlinearity="relu", input_noise=0.3),
+        *(dense(units, nonlinearity="relu", input_noise=0.5) for units in others),
     )
     head = dense(1, nonlinearity="linear", input_noise=0.5)
     before_codes = config_lib.reading(game, ali=3, feature_matching=0, supervised=0)

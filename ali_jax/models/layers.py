@@ -129,7 +129,7 @@ class Layer(nn.Module):
         initializer = functools.partial(normal_kernel, std=self.init_std)
         kernel = self.param("kernel", initializer, shape)
         if self.spectral_norm:
-            kernel = self._normalised(kernel, out)
+            kernel = self._spectrally_normalised(kernel, out)
         if self._weight_normed:
             kernel = unit_columns(kernel, out)
         return kernel.astype(self.dtype)
@@ -147,7 +147,7 @@ class Layer(nn.Module):
     def _weight_normed(self) -> bool:
         return bool(self.weight_norm) and not self.row.norm and self.row.operation in OPERATIONS
 
-    def _normalised(self, kernel: jax.Array, out: int) -> jax.Array:
+    def _spectrally_normalised(self, kernel: jax.Array, out: int) -> jax.Array:
         # Not nn.SpectralNorm: around a layer it would divide an untied bias too and name its state by paths.
         u = self.variable(
             "batch_stats", "u", lambda: jax.random.normal(self.make_rng("params"), (kernel.shape[out],))
