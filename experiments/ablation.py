@@ -5,8 +5,9 @@
 
 The grid is a Python file with VARIANTS, a dict of name -> fields of the config that it changes, and
 REFERENCE, the variant whose num_steps are the budget (else the first). Every variant is trained for as many
-FLOPs (XLA's count of its step, further passes of its terms included) or, with --equal=steps, for as many
-steps, with as many seeds of networks, noise and the order of the data, from config.seed on.
+FLOPs (XLA's count of its step, further passes of its terms included; a penalty of every few steps by its
+share of them) or, with --equal=steps, for as many steps, with as many seeds of networks, noise and the order
+of the data, from config.seed on.
 
 A run has a workdir of its own, WORKDIR/<variant>/<seed>, and keeps what was measured of it there, at
 --checkpoints of it, in measures.json. So the same command goes on where it was stopped; --only=NAME trains
@@ -114,7 +115,7 @@ def make_plans(values, grid: grids.Grid) -> dict[str, Plan]:
             )
         config_lib.check(configs[name])
         build.game(configs[name])
-    counted = {name: flops.of_traced_step(config) for name, config in configs.items()}
+    counted = {name: flops.of_average_step(config) for name, config in configs.items()}
     compared = counted if values.equal == "flops" else dict.fromkeys(counted, 1.0)
     steps = grids.steps_of(grid.reference, configs[grid.reference].num_steps, compared)
     for name, config in configs.items():

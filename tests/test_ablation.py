@@ -4,7 +4,6 @@ import json
 import shutil
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from conftest import flags_of, load_config
 
@@ -175,7 +174,7 @@ def test_a_grid_that_was_stopped_ends_as_one_that_was_not(run_grid, tmp_path, mo
     # What follows draws and counts no more: that takes a second each time.
     monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)
     by_batch = {32: each["Larger, twice!"], 16: each["wide steps"]}
-    monkeypatch.setattr(ablation.flops, "of_traced_step", lambda config: by_batch[config.batch_size])
+    monkeypatch.setattr(ablation.flops, "of_average_step", lambda config: by_batch[config.batch_size])
     parts, trained = shutil.copytree(tmp_path / "whole", tmp_path / "parts"), train.train_and_evaluate
     for folder in (parts / "wide_steps", parts / "results"):
         shutil.rmtree(folder)
@@ -227,7 +226,7 @@ def trainings(monkeypatch):
         return {"reconstruction": {"through_mu": {"kept_percent": int(folder.name) + 1}}}
 
     monkeypatch.setattr(ablation.report, "save_plot", lambda *given: None)
-    monkeypatch.setattr(ablation.flops, "of_traced_step", lambda config: 1.0 * config.batch_size)
+    monkeypatch.setattr(ablation.flops, "of_average_step", lambda config: 1.0 * config.batch_size)
     monkeypatch.setattr(train, "train_and_evaluate", end_at_once)
     monkeypatch.setattr(ablation.inference, "load", lambda folder, step: folder)
     monkeypatch.setattr(ablation.quality, "measure", measure)
@@ -319,4 +318,9 @@ def test_flops_grow_with_the_batch(tiny_config):
     one = flops.of_traced_step(tiny_config)
     tiny_config.batch_size *= 2
     assert 1.8 < flops.of_traced_step(tiny_config) / one < 2.0
-    assert np.isclose(costs.of_run(tiny_config, ablation.Path("nowhere"), 3, 2.0)["flops"], 6.0)
+
+
+def test_a_run_costs_its_average_steps(tiny_config, monkeypatch):
+    assert costs.of_run(tiny_config, ablation.Path("nowhere"), 3, 2.0)["flops"] == 6.0
+    monkeypatch.setattr(flops, "of_average_step", lambda config: 5.0)
+    assert costs.of_run(tiny_config, ablation.Path("nowhere"), 3)["flops"] == 15.0

@@ -9,8 +9,11 @@ from experiments.common import flops
 
 
 def of_run(config: ConfigDict, workdir: Path, step: int, flops_per_step: float | None = None) -> dict:
-    """Of the steps up to `step`; seconds are None where metrics.jsonl does not tell."""
-    each = flops.of_traced_step(config) if flops_per_step is None else flops_per_step
+    """Of the steps up to `step`; seconds are None where metrics.jsonl does not tell.
+
+    A penalty of every so many steps counts by its share of them (`flops.of_average_step`).
+    """
+    each = flops.of_average_step(config) if flops_per_step is None else flops_per_step
     path = workdir / "metrics.jsonl"
     lines = read_lines(path) if path.exists() else []
     return {
