@@ -3,7 +3,8 @@
     python -m ali_jax.main --config=configs/mixture.py --workdir=runs/mixture
 
 100,000 points. The game is ours: beside the paper's, a cycle that ties reconstructions to their points, noise
-on x that hides the modes at first, a Gaussian q(z|x), and an average of the parameters under a falling rate.
+on x that hides the modes at first, a Gaussian q(z|x), and an average of the parameters under a rate that
+falls when the noise is gone.
 
     --config=configs/mixture.py:ali      the paper's game and settings, 200 epochs. It draws learning rate, b1
                                          and the standard deviation of the weights at random; these are the
@@ -28,11 +29,11 @@ def get_config(game: str = "ours"):
     if config_lib.reading(game, ours=True, ali=False, gan=False):
         config.terms = config_lib.as_terms({"adversarial": {}, "cycle": {"weight": 1.0}})
         config.disturbance.noise_x = 1.0
-        config.disturbance.noise_until = 0.375
+        config.disturbance.noise_until = 0.2
         config.num_steps = 40_000
         config.learning_rate = 1e-3
         config.b1 = 0.5
-        config.decay_after = 0.5
+        config.decay_after = 0.2
         config.average_rate = 2e-3
     config.log_every = 1000
     config.figures_every = 10_000
@@ -46,7 +47,7 @@ def get_config(game: str = "ours"):
     # dense(units): no dropout anywhere.
     layers = dense(400, norm=True, nonlinearity="relu"), dense(400, norm=True, nonlinearity="relu")
     implicit = (noise(2), *layers, dense(2, nonlinearity="linear"))
-    # An implicit q(z|x), of a network of x and noise, may have two humps. Some runs then settle on a G that
+    # An implicit q(z|x), of a network of x and noise, may have two humps. Some runs then begin with a G that
     # is folded over itself, where two codes make the same point, and find some modes late or never.
     gaussian = (*layers, dense(4, nonlinearity="linear"))  # mu 2, log sigma 2
     model.posterior = config_lib.reading(game, ours="gaussian", ali="noise", gan="noise")
