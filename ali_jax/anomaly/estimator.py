@@ -19,7 +19,7 @@ from ali_jax.errors import UserError
 HELD_OUT = 0.2  # share of the rows that a member is not trained on,
 MOST_HELD_OUT = 5000  # and how many that is at most
 FEWEST = 20  # rows below which all are trained on, and looked at
-LEFT_OUT = 2  # times `contamination` of the fitted rows, the strangest, are left out of a second training
+LEFT_OUT = 2  # times `contamination` of the examples, the strangest, are not trained on
 FLAGGED = 0.05  # share of held-out rows below the threshold where contamination is "auto"
 
 
@@ -37,8 +37,9 @@ class Detector(OutlierMixin, BaseEstimator):
       measure: how strangeness is scored, one of `anomaly.SCORES`; "auto": "student" for tables, "bound" for
         images. "features" and "logits", of ALAD, train its discriminators of (x, x') and (z, z') too.
       contamination: share of the fitted examples that are outliers, in (0, 0.5]: so many `predict` calls so,
-        and a second training leaves out the strangest of a first one, twice as many and at most half; or
-        "auto": the threshold below which 5 % of those held out of training lie.
+        and twice as many, at most half, are left out of training, rows that are strange column by column and
+        images that are to a first training; or "auto": the threshold below which 5 % of those held out of
+        training lie.
       members: how many models are trained, each from a start and with held-out examples of its own; the score
         is their mean.
       steps: of training, of each member; None: by the number of examples.
@@ -80,13 +81,10 @@ class Detector(OutlierMixin, BaseEstimator):
         self._check_parameters()
         x = inputs.checked(self, X, fitting=True)
         self.shape_ = x.shape[1:]
-        of_held_out = self._fit_to(x)
         if self.contamination == "auto":
-            self.offset_ = float(np.quantile(-of_held_out, FLAGGED))
+            self.offset_ = float(np.quantile(-self._fit_to(x), FLAGGED))
             return self
-        strangeness = self._strangeness(self.scaling_.apply(x))
-        most = np.quantile(strangeness, max(1 - LEFT_OUT * self.contamination, 0.5))
-        self._fit_to(x[strangeness <= most])
+        self._fit_to(self._common(x))
         strangeness = self._strangeness(self.scaling_.apply(x))
         self.offset_ = float(np.percentile(-strangeness, 100 * self.contamination))
         return self
@@ -123,6 +121,20 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _plan(self) -> networks.Plan:
         return networks.Plan(*self.plan_)
+
+    def _common(self, x: np.ndarray) -> np.ndarray:
+        """Examples x (N, ...) without the strangest, twice `contamination` of them and at most half.
+
+        Networks that were trained on outliers bring them back, so rows are judged by each of their values
+        alone, as in the score `student`. Values of images say little alone; there a first training judges.
+        """
+        if x.ndim == 2:
+            values = scaling.columns(x).apply(x).astype(np.float64)
+            strangeness = np.sum(np.log1p(np.square(values)), axis=1)
+        else:
+            self._fit_to(x)
+            strangeness = self._strangeness(self.scaling_.apply(x))
+        return x[strangeness <= np.quantile(strangeness, max(1 - LEFT_OUT * self.contamination, 0.5))]
 
     def _fit_to(self, x: np.ndarray) -> np.ndarray:
         """Scaling and members of examples x (N, ...); how strange each member thinks what it held out."""

@@ -63,17 +63,24 @@ def test_contamination_is_the_share_of_fitted_rows_called_outliers():
     assert np.sum(flagged == -1) == 40
 
 
-def test_told_of_contamination_it_learns_once_more_without_the_strangest(monkeypatch):
-    """Twice the share, at most half; and most of what is far from all others is among them."""
+def test_told_of_contamination_it_leaves_out_the_strangest(monkeypatch):
+    """Twice the share, at most half; what is far in one column is among them."""
     seen, fit_to = [], Detector._fit_to
     monkeypatch.setattr(Detector, "_fit_to", lambda self, x: (seen.append(x), fit_to(self, x))[1])
     far = TABLE[:20] * [1, -50, 1, 1]
     for share, left in ((0.1, 176), (0.4, 110)):
         seen.clear()
         fitted = Detector(**SMALL, contamination=share).fit(np.concatenate([TABLE, far]))
-        assert [len(x) for x in seen] == [220, left]
-        assert np.mean(np.isin(far[:, 1], seen[1][:, 1])) < 0.5  # at random, half or more would stay
-        np.testing.assert_array_equal(fitted.scaling_.centre, scaling.columns(seen[1]).centre)
+        assert [len(x) for x in seen] == [left]
+        assert np.mean(np.isin(far[:, 1], seen[0][:, 1])) < 0.2  # at random, half or more would stay
+        np.testing.assert_array_equal(fitted.scaling_.centre, scaling.columns(seen[0]).centre)
+
+
+def test_told_of_contamination_it_judges_images_by_a_first_training(of_images, monkeypatch):
+    seen, fit_to = [], Detector._fit_to
+    monkeypatch.setattr(Detector, "_fit_to", lambda self, x: (seen.append(x), fit_to(self, x))[1])
+    Detector(**SMALL, contamination=0.1).fit(of_images[1])
+    assert [len(x) for x in seen] == [60, 48]
 
 
 def test_the_same_state_gives_the_same_detector(fitted):
