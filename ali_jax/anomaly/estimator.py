@@ -45,11 +45,12 @@ class Detector(OutlierMixin, BaseEstimator):
       steps: of training, of each member; None: by the number of examples.
       latent_dim: of the codes; None: by the number of columns, or of values that an image is told by.
       width: of the hidden layers.
-      random_state: of all that is random; an int gives the same detector every time.
+      random_state: of all that is random; an int gives the same detector every time on a machine.
 
     Attributes:
       offset_: threshold on `score_samples`.
       n_features_in_: columns, or values of an image; feature_names_in_: names of the columns, of data frames.
+      measure_: by which it scores; another `measure` asks for another `fit`.
       shape_: of one example. scaling_: of what networks see. members_: the trained models, as arrays.
     """
 
@@ -81,6 +82,8 @@ class Detector(OutlierMixin, BaseEstimator):
         self._check_parameters()
         x = inputs.checked(self, X, fitting=True)
         self.shape_ = x.shape[1:]
+        of_shape = scores.OF_TABLES if x.ndim == 2 else scores.OF_IMAGES
+        self.measure_ = of_shape if self.measure == "auto" else self.measure
         if self.contamination == "auto":
             self.offset_ = float(np.quantile(-self._fit_to(x), FLAGGED))
             return self
@@ -112,12 +115,12 @@ class Detector(OutlierMixin, BaseEstimator):
     def save(self, path: str | Path) -> None:
         """Writes the fitted detector to one file, whole or not at all; `load` reads it."""
         check_is_fitted(self)
-        files.write(Path(path), self)
+        files.write(Path(path).expanduser(), self)
 
     @classmethod
     def load(cls, path: str | Path) -> "Detector":
         """The detector that `save` wrote."""
-        return files.read(Path(path), cls)
+        return files.read(Path(path).expanduser(), cls)
 
     def _plan(self) -> networks.Plan:
         return networks.Plan(*self.plan_)
@@ -145,7 +148,7 @@ class Detector(OutlierMixin, BaseEstimator):
     def _train(self, x: np.ndarray) -> tuple[list[Member], np.ndarray]:
         """The members, and how strange each thinks the examples that it held out."""
         sizes = {"latent_dim": self.latent_dim, "width": self.width, "steps": self.steps}
-        plan = networks.plan(x.shape[1], len(x), twins=self.measure in scores.OF_TWINS, **sizes)
+        plan = networks.plan(x.shape[1], len(x), twins=self.measure_ in scores.OF_TWINS, **sizes)
         self.plan_ = tuple(plan)
         random = check_random_state(self.random_state)
         made, strangeness = [], []
@@ -163,12 +166,7 @@ class Detector(OutlierMixin, BaseEstimator):
         return np.mean([self._of_member(member, x) for member in self.members_], axis=0)
 
     def _of_member(self, member: Member, x: np.ndarray) -> np.ndarray:
-        of_shape = scores.OF_TABLES if len(self.shape_) == 1 else scores.OF_IMAGES
-        score = scores.SCORES[of_shape if self.measure == "auto" else self.measure]
-        if self.measure in scores.OF_TWINS and not self._plan().twins:
-            raise UserError(
-                f"The measure {self.measure} needs a D of twins, which was not trained; fit again."
-            )
+        score = scores.SCORES[self.measure_]
         found = (score(evidence, member.reference) for evidence in chunks(member.model(self._plan()), x))
         return np.concatenate([*found])
 

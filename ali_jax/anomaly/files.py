@@ -12,7 +12,7 @@ from ali_jax.anomaly.scores import Reference
 from ali_jax.roles import Roles
 from ali_jax.run import tree_files
 
-FORMAT = 2  # 1: images without textures
+FORMAT = 3  # 1: images without textures; 2: without the measure of the fit
 
 
 def write(path: Path, detector: Any) -> None:
@@ -28,6 +28,7 @@ def write(path: Path, detector: Any) -> None:
         "format": FORMAT,
         "settings": {name: _plain(value) for name, value in settings.items()},
         "plan": detector.plan_,
+        "measure": detector.measure_,
         "shape": detector.shape_,
         "offset": detector.offset_,
         "features": detector.n_features_in_,
@@ -60,7 +61,7 @@ def read(path: Path, kind: type) -> Any:
 def _rebuilt(kind: type, about: dict, arrays: dict) -> Any:
     detector = kind(**about["settings"])
     detector.plan_ = tuple(Plan(*about["plan"]))
-    detector.shape_ = tuple(about["shape"])
+    detector.shape_, detector.measure_ = tuple(about["shape"]), about["measure"]
     detector.offset_, detector.n_features_in_ = about["offset"], about["features"]
     if about["names"]:
         detector.feature_names_in_ = np.asarray(about["names"], dtype=object)

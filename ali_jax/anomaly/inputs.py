@@ -1,5 +1,6 @@
 """What comes in, checked: in one sentence each where it cannot be used."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ from sklearn.utils.validation import validate_data
 
 from ali_jax.errors import UserError, first_line
 from ali_jax.inference.inputs import pixels
+
+LARGEST = 1e100  # of a cell: sums of squares stay numbers
 
 
 def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
@@ -18,8 +21,14 @@ def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
     Raises:
       UserError: there is nothing in it that can be used as it is.
     """
+    x = _as_array(x) if isinstance(x, list | tuple) else x
     if getattr(x, "ndim", 2) in (3, 4):
         return _images(estimator, np.asarray(x), fitting)
+    if not fitting and len(estimator.shape_) == 3:
+        raise UserError(
+            f"The detector was fitted on images of shape {estimator.shape_}; give it such, (N, H, W) or "
+            "(N, H, W, C), also where it is one."
+        )
     _refuse_words(x)
     names = getattr(x, "columns", None)
     x = validate_data(
@@ -30,35 +39,57 @@ def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
         ensure_all_finite=False,
         ensure_min_samples=2 if fitting else 1,
     )
-    if not fitting and estimator.shape_ != x.shape[1:]:
-        raise UserError(f"The detector was fitted on images, of shape {estimator.shape_}; give it such.")
     _refuse_gaps(x, names)
     return x
 
 
+def _as_array(x: Any) -> Any:
+    """Lists of numbers as an array; others as they are, for what is said of tables."""
+    try:
+        return np.asarray(x)
+    except ValueError:  # rows of several lengths
+        return x
+
+
 def _refuse_words(x: Any) -> None:
-    """Raises UserError naming the first column of a data frame that holds text."""
-    for name in x.columns if hasattr(x, "columns") else ():
+    """Raises UserError naming the first column, of a data frame or an array of objects, of no numbers."""
+    # Of arrays of what is no text either, scikit-learn wants the TypeError that NumPy has for it.
+    wrong = (TypeError, ValueError) if hasattr(x, "columns") else ValueError
+    for name, column in _columns(x):
         try:
-            np.asarray(x[name], np.float64)
-        except (TypeError, ValueError) as error:
+            if column.dtype.kind in "mM":
+                raise ValueError(f"{column.dtype}")
+            column.astype(np.float64)
+        except wrong as error:
             raise UserError(
                 f"Column {name!r} holds what is no number ({first_line(error)}); encode it, as "
                 "pandas.get_dummies does, or drop it."
             ) from None
 
 
+def _columns(x: Any) -> Iterator[tuple[Any, np.ndarray]]:
+    if hasattr(x, "columns"):
+        names = list(x.columns)
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"Two columns are called {twice[0]!r}; rename one of them.")
+        yield from ((name, np.asarray(x[name])) for name in names)
+    elif getattr(x, "ndim", 0) == 2 and getattr(x, "dtype", None) is not None and x.dtype.kind in "OUSmM":
+        yield from enumerate(np.asarray(x).T)
+
+
 def _refuse_gaps(x: np.ndarray, names: Any) -> None:
-    """Raises UserError naming the first column that holds NaN or infinity."""
-    finite = np.isfinite(x)
-    if finite.all():
+    """Raises UserError naming the first column that holds NaN, infinity, or what squares to it."""
+    usable = np.abs(x) <= LARGEST  # which NaN is not
+    if usable.all():
         return
-    column = int(np.argmin(finite.all(axis=0)))
-    row = int(np.argmin(finite[:, column]))
-    what = "NaN" if np.isnan(x[row, column]) else "an infinity"
+    column = int(np.argmin(usable.all(axis=0)))
+    row = int(np.argmin(usable[:, column]))
+    value = x[row, column]
+    what = "NaN" if np.isnan(value) else "an infinity" if np.isinf(value) else f"{value:g}"
     raise UserError(
-        f"Column {column if names is None else names[column]!r} holds {what} in row {row} (NaN or inf are "
-        f"{np.sum(~finite)} cells in all); fill them, as sklearn.impute.SimpleImputer does, or drop them."
+        f"Column {column if names is None else names[column]!r} holds {what} in row {row} (NaN, inf or "
+        f"beyond {LARGEST:g} are {np.sum(~usable)} cells in all); fill them, as "
+        "sklearn.impute.SimpleImputer does, or drop them."
     )
 
 

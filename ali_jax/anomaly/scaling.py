@@ -10,6 +10,7 @@ from ali_jax.data.splits import as_floats
 
 FAR = 3.0  # standard deviations up to which columns stay as they are; beyond, they grow as a logarithm
 TAILS = (0.01, 0.99)  # quantiles beyond which values count as these when columns are scaled
+LEAST_CHANGE = 1e-3  # of a column that is constant: the share of its value that counts as its width
 COMPONENTS = 128  # of images, at most
 IMAGES_FOR_A_COMPONENT = 4
 IMAGES = 2000  # that components are computed from, at most
@@ -38,15 +39,21 @@ class Columns(NamedTuple):
 def columns(x: np.ndarray) -> Columns:
     """The scaling of rows (N, columns): by mean and spread of what is not among their most extreme 2 %.
 
-    So a few huge values do not flatten the others. A column that is constant but for these is scaled by all
-    of it, and one that is constant altogether keeps its unit: another value there is strange.
+    So a few huge values do not flatten the others, one at each end even of few rows. A column that is
+    constant but for these is scaled by all of it; of one that is constant altogether any change is strange.
     """
-    trimmed = np.clip(x, *np.quantile(x, TAILS, axis=0))
-    widths = np.std(trimmed, axis=0), np.std(x, axis=0)
-    few = widths[0] < 1e-6 * widths[1]
-    centre = np.where(few, np.mean(x, axis=0), np.mean(trimmed, axis=0))
-    width = np.where(few, widths[1], widths[0])
-    return Columns(centre, np.where(width > 1e-12 * np.abs(centre), width, 1.0))
+    # Values that are there: between two of them, one that is huge would come to stand.
+    low, high = (np.quantile(x, q, axis=0, method=m) for q, m in zip(TAILS, ("higher", "lower"), strict=True))
+    trimmed = np.clip(x, np.minimum(low, high), high)
+    few = _is_constant(np.mean(trimmed, axis=0), np.std(trimmed, axis=0))
+    centre, width = (np.where(few, f(x, axis=0), f(trimmed, axis=0)) for f in (np.mean, np.std))
+    least = LEAST_CHANGE * np.where(centre == 0, 1.0, np.abs(centre))
+    return Columns(centre, np.where(_is_constant(centre, width), least, width))
+
+
+def _is_constant(centre: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """But for rounding."""
+    return width <= 1e-12 * np.abs(centre)
 
 
 class Components(NamedTuple):

@@ -17,21 +17,27 @@ def refused(x, words, fitting=True, noted=None):
 def test_gaps_are_named_by_column():
     gap = ROWS.copy()
     gap[3, 1] = np.nan
-    refused(gap, r"Column 1 holds NaN in row 3 \(NaN or inf are 1 cells")
+    refused(gap, r"Column 1 holds NaN in row 3 \(NaN, inf or beyond 1e\+100 are 1 cells")
     gap[2, 0] = np.inf
     refused(gap, "Column 0 holds an infinity in row 2")
+    refused(ROWS * 1e300, r"Column 0 holds 2e\+300 in row 1")
 
 
 def test_too_few_too_flat_and_words_are_refused():
     refused(ROWS[:1], "n_samples|1 sample")
     refused(ROWS[0], "2D array")
-    refused([["a", "b"], ["c", "d"]], "could not convert")
+    refused([["1", "b"], ["2", "d"]], r"Column 1 holds what is no number \(could not convert .*'b'")
+    refused(np.array([[1, "b"], [2, "d"]], object), "Column 1 holds what is no number")
+    refused(ROWS.astype("datetime64[s]"), r"Column 0 holds what is no number \(datetime64")
+    refused([[1, 2], [3]], "inhomogeneous|sequence")
 
 
 def test_data_frames_are_named_by_their_columns():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(ROWS, columns=["length", "width"])
     refused(frame.assign(width=["a"] * 6), "Column 'width' holds what is no number")
+    refused(frame.assign(width=pandas.to_datetime(["2020-01-01"] * 6)), "Column 'width' holds what is no num")
+    refused(pandas.DataFrame(ROWS, columns=["a", "a"]), "Two columns are called 'a'; rename one")
     refused(frame.assign(width=[np.nan] + [1.0] * 5), "Column 'width' holds NaN in row 0")
     detector = Detector()
     np.testing.assert_array_equal(inputs.checked(detector, frame, fitting=True), ROWS)
@@ -51,7 +57,9 @@ def test_images_are_checked():
     assert inputs.checked(noted, images, fitting=True).shape == (3, 4, 5, 1)
     noted.shape_ = (4, 5, 1)
     refused(np.zeros((3, 4, 6, 1)), "fitted on", False, noted)
-    refused(np.zeros((3, 20)), "20 features|fitted on images", False, noted)
+    refused(np.zeros((3, 20)), "fitted on images of shape", False, noted)
+    refused(images[0], "also where it is one", False, noted)
+    assert inputs.checked(noted, [*images], fitting=True).shape == (3, 4, 5, 1)
     refused(images + 1.5, "floats from 0 to 1")
     refused(np.full((3, 4, 5), np.nan), "holds NaN")
     refused(images[:1], "n_samples = 1")

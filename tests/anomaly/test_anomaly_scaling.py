@@ -1,6 +1,7 @@
 """What examples are to the networks."""
 
 import numpy as np
+import pytest
 
 from ali_jax.anomaly import scaling
 
@@ -20,7 +21,28 @@ def test_scaling_of_columns_is_undone_and_keeps_their_order():
 def test_columns_that_are_constant_but_for_a_few_rows_are_scaled_by_all_they_hold():
     x = np.zeros((1000, 2))
     x[:5, 0] = 10.0  # fewer than the tails that are left out
-    np.testing.assert_allclose(scaling.columns(x).width, [np.std(x[:, 0]), 1.0])
+    np.testing.assert_allclose(scaling.columns(x).width, [np.std(x[:, 0]), 1e-3])
+
+
+@pytest.mark.parametrize("rows", [60, 1000])
+def test_a_huge_value_does_not_hide_its_column(rows):
+    x = np.random.default_rng(0).normal(size=(rows, 1))
+    clean = scaling.columns(x).width
+    x[7] = -(2.0**31)
+    np.testing.assert_allclose(scaling.columns(x).width, clean, rtol=0.1)
+
+
+def test_the_least_change_of_a_constant_column_is_far():
+    made = scaling.columns(np.full((50, 3), [0.0, 7.0, 0.1]))
+    scaled = made.apply(np.array([[0.0, 7.0, 0.1], [0.05, 7.1, 0.101]]))
+    np.testing.assert_allclose(scaled[0], 0, atol=1e-9)
+    assert np.all(scaled[1] > 3)
+
+
+def test_of_two_or_three_rows_too_there_is_a_width():
+    for rows in (2, 3):
+        np.testing.assert_allclose(scaling.columns(np.arange(rows)[:, None] * 4.0).centre, 2 * (rows - 1))
+        assert scaling.columns(np.arange(rows)[:, None] * 4.0).width > 1
 
 
 def make_images() -> np.ndarray:
