@@ -108,6 +108,11 @@ def test_the_program_writes_rows_and_goes_on_where_it_stopped(table_file, tmp_pa
     ):
         program.main([])
     again = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert {*again["curves"]["small"]} == {row["method"] for row in again["rows"]}
+    with np.load(table_file) as stored:
+        np.savez(table_file, X=stored["X"] + 1, y=stored["y"])
+    with flags_of(program, **given), pytest.raises(UserError, match="rows of another small than this one"):
+        program.main([])
     assert again["rows"] == results["rows"] and len(results["rows"]) == 2 * 5
     assert {row["method"] for row in results["rows"]} == {
         *("detector", "pca", "detector_l1", "detector_told_0.1", "detector_3_times_the_steps")
@@ -131,6 +136,14 @@ def test_what_cannot_be_run_is_named(table_file, tmp_path):
         protocols.read_table(tmp_path / "labels.npz")
     with pytest.raises(UserError, match="cannot be read as a table"):
         protocols.read_table(tmp_path / "nowhere.npz")
+    np.save(tmp_path / "alone.npy", np.zeros(3))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "labels.npz").read_bytes()[:100])
+    for name in ("alone.npy", "cut.npz"):
+        with pytest.raises(UserError, match="cannot be read as a table"):
+            protocols.read_table(tmp_path / name)
+    np.savez(tmp_path / "gap.npz", X=np.array([[np.nan], [1]]), y=np.array([0, 1]))
+    with pytest.raises(UserError, match="no finite numbers"):
+        protocols.read_table(tmp_path / "gap.npz")
     for asked in ("10", "cats"):
         with pytest.raises(UserError, match=f"--classes={asked} is none of the classes 0, 1"):
             program.chosen([asked], np.arange(2))

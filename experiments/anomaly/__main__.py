@@ -43,7 +43,13 @@ def define_flags() -> None:
     flags.DEFINE_list("methods", [*methods.METHODS], f"Who takes part; also: {', '.join(methods.OUTSIDE)}.")
     flags.DEFINE_list("measures", [], f"Of ours beside the default: {', '.join(SCORES)}.")
     flags.DEFINE_integer("longer", 1, "Above 1: ours also with so many times the default steps.")
-    flags.DEFINE_float("contamination", None, "Ours also told that so many of what is fitted are outliers.")
+    flags.DEFINE_float(
+        "contamination",
+        None,
+        "Ours also told that so many of what is fitted are outliers.",
+        lower_bound=1e-6,
+        upper_bound=0.5,
+    )
     flags.DEFINE_string("opponent_python", None, "An interpreter with PyOD and torch.")
 
 
@@ -64,7 +70,7 @@ def main(argv):
         table = protocols.read_table(path)
         for seed in range(values.seeds):
             make = functools.partial(protocols.TABLES[values.protocol], *table, seed)
-            study.play(rows, players, path.stem, seed, make)
+            study.play(rows, players, path.stem, protocols.digest(*table), seed, make)
     for name in values.images:
         run_images(rows, players, name, values)
     results = rows.summary()
@@ -79,10 +85,11 @@ def run_images(rows: study.Rows, players: dict, name: str, values) -> None:
     train, test = data.load(name, "train"), data.load(name, "test")
     if train.label is None or train.x.ndim != 4:
         raise UserError(f"{name} holds no images with labels; choose another data set for --images.")
+    digest = protocols.digest(train.label, test.label)
     for k in chosen(values.classes, np.unique(train.label)):
         for seed in range(values.seeds):
             make = functools.partial(protocols.one_class_normal, train, test, k)
-            study.play(rows, players, f"{name}_{k}", seed, make)
+            study.play(rows, players, f"{name}_{k}", digest, seed, make)
 
 
 def chosen(asked: list[str] | None, known: np.ndarray) -> list[int]:

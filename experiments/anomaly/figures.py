@@ -1,17 +1,22 @@
 """Curves of methods, and the images that are found strange."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ali_jax.run import images
 
 SHOWN = 16  # images of each kind, each with its reconstruction
 
 
-def draw_roc(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
-    """ROC curves, a panel for each data set: name -> method -> (false, true) positive rates."""
+def draw_roc(curves: Mapping[str, Mapping[str, Sequence]]) -> Figure:
+    """ROC curves, a panel for each data set: name -> method -> (false, true) positive rates.
+
+    A method has one colour in all of them.
+    """
+    methods = [*dict.fromkeys(method for by_method in curves.values() for method in by_method)]
     columns = min(len(curves), 4)
     rows = -(-len(curves) // columns)
     figure = Figure(figsize=(3.2 * columns, 3.2 * rows + 0.6), layout="constrained")
@@ -20,11 +25,14 @@ def draw_roc(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) 
         axes.set_axis_off()
     for axes, (dataset, by_method) in zip(panels, curves.items(), strict=False):
         for method, (false, true) in by_method.items():
-            axes.plot(false, true, label=method.replace("_", " "), linewidth=1)
+            axes.plot(false, true, color=f"C{methods.index(method) % 10}", linewidth=1)
         axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.5)
         axes.set(title=dataset.replace("_", " "), xlabel="false positives", ylabel="true positives")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
+    handles = [
+        Line2D([], [], color=f"C{number % 10}", label=method.replace("_", " "))
+        for number, method in enumerate(methods)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
     return figure
 
 

@@ -1,5 +1,6 @@
 """What is trained on, and what is judged: tables and images."""
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from ali_jax import data
 from ali_jax.data.batches import permutation
 from ali_jax.errors import UserError, first_line
+from ali_jax.run import tree_files
 
 
 class Task(NamedTuple):
@@ -23,13 +25,23 @@ def read_table(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             x, y = stored["X"], stored["y"]
-    except (KeyError, OSError, ValueError) as error:
+    except tree_files.FAULTS as error:
         raise UserError(
             f"{path} cannot be read as a table ({first_line(error)}); pass .npz files with X and y."
         ) from None
     if x.ndim != 2 or y.shape != (len(x),) or not {*np.unique(y)} == {0, 1}:
         raise UserError(f"{path} must hold X (N, columns) and y (N,) of zeros and ones, for anomalies.")
+    if x.dtype.kind not in "biuf" or not np.isfinite(x).all():
+        raise UserError(f"{path} holds cells of X that are no finite numbers; fill them, or drop their rows.")
     return x, y == 1
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """Of what they hold: to be told from others of the same name."""
+    made = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        made.update(np.ascontiguousarray(array))
+    return made.hexdigest()
 
 
 def half_of_the_normal(x: np.ndarray, anomaly: np.ndarray, seed: int) -> Task:

@@ -17,7 +17,7 @@ from experiments.anomaly.judging import MEASURES, judge
 from experiments.anomaly.protocols import Task
 from experiments.common import report
 
-CURVE_POINTS = 200  # of a ROC curve, at most, that a figure is drawn of
+CURVE_POINTS = 100  # of a ROC curve, at most, that a figure is drawn of
 
 
 def players(
@@ -59,7 +59,7 @@ def lengthened(times: int, task: Task, seed: int) -> np.ndarray:
 
 
 class Rows:
-    """The rows of a folder's results.json, and what is added to them.
+    """The rows of a folder's results.json, and what is added to them; curves of a last seed each.
 
     Raises:
       UserError: those that are there are of another protocol, or cannot be read.
@@ -69,21 +69,30 @@ class Rows:
         self._output, self._protocol = output, protocol
         path = output / "results.json"
         self.rows: list[dict] = []
+        self.curves: dict[str, dict[str, list[list[float]]]] = {}
         if path.exists():
-            self.rows, before = _read(path)
+            self.rows, self.curves, before = _read(path)
             if before != protocol:
                 raise UserError(f"{path} is of the protocol {before!r}; pass another --output.")
-        self.curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
 
-    def has(self, dataset: str, method: str, seed: int) -> bool:
-        return any((row["data"], row["method"], row["seed"]) == (dataset, method, seed) for row in self.rows)
+    def has(self, dataset: str, digest: str, method: str, seed: int) -> bool:
+        """A UserError where there are rows of this name, but of other data."""
+        of_it = [row for row in self.rows if row["data"] == dataset]
+        if any(row.get("digest") != digest for row in of_it):
+            raise UserError(
+                f"{self._output / 'results.json'} has rows of another {dataset} than this one; rename "
+                "the data, or pass another --output."
+            )
+        return any((row["method"], row["seed"]) == (method, seed) for row in of_it)
 
     def add(self, row: dict) -> None:
         self.rows.append(row)
         self.write(self.summary())
 
     def write(self, results: dict) -> Path:
-        return report.write(self._output, results | {"protocol": self._protocol, "rows": self.rows})
+        return report.write(
+            self._output, results | {"protocol": self._protocol, "rows": self.rows, "curves": self.curves}
+        )
 
     def summary(self) -> dict:
         """Means and standard deviations over seeds, and of these the mean over data sets."""
@@ -102,11 +111,11 @@ class Rows:
         return {"by_data": by_data, "mean": mean}
 
 
-def _read(path: Path) -> tuple[list[dict], str]:
-    """Rows and protocol; a UserError where it is of another program, or damaged."""
+def _read(path: Path) -> tuple[list[dict], dict, str]:
+    """Rows, curves and protocol; a UserError where it is of another program, or damaged."""
     try:
         found = json.loads(path.read_text())
-        return [*found["rows"]], found["protocol"]
+        return [*found["rows"]], {**found["curves"]}, found["protocol"]
     except (KeyError, OSError, TypeError, ValueError):
         raise UserError(f"{path} holds no rows of this program; pass another --output.") from None
 
@@ -123,10 +132,22 @@ def _spread(rows: Sequence[Mapping]) -> dict:
 
 
 def play(
-    rows: Rows, players: Mapping[str, methods.Method], dataset: str, seed: int, make: Callable[[], Task]
+    rows: Rows,
+    players: Mapping[str, methods.Method],
+    dataset: str,
+    digest: str,
+    seed: int,
+    make: Callable[[], Task],
 ) -> None:
-    """Adds the row of every method that is not there yet."""
-    missing = [name for name in players if not rows.has(dataset, name, seed)]
+    """Adds the row of every method that is not there yet.
+
+    Args:
+      dataset: its name; of one `digest` in all rows.
+      digest: of what it holds.
+      seed: of the split, and of the methods.
+      make: the split.
+    """
+    missing = [name for name in players if not rows.has(dataset, digest, name, seed)]
     if not missing:
         return
     task = make()
@@ -136,10 +157,12 @@ def play(
         seconds = time.perf_counter() - start
         false, true, _ = roc_curve(task.anomaly, strangeness)
         chosen = np.unique(np.linspace(0, len(false) - 1, CURVE_POINTS).astype(int))
-        rows.curves.setdefault(dataset, {})[name] = (false[chosen], true[chosen])
+        curve = [np.round(rates[chosen], 4).tolist() for rates in (false, true)]
+        rows.curves.setdefault(dataset, {})[name] = curve
         rows.add(
             {
                 "data": dataset,
+                "digest": digest,
                 "method": name,
                 "seed": seed,
                 "fitted": len(task.fit),
