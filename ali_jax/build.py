@@ -126,6 +126,12 @@ def _check(config: ConfigDict, needs: Needs) -> None:
     _check_encoder(model.encoder is not None, names, needs)
     _check_heads(model, names, needs)
     _check_packing(config, needs)
+    _check_attributes(model)
+    if needs.labels and config.classes:
+        raise UserError(
+            f"config.classes is {tuple(config.classes)}, and config.terms ({names}) learns from labels of "
+            "all classes; set it to (), or drop the terms that learn from labels."
+        )
     if not needs.labels:
         if config.num_labels:
             raise UserError(
@@ -159,6 +165,16 @@ def _check_heads(model: ConfigDict, names: str, needs: Needs) -> None:
                 f"config.terms ({names}) asks for {score}, which D does not give; add "
                 f"config.model.{models.HEADS[head]}, rows that {width}end in one feature."
             )
+
+
+def _check_attributes(model: ConfigDict) -> None:
+    rows = (row for field in models.STACKS for row in model.get(field) or ())
+    if bool(model.num_attributes) != any(row[0].startswith("embed") for row in rows):
+        raise UserError(
+            f"config.model.num_attributes is {model.num_attributes}, and of the networks' rows "
+            f"{'none embeds' if model.num_attributes else 'some embed'} attributes; compare both with "
+            "configs/celeba_conditional.py."
+        )
 
 
 def _check_packing(config: ConfigDict, needs: Needs) -> None:

@@ -44,9 +44,10 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         model = self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
         shape = model.networks.generator.x_shape
         x = np.asarray(X)
-        if np.prod(x.shape[1:]) != np.prod(shape):
+        if x.shape[1:] not in (shape, (int(np.prod(shape)),)):
             raise UserError(
-                f"Images of shape {x.shape[1:]} are not of the model's shape {shape}; resize them."
+                f"Images of shape {x.shape[1:]} are not of the model's shape {shape}, nor such laid out in a "
+                "row; resize them, and put channels last."
             )
         layers = (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
         return inference.features(model, x.reshape(len(x), *shape), reduce=_Chosen(layers))

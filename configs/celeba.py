@@ -65,4 +65,5 @@ def get_config(variant: str = "recommended"):
         conv(2048, 1, dropout=0.2),
         conv(1, 1, dropout=0.2, nonlinearity="linear"),
     )
-    return recipes.vary(config, variant, small_steps=4_000, kind="mirrored")
+    readings = ("code", "paper")
+    return recipes.vary(config, variant, small_steps=4_000, kind="mirrored", readings=readings)

@@ -33,4 +33,5 @@ def get_config(variant: str = "recommended"):
     model.encoder = (*model.encoder[:-1], embedding, model.encoder[-1])
     model.generator = (embedding, *model.generator)
     model.discriminator_joint = (embedding, *model.discriminator_joint)
-    return recipes.vary(config, variant, small_steps=4_000, kind="mirrored")
+    readings = ("code", "paper")
+    return recipes.vary(config, variant, small_steps=4_000, kind="mirrored", readings=readings)

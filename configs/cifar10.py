@@ -74,4 +74,5 @@ def get_config(variant: str = "recommended"):
         conv(1024 * wide, 1, dropout=0.5, nonlinearity="maxout2"),
         conv(1, 1, dropout=0.5, nonlinearity="linear"),
     )
-    return recipes.vary(config, variant, small_steps=6_000, kind="mirrored")
+    readings = ("code", "paper")
+    return recipes.vary(config, variant, small_steps=6_000, kind="mirrored", readings=readings)

@@ -113,11 +113,15 @@ FEW = {"labels": {}, "adversarial": {"unlabelled": True}}
         ({"terms": LABELS, "num_labels": 20, "labelled_batch_size": 8}, "without an encoder"),
         ({"terms": {"feature_matching": {}, **FEW}, "num_labels": 20}, "without an encoder"),
         ({"terms": {"test_build:scores_of_z": {}}}, "score of z alone.*discriminator_z_head"),
+        (
+            {"terms": FEW, "num_labels": 20, "classes": (3, 7)},
+            r"classes is \(3, 7\), .* of all classes",
+        ),
+        ({"model.num_attributes": 5}, "num_attributes is 5, and of the networks' rows none embeds"),
     ],
 )
 def test_terms_that_do_not_fit_the_rest_are_named(tiny_config, changes, words):
-    for field, value in changes.items():
-        tiny_config[field] = value
+    tiny_config.update_from_flattened_dict(changes)
     with pytest.raises(UserError, match=words):
         build.game(tiny_config)
 

@@ -52,7 +52,7 @@ def test_a_run_says_what_it_started_from_and_goes_on_from_nothing_else(
     assert begun["command"] == "python -m ali_jax.main"
     assert begun["init_from"] == {"source": str(file), "step": 12, "sha256": inference.about(file).sha256}
     train.train_and_evaluate(tiny_config, run, init_from=file)
-    with pytest.raises(UserError, match=r"begun from .*tiny\.safetensors, not afresh"):
+    with pytest.raises(UserError, match=r"begun from .*tiny\.safetensors at step 12, not afresh"):
         train.train_and_evaluate(tiny_config, run)
 
 

@@ -179,6 +179,16 @@ def test_generator_starts_at_the_mean_image(tiny_config):
     np.testing.assert_allclose(image, x.mean(0) / 255, atol=1e-5)
 
 
+def test_a_generator_of_any_numbers_starts_at_the_mean_and_not_at_its_log_odds(tiny_config):
+    last = tiny_config.model.generator[-1]._replace(nonlinearity="linear")
+    tiny_config.model.generator = (*tiny_config.model.generator[:-1], last)
+    generator = build.game(tiny_config).networks.generator
+    params = {"stack": {f"layer_{len(tiny_config.model.generator)}": {"bias": jnp.zeros((8, 8, 1))}}}
+    x = np.random.default_rng(0).normal(size=(50, 8, 8, 1)).astype(np.float32)
+    [bias] = jax.tree.leaves(generator.start_at_mean(params, x))
+    np.testing.assert_allclose(bias, x.mean(0), rtol=1e-5, atol=1e-6)
+
+
 def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
     config = load_config("mixture", "gan")
     players = build.game(config).players

@@ -40,7 +40,8 @@ def fit(split: data.Split, config: ConfigDict) -> data.Split:
         return split._replace(attributes=None)
     if split.attributes is None:
         raise UserError(
-            f"config.model is conditional on attributes, and {config.dataset} has none; use celeb_a."
+            f"config.model is conditional on attributes, and {config.dataset} has none; use celeb_a, images "
+            "of your own with their table (README.md), or a config without attributes."
         )
     if split.attributes.shape[1] != config.model.num_attributes:
         raise UserError(

@@ -74,7 +74,7 @@ def _source(name: str, listing: Listing, frame: Frame) -> own.Source:
 def list_split(root: Path, name: str, split: str) -> Listing:
     """The images of a split below `root`; a UserError where there are none."""
     if not root.is_dir():
-        raise UserError(f"{root} is no folder; write --config.dataset=images:FOLDER with one of images.")
+        raise UserError(f"{root} is no folder; name one of images, as in images:FOLDER.")
     found = dict(sorted(_find(root)))
     if not found:
         raise UserError(f"{root} holds no images; there must be files ending in {', '.join(SUFFIXES)}.")

@@ -75,6 +75,11 @@ class MixedBatches:
                 f"config.labelled_batch_size is {labelled_batch_size} of config.batch_size {batch_size}; "
                 f"it must be above 0, smaller, and {process_count} processes must share both kinds equally."
             )
+        if batch_size - labelled_batch_size > len(split.x):
+            raise UserError(
+                f"config.batch_size is {batch_size}, and {batch_size - labelled_batch_size} of a batch come "
+                f"without labels, but the data set has {len(split.x):,} examples; lower it."
+            )
         hidden = split._replace(label=np.full(len(split.x), UNLABELLED, np.int32))
         process = (seed, process_index, process_count)
         known = labelled_split(split, rows, labelled_batch_size)

@@ -70,7 +70,7 @@ def load(folder: Path, frame: Frame, source: Callable[[], Source]) -> tuple[Spli
         if not folder.exists():
             with once.locked(folder):
                 if not folder.exists():
-                    _write(folder, frame, source())
+                    _write(folder, frame, _found(source))
     except OSError as error:
         raise UserError(
             f"Cannot write {folder} ({error.strerror or error}); make room or allow writing there, or set "
@@ -83,6 +83,16 @@ def load(folder: Path, frame: Frame, source: Callable[[], Source]) -> tuple[Spli
         return len(keys) if percent == 100 else int(np.searchsorted(keys, np.uint64((percent << 64) // 100)))
 
     return split, row_at
+
+
+def _found(source: Callable[[], Source]) -> Source:
+    try:
+        return source()
+    except OSError as error:
+        raise UserError(
+            f"Cannot read {error.filename or 'the examples'} ({error.strerror or error}); allow reading "
+            "there, or pass another data set."
+        ) from error
 
 
 def _read_keys(path: Path, size: int) -> np.ndarray:

@@ -168,9 +168,13 @@ def _discriminator(stack, packing: int) -> Discriminator:
     joint, of_x, of_z = (stack(f"discriminator_{part}") for part in ("joint", "x", "z"))
     if joint is None or of_x is None:
         raise UserError("config.model.discriminator_joint or discriminator_x is None; give its rows.")
+    _check_logits("discriminator_joint", joint)
     heads = {part: stack(field) for part, field in HEADS.items()}
     for part, head in heads.items():
-        if head is not None and head.rows[-1].features != 1:
+        if head is None:
+            continue
+        _check_logits(HEADS[part], head)
+        if head.rows[-1].features != 1:
             raise UserError(
                 f"The last row of config.model.{HEADS[part]} has {head.rows[-1].features} features; a score "
                 "has 1."
@@ -192,6 +196,20 @@ def _discriminator(stack, packing: int) -> Discriminator:
     )
 
 
+def _check_logits(field: str, stack: Stack) -> None:
+    last = stack.rows[-1]
+    if last.nonlinearity != "linear":
+        raise UserError(
+            f"The last row of config.model.{field} ends in {last.nonlinearity}; make it linear, as D gives "
+            "logits: the sigmoid of the paper's tables is in the losses."
+        )
+    if last.features > 1 and last.bias == "none":
+        raise UserError(
+            f"The last row of config.model.{field} has {last.features} features and no bias, with which D "
+            "would start sure of all pairs; give it one."
+        )
+
+
 def _encoder(stack: Stack | None, model: Mapping[str, Any]) -> Encoder | None:
     if (stack is None) != (model["discriminator_z"] is None):
         raise UserError(
@@ -205,7 +223,18 @@ def _encoder(stack: Stack | None, model: Mapping[str, Any]) -> Encoder | None:
         raise UserError(
             f"config.model.posterior is {posterior!r}; it must be one of {', '.join(POSTERIORS)}."
         )
+    noisy = sum(row.operation == "noise" for row in stack.rows)
+    if noisy != (posterior == "noise"):
+        raise UserError(
+            f"config.model.encoder has {noisy} rows of noise, and config.model.posterior is {posterior!r}; "
+            "one such row belongs to the posterior 'noise', and none to the others."
+        )
     head = stack.rows[-1]
+    if posterior == "gaussian" and head.nonlinearity != "linear":
+        raise UserError(
+            f"The last row of config.model.encoder ends in {head.nonlinearity}; make it linear, as it gives "
+            "mu and log sigma."
+        )
     if head.features not in (n, 2 * n):
         raise UserError(
             f"The last row of config.model.encoder has {head.features} features; with "

@@ -207,19 +207,24 @@ def identity(layer: Layer, h: jax.Array) -> jax.Array:
 def embed(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
     """A learned linear embedding of the condition: (N, A) -> (N, features)."""
     condition = given(condition).astype(layer.dtype)
-    bias = layer.bias(layer.row.features)
     embedded = condition @ layer.kernel(condition.shape[-1], layer.row.features)
-    return embedded + per_channel(bias, embedded)
+    if layer.row.bias == "none":
+        return embedded
+    return embedded + per_channel(layer.bias(layer.row.features), embedded)
 
 
 def embed_frozen(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
-    """A fixed random one: the same for every network and run.
+    """A fixed random one: the same for every network.
 
-    So it is in the official code, which shares one embedding and gives it to neither optimizer.
+    So it is in the official code, which shares one embedding and gives it to neither optimizer. It stands in
+    the state, so that a model keeps the one that it was trained with.
     """
     condition = given(condition).astype(layer.dtype)
     shape = (condition.shape[-1], layer.row.features)
-    return condition @ normal_kernel(jax.random.key(0), shape, std=layer.init_std).astype(layer.dtype)
+    kernel = layer.variable(
+        "batch_stats", "kernel", lambda: normal_kernel(jax.random.key(0), shape, std=layer.init_std)
+    )
+    return condition @ kernel.value.astype(layer.dtype)
 
 
 def append_noise(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:

@@ -97,16 +97,21 @@ class Generator(nn.Module):
         return self.stack(z, condition, train=train).reshape(len(z), *self.x_shape)
 
     def start_at_mean(self, params, x: jax.Array):
-        """`params` with the untied output bias at the log-odds of the mean of x (N, H, W, C) in [0, 1].
+        """`params` with which G starts at the mean of x (N, H, W, C).
 
-        G then starts at the mean image. Params without an untied bias are returned as they are.
+        That is the untied output bias at the mean or, before a sigmoid, at the log-odds of a mean in [0, 1].
+        Params of other last rows are returned as they are.
         """
-        if not self.stack.rows or self.stack.rows[-1].bias != "untied":
+        row = self.stack.rows[-1]
+        if row.bias != "untied" or row.nonlinearity not in ("linear", "sigmoid"):
             return params
-        mean = jnp.clip(jnp.mean(x, axis=0), 1e-7, 1 - 1e-7)
+        bias = jnp.mean(x, axis=0)
+        if row.nonlinearity == "sigmoid":
+            mean = jnp.clip(bias, 1e-7, 1 - 1e-7)
+            bias = jnp.log(mean) - jnp.log1p(-mean)
         last = f"layer_{len(self.stack.rows)}"
         layer = params["stack"][last]
-        bias = (jnp.log(mean) - jnp.log1p(-mean)).reshape(layer["bias"].shape)
+        bias = bias.reshape(layer["bias"].shape)
         stack = {**params["stack"], last: {**layer, "bias": bias}}
         return {**params, "stack": stack}
 

@@ -29,6 +29,11 @@ class Row(NamedTuple):
 
 
 BIASES = ("none", "tied", "untied")
+APPENDING = {
+    "embed": BIASES,
+    "embed_frozen": BIASES[:1],
+    "noise": BIASES[:1],
+}  # and what biases they may have
 # What the values of each type must be, in words and as Python has them.
 KINDS = {
     str: ("a name in quotes", str),
@@ -122,6 +127,11 @@ def parse(field: str, number: int, values: Sequence[Any], operations, nonlineari
         raise UserError(
             f"{where}: the bias is {parsed.bias!r}; it must be {', '.join(BIASES[:-1])} or {BIASES[-1]}, and "
             "none where there is batch normalisation, which has its own shift."
+        )
+    if parsed.operation in APPENDING and (parsed.norm or parsed.bias not in APPENDING[parsed.operation]):
+        raise UserError(
+            f"{where}: {parsed.operation} appends channels as they are; it has no batch normalisation, and "
+            "only embed may have a bias."
         )
     for name, within in ranges.COLUMNS.items():
         ranges.require(f"{where}: {name}", getattr(parsed, name), within)

@@ -29,7 +29,11 @@ def check(workdir: Path, begun: dict[str, Any]) -> None:
         return
     before, now = (start.get("init_from") or {} for start in (read(workdir), begun))
     if before.get("sha256") != now.get("sha256"):
-        was, is_now = (f"from {start['source']}" if start else "afresh" for start in (before, now))
+        was, is_now = (
+            f"from {start['source']} at step {start['step']}" if start else "afresh"
+            for start in (before, now)
+        )
         raise UserError(
-            f"{workdir} was begun {was}, not {is_now}; pass the same --init_from, or another --workdir."
+            f"{workdir} was begun {was}, not {is_now}; pass the same --init_from, as it was then, or another "
+            "--workdir."
         )

@@ -39,7 +39,7 @@ def start_processes(
     told = (coordinator, num_processes, process_id)
     if told == (None, None, None):
         if _in_cluster():
-            jax.distributed.initialize()
+            _initialize("where the cluster says")
         return
     if None in told:
         raise UserError(
@@ -48,12 +48,17 @@ def start_processes(
             "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID), or none."
         )
     _check_processes(*told)
+    _initialize(f"at {coordinator}", *told)
+
+
+def _initialize(where: str, *told: str | int) -> None:
     try:
         jax.distributed.initialize(*told)
     except (RuntimeError, ValueError) as error:  # of what this process or JAX's service meets
         raise UserError(
-            f"The processes of the run do not find each other at {coordinator} ({first_line(error)}); pass "
-            "the address of process 0, the same to all, and start all of them."
+            f"The processes of the run do not find each other {where} ({first_line(error)}); pass "
+            "--coordinator, the address of process 0, the same to all, with --num_processes and "
+            "--process_id, and start all of them."
         ) from error
 
 

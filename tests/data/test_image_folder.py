@@ -52,6 +52,14 @@ def test_all_images_are_decoded_once_in_an_order_of_their_names(photos, monkeypa
     assert greys(load(moved)) == greys(split)
 
 
+def test_what_cannot_be_read_is_not_told_as_what_cannot_be_written(tmp_path):
+    def source():
+        raise PermissionError(13, "Permission denied", "/photos/locked")
+
+    with pytest.raises(UserError, match=r"Cannot read /photos/locked .Permission denied.; allow reading"):
+        own.load(tmp_path / "kept", FRAME, source)
+
+
 def test_folders_are_classes(photos):
     split = load(photos)
     assert split.label.dtype == np.int32

@@ -76,6 +76,12 @@ def test_kinds_that_processes_cannot_share_are_named():
         mixed(process_index=0, process_count=3)
 
 
+def test_a_batch_that_wants_more_examples_than_there_are_is_named():
+    split = Split(np.zeros((50, 1), np.float32), np.arange(50) % 5, None)
+    with pytest.raises(UserError, match=r"batch_size is 80, and 60 of a batch .* has 50 examples; lower it"):
+        MixedBatches(split, np.arange(10), 80, 20, seed=0)
+
+
 def test_blocks_are_interleaved():
     np.testing.assert_array_equal(
         interleave_blocks(np.arange(2), np.arange(10, 14), blocks=2), [0, 10, 11, 1, 12, 13]

@@ -10,6 +10,7 @@ from conftest import load_config
 
 from ali_jax import build, models
 from ali_jax.errors import UserError
+from ali_jax.models.rows import dense, noise
 
 
 def count(tree) -> int:
@@ -171,6 +172,8 @@ def test_frozen_embedding_is_one_for_all_networks_and_never_trained():
     for role, (of_role, layers) in rows.items():
         [number] = [i for i, row in enumerate(of_role, 1) if row[0] == "embed_frozen"]
         assert f"layer_{number}" not in layers, role
+    kept = build.game(config).shapes.batch_stats.generator["stack"]["layer_1"]["kernel"]
+    assert kept.shape == (40, 256)  # with the model, whatever another JAX would draw
     row = models.Row(*config.model.generator[0])
     stack = models.Stack((row,), 0.01, 0.0, jnp.float32)
     y = jnp.eye(40)
@@ -216,11 +219,25 @@ def test_mnist_bigan_hands_z_to_the_second_layer_of_D():
         ("generator", (("dense", 1, 0, 2, True, 0.0, "relu"),), "stride is 0"),
         ("discriminator_joint", (("dense", 1, 1, 2, False, 1.0, "relu"),), "dropout"),
         ("generator", (("dense", 1, 1, 2, True, 0.0, "relu", "none", -0.1),), "input_noise is -0.1"),
+        ("posterior", "gaussian", "encoder has 1 rows of noise, and config.model.posterior is 'gaussian'"),
+        ("posterior", "deterministic", "has 1 rows of noise"),
+        ("encoder", (dense(2, nonlinearity="linear"),), "has 0 rows of noise, .* is 'noise'"),
+        ("encoder", (noise(1), noise(1), dense(2)), "has 2 rows of noise"),
+        ("discriminator_joint", (dense(1, nonlinearity="sigmoid"),), "joint ends in sigmoid; make it linear"),
+        ("discriminator_x_head", (dense(1),), "discriminator_x_head ends in leaky_relu; make it linear"),
+        ("discriminator_joint", (dense(3, nonlinearity="linear", bias="none"),), "3 features and no bias"),
     ],
 )
 def test_a_wrong_model_is_named(model, field, value, words):
     model[field] = value
     with pytest.raises(UserError, match=words):
+        models.build(model)
+
+
+def test_mu_and_log_sigma_of_a_gaussian_are_any_numbers():
+    model = load_config("digits").model
+    model.encoder = (*model.encoder[:-1], model.encoder[-1]._replace(nonlinearity="relu"))
+    with pytest.raises(UserError, match="encoder ends in relu; make it linear"):
         models.build(model)
 
 

@@ -173,6 +173,12 @@ def test_processes_that_do_not_find_each_other_are_told(monkeypatch):
         devices.start_processes("localhost:1234", 2, 1)
 
 
+def test_a_cluster_that_does_not_say_where_the_others_are_is_told(monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    with pytest.raises(UserError, match=r"do not find each other where the cluster says \(.*--coordinator"):
+        devices.start_processes()
+
+
 def test_alone_without_a_cluster_nothing_is_started():
     devices.start_processes()
     assert jax.process_count() == 1
