@@ -180,7 +180,7 @@ def test_generator_starts_at_the_mean_image(tiny_config):
 
 
 def test_a_generator_of_any_numbers_starts_at_the_mean_and_not_at_its_log_odds(tiny_config):
-    last = tiny_config.model.generator[-1]._replace(nonlinearity="linear")
+    last = models.Row(*tiny_config.model.generator[-1])._replace(nonlinearity="linear")
     tiny_config.model.generator = (*tiny_config.model.generator[:-1], last)
     generator = build.game(tiny_config).networks.generator
     params = {"stack": {f"layer_{len(tiny_config.model.generator)}": {"bias": jnp.zeros((8, 8, 1))}}}

@@ -207,10 +207,9 @@ def identity(layer: Layer, h: jax.Array) -> jax.Array:
 def embed(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
     """A learned linear embedding of the condition: (N, A) -> (N, features)."""
     condition = given(condition).astype(layer.dtype)
+    bias = None if layer.row.bias == "none" else layer.bias(layer.row.features)
     embedded = condition @ layer.kernel(condition.shape[-1], layer.row.features)
-    if layer.row.bias == "none":
-        return embedded
-    return embedded + per_channel(layer.bias(layer.row.features), embedded)
+    return embedded if bias is None else embedded + per_channel(bias, embedded)
 
 
 def embed_frozen(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
