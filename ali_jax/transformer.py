@@ -36,7 +36,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X) -> np.ndarray:
-        """uint8 images or floats in [0, 1], (N, H, W, C) or (N, H W C) -> float32 (N, F).
+        """uint8 images or floats in [0, 1], (N, H, W, C), (N, H W C) or, grey, (N, H, W) -> float32 (N, F).
 
         Raises:
           UserError: there is no such layer, or X holds other images.
@@ -44,7 +44,8 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         model = self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
         shape = model.networks.generator.x_shape
         x = np.asarray(X)
-        if x.shape[1:] not in (shape, (int(np.prod(shape)),)):
+        grey = shape[:2] if shape[2:] == (1,) else shape
+        if x.shape[1:] not in (shape, grey, (int(np.prod(shape)),)):
             raise UserError(
                 f"Images of shape {x.shape[1:]} are not of the model's shape {shape}, nor such laid out in a "
                 "row; resize them, and put channels last."

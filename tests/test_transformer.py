@@ -19,6 +19,7 @@ def test_an_encoder_is_a_step_of_a_pipeline(tiny_workdir):
     np.testing.assert_array_equal(features.transform(x), inference.encode(model, x))
     flat = clone(features).fit(x, label).transform(x.reshape(50, 64))
     np.testing.assert_array_equal(flat, inference.encode(model, x))
+    np.testing.assert_array_equal(features.transform(x[..., 0]), flat)
     both = EncoderFeatures(model, layers=("layer_1", "mu")).transform(x)
     assert both.shape == (50, 12 + 3)
     np.testing.assert_array_equal(both[:, 12:], inference.encode(model, x))
