@@ -29,11 +29,8 @@ class Row(NamedTuple):
 
 
 BIASES = ("none", "tied", "untied")
-APPENDING = {
-    "embed": BIASES,
-    "embed_frozen": BIASES[:1],
-    "noise": BIASES[:1],
-}  # and what biases they may have
+# Operations that append channels to their input, and the biases that these may have.
+APPENDING = {"embed": BIASES, "embed_frozen": BIASES[:1], "noise": BIASES[:1]}
 # What the values of each type must be, in words and as Python has them.
 KINDS = {
     str: ("a name in quotes", str),
