@@ -100,7 +100,7 @@ def test_the_header_says_what_the_model_is(exported, tmp_path, tiny_config):
     assert (about.step, about.dataset, about.scores) == (12, "digits, split train", [])
     assert about.command == "python -m ali_jax.main" and len(about.sha256) == 64
     path, config = experiment_workdirs.read(file)
-    assert str(path) == "runs/tiny" and config.to_dict()["terms"] == tiny_config.to_dict()["terms"]
+    assert str(path) == "runs/models/tiny" and config.to_dict()["terms"] == tiny_config.to_dict()["terms"]
 
 
 def results(steps=12, kept=90.0) -> dict:

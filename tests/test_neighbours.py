@@ -105,10 +105,12 @@ def test_checkpoints_are_chosen_by_step(tiny_workdir):
         assert neighbours.chosen_steps(run, chosen) == steps
 
 
-def test_a_checkpoint_that_is_not_there_is_named(run_program, tiny_workdir):
+def test_a_checkpoint_that_is_not_there_is_named(run_program, tiny_workdir, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="no checkpoint of step 5"):
         run_program(neighbours, workdir=str(tiny_workdir), checkpoints=["4", "5"])
     with pytest.raises(UserError, match="no checkpoint of step none"):
         run_program(neighbours, workdir=str(tiny_workdir), checkpoints=[])
+    shutil.copytree(tiny_workdir, tmp_path / "runs" / "digits")  # a run of the name of a model
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="leave --checkpoints out"):
         run_program(neighbours, workdir="digits", checkpoints=["all"])  # an exported model

@@ -25,7 +25,8 @@ class Run(NamedTuple):
 def read(asked: str | Path | None) -> tuple[Path, ConfigDict]:
     """The folder of --workdir and the config of its run.
 
-    --workdir may also be an exported model, a file or a name; its folder is then runs/<name>.
+    --workdir may also be an exported model, a file or a name; its folder is then runs/models/<name>, which is
+    no run's, as runs/<name> may be.
 
     Raises:
       UserError: it was not given, or holds no run.
@@ -33,7 +34,7 @@ def read(asked: str | Path | None) -> tuple[Path, ConfigDict]:
     if asked is None:
         raise UserError("Which run? Pass the --workdir of a run of ali_jax.main.")
     if asked in pretrained.names() or folder(asked).is_file():
-        return Path("runs", pretrained.find(asked).stem), pretrained.config_of(asked)
+        return Path("runs", "models", pretrained.find(asked).stem), pretrained.config_of(asked)
     return folder(asked), read_config(folder(asked))
 
 
