@@ -68,9 +68,10 @@ def main(argv):
     rows = study.Rows(output, values.protocol if values.tables else "one class is normal")
     for path in map(Path, values.tables):
         table = protocols.read_table(path)
+        digest = protocols.digest(*table)
         for seed in range(values.seeds):
             make = functools.partial(protocols.TABLES[values.protocol], *table, seed)
-            study.play(rows, players, path.stem, protocols.digest(*table), seed, make)
+            study.play(rows, players, path.stem, digest, seed, make)
     for name in values.images:
         run_images(rows, players, name, values)
     results = rows.summary()

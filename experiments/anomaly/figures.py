@@ -16,7 +16,8 @@ def draw_roc(curves: Mapping[str, Mapping[str, Sequence]]) -> Figure:
 
     A method has one colour in all of them.
     """
-    methods = [*dict.fromkeys(method for by_method in curves.values() for method in by_method)]
+    methods = dict.fromkeys(method for by_method in curves.values() for method in by_method)
+    colours = {method: f"C{number % 10}" for number, method in enumerate(methods)}
     columns = min(len(curves), 4)
     rows = -(-len(curves) // columns)
     figure = Figure(figsize=(3.2 * columns, 3.2 * rows + 0.6), layout="constrained")
@@ -25,12 +26,11 @@ def draw_roc(curves: Mapping[str, Mapping[str, Sequence]]) -> Figure:
         axes.set_axis_off()
     for axes, (dataset, by_method) in zip(panels, curves.items(), strict=False):
         for method, (false, true) in by_method.items():
-            axes.plot(false, true, color=f"C{methods.index(method) % 10}", linewidth=1)
+            axes.plot(false, true, color=colours[method], linewidth=1)
         axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.5)
         axes.set(title=dataset.replace("_", " "), xlabel="false positives", ylabel="true positives")
     handles = [
-        Line2D([], [], color=f"C{number % 10}", label=method.replace("_", " "))
-        for number, method in enumerate(methods)
+        Line2D([], [], color=colour, label=method.replace("_", " ")) for method, colour in colours.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
     return figure
