@@ -165,3 +165,14 @@ def test_words_that_are_no_flags_and_folders_that_cannot_be_made_are_named(tiny_
         neighbours.main(["neighbours", "pixels"])
     with flags_of(scaling, output="/dev/null/out"), pytest.raises(UserError, match="/dev/null/out"):
         scaling.main([])
+
+
+def test_flops_are_counted_on_the_cpu_and_a_jax_without_one_is_told(tiny_config, monkeypatch):
+    def of_a_gpu_alone(backend=None):
+        assert backend == "cpu"  # not of the default one, whose XLA may count nothing
+        raise RuntimeError("Unknown backend cpu")
+
+    monkeypatch.setattr(flops.jax, "local_devices", of_a_gpu_alone)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    with pytest.raises(UserError, match="JAX_PLATFORMS=cuda leaves out; set it to cuda,cpu"):
+        flops.of_traced_step(tiny_config)

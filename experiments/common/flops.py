@@ -1,6 +1,7 @@
 """Floating-point operations of a training step, counted from its layers or in its program."""
 
 import functools
+import os
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import build, models, train
 from ali_jax import config as config_lib
+from ali_jax.errors import UserError
 from ali_jax.run import devices
 from ali_jax.terms import penalties
 
@@ -33,12 +35,26 @@ def of_traced_step(config: ConfigDict) -> float:
 
     By XLA's count, with elementwise operations and zeros that a strided gradient multiplies: for the paper's
     game, a few per cent more than `of_step`. A branch that is taken now and then counts as if always.
+    The CPU's program is counted, on every machine, as XLA gives no such count for a GPU's.
+
+    Raises:
+      UserError: JAX was told to leave the CPU out.
     """
     config = config.copy_and_resolve_references()
     config.steps_per_dispatch = 1
-    game, mesh = build.game(config), devices.make_mesh(jax.local_devices()[:1])
+    game, mesh = build.game(config), devices.make_mesh([_cpu()])
     traced = train.trace(train.compiled_steps(game, mesh), config, game, game.example, mesh)
     return float(traced.lower().cost_analysis()["flops"])
+
+
+def _cpu() -> jax.Device:
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:
+        asked = os.environ.get("JAX_PLATFORMS")
+        raise UserError(
+            f"FLOPs are counted on the CPU, which JAX_PLATFORMS={asked} leaves out; set it to {asked},cpu."
+        ) from None
 
 
 def of_average_step(config: ConfigDict) -> float:
