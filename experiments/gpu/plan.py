@@ -149,8 +149,6 @@ def few_labels(name: str, model: str, steps: list[str], *flags: str) -> Part:
     """Rows of the table of `experiments.semi_supervised`."""
     config = [f"--config=configs/{model}_semi_supervised.py", "--config.data_dir={folder}/data"]
     where = [f"--workdir={{folder}}/runs/{model}", f"--output={{folder}}/results/{name}"]
-    # A step takes milliseconds of a GPU.
-    steps = [*steps, "--config.steps_per_dispatch=10"]
     return Part(name, ["-m", "experiments.semi_supervised", *config, *where, *steps, *flags])
 
 
