@@ -9,7 +9,7 @@ length for this; they are ours, after Salimans et al. (2016): 100 labelled and 1
 held out, to choose among settings. `:feature_matching` is the baseline of Salimans et al. on the same
 networks, `:supervised` the discriminator without z on the labelled images alone.
 Other label counts of the paper: --config.num_labels=1000, 2000, 8000 (19.98, 19.09, 17.05 %).
-Measured: 1,100 steps (experiments/README.md). The full run: not run.
+Measured: 26,000 steps (experiments/README.md). The full run: not run.
 """
 
 from pathlib import Path
