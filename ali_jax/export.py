@@ -50,7 +50,9 @@ def main(argv):
     if not values.workdir or not (values.output or "").endswith(weights.SUFFIX):
         raise UserError(f"Which model, and where to? Pass --workdir=DIR and --output=FILE{weights.SUFFIX}.")
     workdir, output = workdirs.folder(values.workdir), Path(values.output)
-    config, model = workdirs.read_config(workdir), inference.load(workdir)
+    config = workdirs.read_config(workdir)
+    config.data_dir = command_line.data_dir_alone() or config.data_dir
+    model = inference.load(workdir)
     scores = read_scores(workdir, values.scores, model.step)
     kept = ("generator", "encoder", *(["discriminator"] if values.discriminator else []))
     arrays = weights.flatten(model.params, model.batch_stats, kept)

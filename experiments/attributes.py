@@ -47,7 +47,7 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     faces, seed = flags.FLAGS.faces, flags.FLAGS.seed
-    run = workdirs.load(flags.FLAGS.workdir)
+    run = workdirs.load(flags.FLAGS.workdir, program.data_dir_alone())
     if run.config.model.num_attributes != len(data.CELEBA_ATTRIBUTES):
         raise UserError(
             f"{run.workdir} holds a model that knows no attributes; train configs/celeba_conditional.py."

@@ -32,7 +32,7 @@ def define_flags() -> None:
 
 def main(argv):
     program.refuse_words(argv)
-    workdir, config = workdirs.read(flags.FLAGS.workdir)
+    workdir, config = workdirs.read(flags.FLAGS.workdir, program.data_dir_alone())
     metrics = read_metrics(workdir)
     output = report.output(flags.FLAGS.output, workdir, "curves")
     report.save_plot(output, "curves", draw(metrics))

@@ -37,7 +37,7 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    run = workdirs.load(values.workdir, needs_encoder=False)
+    run = workdirs.load(values.workdir, program.data_dir_alone(), needs_encoder=False)
     validation = workdirs.examples(run.config, run.config.validation_split)
     check(values, run, validation)
     output = report.output(values.output, run.workdir, "figures")

@@ -45,7 +45,7 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    run = workdirs.load(values.workdir)
+    run = workdirs.load(values.workdir, program.data_dir_alone())
     steps = chosen_steps(run, values.checkpoints)
     names = labelled.names(values)
     splits = labelled.load(run.config, names)

@@ -48,7 +48,7 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    run = workdirs.load(values.workdir)
+    run = workdirs.load(values.workdir, program.data_dir_alone())
     output = report.output(values.output, run.workdir, "reconstructions")
     file = Path(values.referee or run.workdir / "results" / "referee.npz")
     bench, described = benches.open_bench(run.config, values, file)

@@ -43,7 +43,7 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values, seed = flags.FLAGS, flags.FLAGS.seed
-    run = workdirs.load(values.workdir, needs_encoder=values.features == "encoder")
+    run = workdirs.load(values.workdir, program.data_dir_alone(), needs_encoder=values.features == "encoder")
     names = {"real": run.config.validation_split, "training_images": run.config.train_split}
     splits = {role: workdirs.examples(run.config, name) for role, name in names.items()}
     workdirs.refuse_points(run.config, splits["real"])

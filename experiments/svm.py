@@ -36,7 +36,7 @@ def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
     check(values.sets)
-    run = workdirs.load(values.workdir)
+    run = workdirs.load(values.workdir, program.data_dir_alone())
     names = labelled.names(values)
     splits = labelled.load(run.config, names)
     scale = sizes(splits[0].label, values.seed)

@@ -99,7 +99,7 @@ def flags_of(module, **values):
     try:
         program.define_shared_flags()
         module.define_flags()
-        with flagsaver.flagsaver(**values):
+        with flagsaver.flagsaver(**{"config": config_lib.default(), **values}):
             yield
     finally:
         for name in set(flags.FLAGS) - before:

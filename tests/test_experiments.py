@@ -141,6 +141,18 @@ def test_a_workdir_without_a_run_is_named(tmp_path):
         curves.read_metrics(tmp_path)
 
 
+def test_a_trained_run_takes_its_data_from_elsewhere_and_no_other_field(tiny_workdir, tmp_path, in_process):
+    run = f"--workdir={tiny_workdir}"
+    for field in ("seed", "terms.r1.gamma", "model.leak"):
+        with pytest.raises(UserError, match=f"config.{field} is as it was when the model was trained"):
+            in_process(curves, run, f"--config.{field}=1", f"--output={tmp_path}")
+    assert not any(tmp_path.iterdir())
+    in_process(curves, run, f"--config.data_dir={tmp_path}", f"--output={tmp_path}")
+    assert (tmp_path / "results.json").exists()
+    assert workdirs.load(tiny_workdir, "elsewhere").config.data_dir == "elsewhere"
+    assert workdirs.load(tiny_workdir).config.data_dir is None
+
+
 def test_a_workdir_without_checkpoint_or_encoder_is_named(tiny_config, tmp_path, run_program):
     claim(tmp_path / "fresh", tiny_config)
     with pytest.raises(UserError, match="no checkpoint"):

@@ -42,7 +42,8 @@ def main(argv):
         )
     require_extra()
     require_port(values.port)
-    explorer = open_explorer(values.model, values.images, values.split, values.most, values.config.data_dir)
+    data_dir = command_line.data_dir_alone()
+    explorer = open_explorer(values.model, values.images, values.split, values.most, data_dir)
     from ali_jax.app import page
 
     page.serve(explorer, name_of(values.model), values.port)

@@ -62,6 +62,21 @@ def refuse_words(argv) -> None:
         raise UserError(f"{argv[1]!r} is not a flag; write --workdir=... and the like.")
 
 
+def data_dir_alone() -> str | None:
+    """--config.data_dir, for a program on a trained run: where the data set is now.
+
+    Raises:
+      UserError: another --config.FIELD was given, which would be ignored: the run's are in its workdir.
+    """
+    for field in _fields_named(sys.argv):
+        if field != "data_dir":
+            raise UserError(
+                f"config.{field} is as it was when the model was trained; leave --config.{field} out (only "
+                "--config.data_dir can be given, where the data set is now)."
+            )
+    return flags.FLAGS.config.data_dir
+
+
 def parse_flags(argv, default: Path = DEFAULT):
     """absl's parser; a UserError where it or ml_collections would show a traceback."""
     if not any(arg.split("=")[0] in ("-config", "--config") for arg in argv[1:]):
@@ -123,11 +138,18 @@ def _mistake(argv: list[str], error: Exception) -> str:
 
 def _unknown_field(argv: list[str], fields: Iterable[str]) -> str | None:
     """The sentence for the first --config.FIELD that is none of the config's fields."""
-    for arg in argv[1:]:
-        field = arg.split("=")[0].lstrip("-").removeprefix("config.")
-        if arg.lstrip("-").startswith("config.") and not _sets_terms(arg) and field not in fields:
+    for field in _fields_named(arg for arg in argv if not _sets_terms(arg)):
+        if field not in fields:
             return f"There is no config.{field}; is it {suggest(field, fields)}?"
     return None
+
+
+def _fields_named(argv: Iterable[str]) -> Iterator[str]:
+    """FIELD of every --config.FIELD of a command line."""
+    for arg in argv:
+        name = arg.split("=")[0].lstrip("-")
+        if arg.startswith("-") and name.startswith("config."):
+            yield name.removeprefix("config.")
 
 
 def suggest(field: str, fields: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from ali_jax.anomaly import scores
 from ali_jax.anomaly.evidence import chunks
 from ali_jax.data import examples
 from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
 from experiments.anomaly import figures, study
 from experiments.anomaly.judging import judge
 from experiments.common import report, workdirs
@@ -16,7 +17,7 @@ MOST = 2000  # held-out images that the scores refer to
 
 def main(values) -> None:
     """Scores the test split: images of config.classes are normal, all others anomalies."""
-    run = workdirs.load(values.workdir)
+    run = workdirs.load(values.workdir, program.data_dir_alone())
     if not run.config.classes or run.config.model.num_attributes:
         raise UserError(
             f"{run.workdir} was trained on all classes, or with attributes; pass --tables, --images, or the "

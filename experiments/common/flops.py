@@ -1,7 +1,6 @@
 """Floating-point operations of a training step, counted from its layers or in its program."""
 
 import functools
-import os
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +50,7 @@ def _cpu() -> jax.Device:
     try:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:
-        asked = os.environ.get("JAX_PLATFORMS")
+        asked = jax.config.jax_platforms  # JAX_PLATFORMS, or what a program set in its place
         raise UserError(
             f"FLOPs are counted on the CPU, which JAX_PLATFORMS={asked} leaves out; set it to {asked},cpu."
         ) from None

@@ -22,11 +22,15 @@ class Run(NamedTuple):
     model: inference.Model
 
 
-def read(asked: str | Path | None) -> tuple[Path, ConfigDict]:
+def read(asked: str | Path | None, data_dir: str | None = None) -> tuple[Path, ConfigDict]:
     """The folder of --workdir and the config of its run.
 
     --workdir may also be an exported model, a file or a name; its folder is then runs/models/<name>, which is
     no run's, as runs/<name> may be.
+
+    Args:
+      asked: --workdir.
+      data_dir: where the data set is now; None: where the config says.
 
     Raises:
       UserError: it was not given, or holds no run.
@@ -34,17 +38,21 @@ def read(asked: str | Path | None) -> tuple[Path, ConfigDict]:
     if asked is None:
         raise UserError("Which run? Pass the --workdir of a run of ali_jax.main.")
     if asked in pretrained.names() or folder(asked).is_file():
-        return Path("runs", "models", pretrained.find(asked).stem), pretrained.config_of(asked)
-    return folder(asked), read_config(folder(asked))
+        where, config = Path("runs", "models", pretrained.find(asked).stem), pretrained.config_of(asked)
+    else:
+        where, config = folder(asked), read_config(folder(asked))
+    if data_dir is not None:
+        config.data_dir = data_dir
+    return where, config
 
 
-def load(asked: str | Path | None, *, needs_encoder: bool = True) -> Run:
-    """The run in --workdir, at its newest readable checkpoint.
+def load(asked: str | Path | None, data_dir: str | None = None, *, needs_encoder: bool = True) -> Run:
+    """The run in --workdir, at its newest readable checkpoint; see `read`.
 
     Raises:
       UserError: there is no run, no checkpoint, or no encoder where one is needed.
     """
-    workdir, config = read(asked)
+    workdir, config = read(asked, data_dir)
     if config.labelled_batch_size == config.batch_size:
         raise UserError(
             f"{workdir} holds a classifier, whose generator is untrained; pass another --workdir."
