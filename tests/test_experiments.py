@@ -185,6 +185,6 @@ def test_flops_are_counted_on_the_cpu_and_a_jax_without_one_is_told(tiny_config,
         raise RuntimeError("Unknown backend cpu")
 
     monkeypatch.setattr(flops.jax, "local_devices", of_a_gpu_alone)
-    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr(flops.jax, "config", types.SimpleNamespace(jax_platforms="cuda"))
     with pytest.raises(UserError, match="JAX_PLATFORMS=cuda leaves out; set it to cuda,cpu"):
         flops.of_traced_step(tiny_config)
