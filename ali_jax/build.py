@@ -133,6 +133,11 @@ def _check(config: ConfigDict, needs: Needs) -> None:
             "all classes; set it to (), or drop the terms that learn from labels."
         )
     if not needs.labels:
+        if config.labelled_batch_size:
+            raise UserError(
+                f"config.labelled_batch_size is {config.labelled_batch_size}, but no term of config.terms "
+                f"({names}) learns from labels; leave it at 0."
+            )
         if config.num_labels:
             raise UserError(
                 f"config.num_labels is {config.num_labels}, but no term of config.terms ({names}) learns "

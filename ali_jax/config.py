@@ -54,7 +54,7 @@ def default() -> ConfigDict:
     config.average_rate = 0.0  # of an average of the parameters over steps, used instead of them; 0: none
 
     config.terms = as_terms({"adversarial": {}})  # term -> settings; see `ali_jax.terms`
-    # What is done to all pairs before D sees them; see `disturbance`.
+    # What is done to all pairs (x, z) before D sees them; see `disturbance`.
     config.disturbance = ConfigDict()
     config.disturbance.noise_x = 0.0  # standard deviation of Gaussian noise on x at the first step ...
     config.disturbance.noise_z = 0.0  # ... and on z,
@@ -93,6 +93,14 @@ def check(config: ConfigDict) -> None:
         if config.disturbance[field] and len(config.model.x_shape) != 3:
             raise UserError(
                 f"config.disturbance.{field} is of images, and {config.dataset} holds none; set it to 0."
+            )
+    if config.disturbance.noise_z and config.model.encoder is None:
+        raise UserError("config.disturbance.noise_z is of codes, and a plain GAN has none; set it to 0.")
+    for field, usual in default().images.items():
+        if config.images[field] != usual and not config.dataset.startswith(("images:", "arrays:")):
+            raise UserError(
+                f"config.images.{field} is of images of your own, and config.dataset is {config.dataset}; "
+                "leave it out, or pass --config.dataset=images:FOLDER or arrays:FILE."
             )
 
 

@@ -51,8 +51,8 @@ def train_and_evaluate(
     """
     workdir = workdirs.folder(workdir)
     config_lib.check(config)
-    workdirs.check(config, workdir)
     game, mesh = build.game(config), devices.make_mesh()
+    workdirs.check(config, workdir)
     model = None if init_from is None else starts.load(init_from, game.shapes)
     start = starts.describe(command, init_from, model)
     begun.check(workdir, start)
@@ -160,6 +160,8 @@ class Watch:
         if not finished and not crossed(step, count, self._config.figures_every):
             return
         self.before_save(step, state)
+        if finished:
+            self._recorder.write_rest(step)
         if jax.process_index() == 0:
             self._writer.write_look(step, *self._look(state))
 

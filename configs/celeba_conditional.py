@@ -7,7 +7,8 @@ of E's last layer, of G's first and of D(x, z)'s first. The paper says "linearly
 three networks: each learns its own (ours, a choice). In its code one random embedding is shared by all three
 and never trained:
 
-    --config=configs/celeba_conditional.py:code
+    --config=configs/celeba_conditional.py:code       one that is not trained
+    --config=configs/celeba_conditional.py:paper      D(x) as in configs/celeba.py:paper
 
 Measured: `:small` (experiments/README.md). The full run: not run.
 
@@ -22,7 +23,8 @@ from ali_jax.models.rows import embed
 
 
 def get_config(variant: str = "recommended"):
-    config = config_lib.load(Path(__file__).with_name("celeba.py"))
+    table_or_code = config_lib.reading(variant, recommended="code", code="code", paper="paper")
+    config = config_lib.load(Path(__file__).with_name("celeba.py"), table_or_code)
     config.batch_size = 128
     config.num_steps = 156_411  # 123 epochs of batches of 128
 

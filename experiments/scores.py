@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ali_jax import data, inference
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments.common import distances, inception, report, shared_flags, workdirs
+from experiments.common import benches, distances, inception, report, shared_flags, workdirs
 
 MANIFOLDS = ("precision", "recall", "density", "coverage")
 
@@ -53,7 +53,7 @@ def main(argv):
     name, extract = extractor(values.features, run, values.inception_weights)
     output = report.output(values.output, run.workdir, f"scores_{values.features}")
 
-    chosen = {role: choose(split, count, seed) for role, split in splits.items()}
+    chosen = {role: benches.choose(split, count, seed) for role, split in splits.items()}
     real = extract(chosen["real"])
     made = sources(run, chosen["real"], chosen["training_images"], seed)
     rows = {
@@ -71,12 +71,6 @@ def main(argv):
         "dimension": real.shape[1],
     }
     print(report.write(output, results | rows))
-
-
-def choose(split: data.Split, count: int, seed: int) -> data.Split:
-    """`count` examples at random."""
-    rows = np.random.default_rng(seed).permutation(len(split.x))[:count]
-    return data.take(split, np.sort(rows))
 
 
 def sample(model: inference.Model, like: data.Split, seed: int) -> data.Split:

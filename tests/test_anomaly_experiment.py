@@ -154,6 +154,19 @@ def test_what_cannot_be_run_is_named(table_file, tmp_path):
             study.Rows(tmp_path, "contaminated")
 
 
+def test_images_come_from_where_the_command_line_says(tmp_path, in_process, monkeypatch):
+    load_digits, asked = data.load, []
+
+    def load(name, split, data_dir):
+        asked.append(data_dir)
+        return data.take(load_digits("digits", split), slice(40))
+
+    monkeypatch.setattr(program.data, "load", load)
+    given = ["--images=cifar10", "--config.data_dir=elsewhere", "--methods=pca", "--seeds=1", "--classes=3"]
+    in_process(program, *given, f"--output={tmp_path}")
+    assert asked == ["elsewhere"] * 2 and (tmp_path / "results.json").exists()
+
+
 def test_a_run_scores_the_classes_it_was_not_trained_on(tiny_workdir, tmp_path, monkeypatch, capsys):
     """The run is of all classes; its config is read as if it were of two."""
     with flags_of(program, workdir=str(tiny_workdir)), pytest.raises(UserError, match=r"--config\.classes"):

@@ -109,6 +109,7 @@ FEW = {"labels": {}, "adversarial": {"unlabelled": True}}
         ({"terms": {"adversarial": {"unlabelled": True}}}, "config.num_labels is 0"),
         ({"terms": FEW}, "config.num_labels is 0; config.terms .* needs labels"),
         ({"num_labels": 20}, "no term of config.terms .adversarial. learns from labels"),
+        ({"labelled_batch_size": 4}, "labelled_batch_size is 4, but no term .* learns from labels"),
         ({"terms": FEW, "num_labels": 20, "labelled_batch_size": 16}, "must be from 1 to 15"),
         ({"terms": LABELS, "num_labels": 20, "labelled_batch_size": 8}, "without an encoder"),
         ({"terms": {"feature_matching": {}, **FEW}, "num_labels": 20}, "without an encoder"),

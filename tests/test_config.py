@@ -46,6 +46,22 @@ def test_a_config_is_loaded_by_what_the_command_line_takes(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("name", "variant", "changes", "words"),
+    [
+        ("digits", (), {"images.fit": "squeeze"}, "config.images.fit is of images of your own"),
+        ("mixture", ("gan",), {"disturbance.noise_z": 0.5}, "noise_z is of codes, and a plain GAN has none"),
+        ("mixture", (), {"disturbance.colour": 1.0}, "colour is of images, and mixture holds none"),
+    ],
+)
+def test_a_setting_that_nothing_would_read_is_refused(name, variant, changes, words):
+    config = load_config(name, *variant)
+    config_lib.check(config)
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(UserError, match=words):
+        config_lib.check(config)
+
+
+@pytest.mark.parametrize(
     ("path", "variant", "words"),
     [
         ("configs/nowhere.py", (), "There is no config configs/nowhere.py"),

@@ -158,8 +158,8 @@ def test_cifar10_has_the_generator_of_svhn_and_its_encoder_but_the_head():
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_celeba_conditional_is_celeba_with_embeddings_put_in(reading):
-    """Into the input of E's last layer and of the first of G and of D(x, z); D(x) is one in all readings."""
-    config, celeba = load_config("celeba_conditional", reading), load_config("celeba")
+    """Into the input of E's last layer and of the first of G and of D(x, z)."""
+    config, celeba = load_config("celeba_conditional", reading), load_config("celeba", reading)
     model, embedding = config.model, embed(256, learned=reading != "code")
     for stack, place in {"encoder": 5, "generator": 0, "discriminator_joint": 0}.items():
         rows = list(model[stack])

@@ -109,6 +109,15 @@ def test_results_stand_with_their_command_date_and_hardware(tmp_path):
     assert "cpu" in results["hardware"].lower() or "core" in results["hardware"]
 
 
+def test_results_that_cannot_be_written_are_told(tmp_path):
+    (tmp_path / "results.json").mkdir()
+    (tmp_path / "a.pdf").mkdir()
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be written"):
+        report.write(tmp_path, {})
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be written"):
+        report.save_image(tmp_path, "a", np.zeros((2, 2, 3), np.uint8))
+
+
 def test_curves_of_a_run(tiny_config, tiny_workdir, tmp_path):
     metrics = curves.read_metrics(tiny_workdir)
     assert metrics["step"].tolist() == [2, 4, 6, 8, 10, 12]
@@ -146,6 +155,8 @@ def test_a_trained_run_takes_its_data_from_elsewhere_and_no_other_field(tiny_wor
     for field in ("seed", "terms.r1.gamma", "model.leak"):
         with pytest.raises(UserError, match=f"config.{field} is as it was when the model was trained"):
             in_process(curves, run, f"--config.{field}=1", f"--output={tmp_path}")
+    with pytest.raises(UserError, match="The config of a trained model is kept with it"):
+        in_process(curves, run, "--config=configs/svhn.py", f"--output={tmp_path}")
     assert not any(tmp_path.iterdir())
     in_process(curves, run, f"--config.data_dir={tmp_path}", f"--output={tmp_path}")
     assert (tmp_path / "results.json").exists()

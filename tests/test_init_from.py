@@ -9,7 +9,7 @@ import pytest
 from ali_jax import build, data, inference, main, train
 from ali_jax.errors import UserError
 from ali_jax.pretrained import starts, weights
-from ali_jax.run import workdirs
+from ali_jax.run import begun, files, workdirs
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +48,30 @@ def test_a_run_says_what_it_started_from_and_goes_on_from_nothing_else(
     file, run = exported, tmp_path / "second"
     state = train.train_and_evaluate(tiny_config, run, init_from=file, command="python -m ali_jax.main")
     assert int(state.step) == 4
-    begun = json.loads((run / "begun.json").read_text())
-    assert begun["command"] == "python -m ali_jax.main"
-    assert begun["init_from"] == {"source": str(file), "step": 12, "sha256": inference.about(file).sha256}
+    noted = json.loads((run / "begun.json").read_text())
+    assert noted["command"] == "python -m ali_jax.main"
+    assert noted["init_from"] == {"source": str(file), "step": 12, "sha256": inference.about(file).sha256}
     train.train_and_evaluate(tiny_config, run, init_from=file)
     with pytest.raises(UserError, match=r"begun from .*tiny\.safetensors at step 12, not afresh"):
         train.train_and_evaluate(tiny_config, run)
+
+
+def test_a_run_that_was_killed_while_it_was_claimed_begins_anew(tiny_config, tmp_path, monkeypatch):
+    """There is no moment at which config.json is there, by which it is a run, and begun.json is not."""
+    start = {"command": "python -m ali_jax.main", "init_from": {"source": "a", "step": 1, "sha256": "b"}}
+
+    def killed(path, content):
+        if path.name != "begun.json":
+            raise KeyboardInterrupt
+        files.write_whole(path, content)
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(workdirs, "write_whole", killed)
+        workdirs.claim(tmp_path, tiny_config, begun=start)
+    assert not (tmp_path / "config.json").exists()
+    begun.check(tmp_path, {})  # of no run yet, so that it may begin otherwise
+    workdirs.claim(tmp_path, tiny_config, begun=start)
+    assert begun.read(tmp_path) == start
 
 
 def test_networks_that_are_others_are_told(exported, tmp_path, in_process):

@@ -153,6 +153,8 @@ def test_diverged_draws_count_as_no_modes_and_are_counted(tiny_study):
         ({}, 0, "--draws"),
         ({"dataset": "digits"}, 2, "mixture"),
         ({"num_steps": 0}, 2, "num_steps"),
+        ({"learning_rate": 1e-3}, 2, "config.learning_rate is 0.001; the study plays"),
+        ({"disturbance": {"noise_x": 1.0}}, 2, "config.disturbance is .*; the study plays"),
     ],
 )
 def test_what_cannot_be_searched_is_named(tiny_study, tmp_path, change, draws, words):

@@ -68,7 +68,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, tiny_config, tiny
         file.write('{"step": 8, "loss_discriminator": 1.0}\n{"step": 10, "loss_dis')
     tiny_config.num_steps = 12
     assert_equal(leaves(train.train_and_evaluate(tiny_config, tmp_path)), whole)
-    assert [line["step"] for line in metrics(tmp_path)] == [2, 4, 6, 8, 10, 12]
+    # As log_every asks, and where a run ended.
+    assert [line["step"] for line in metrics(tmp_path)] == [2, 4, 6, 7, 8, 10, 12]
+    assert [line["averaged_steps"] for line in metrics(tmp_path)] == [2, 2, 2, 1, 1, 2, 2]
     # All done: running it once more changes nothing.
     assert_equal(leaves(train.train_and_evaluate(tiny_config, tmp_path)), whole)
 

@@ -148,6 +148,8 @@ class Detector(OutlierMixin, BaseEstimator):
     def _train(self, x: np.ndarray) -> tuple[list[Member], np.ndarray]:
         """The members, and how strange each thinks the examples that it held out."""
         sizes = {"latent_dim": self.latent_dim, "width": self.width, "steps": self.steps}
+        # As Python's own numbers: a grid of parameters may hold NumPy's, which a config does not take.
+        sizes = {name: None if size is None else int(size) for name, size in sizes.items()}
         plan = networks.plan(x.shape[1], len(x), twins=self.measure_ in scores.OF_TWINS, **sizes)
         self.plan_ = tuple(plan)
         random = check_random_state(self.random_state)

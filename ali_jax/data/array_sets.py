@@ -56,7 +56,12 @@ def _members(file: Path) -> dict[str, dict[str, str]]:
     for array in arrays:
         for field, names in NAMES.items():
             if match := re.fullmatch(rf"(?:{'|'.join(names)})(?:_(\w+))?", array, re.I):
-                splits.setdefault((match[1] or "train").lower(), {})[field] = array
+                fields = splits.setdefault((match[1] or "train").lower(), {})
+                if field in fields:
+                    raise UserError(
+                        f"{file} holds two arrays of {field}, {fields[field]} and {array}; leave one out."
+                    )
+                fields[field] = array
     splits = {split: fields for split, fields in splits.items() if "x" in fields}
     if not splits:
         raise UserError(f"{file} holds no array called x, only {', '.join(arrays)}; save its images as x=...")
@@ -125,10 +130,9 @@ def _as_uint8(file: Path, image: np.ndarray) -> np.ndarray:
 
 def _check_known(file: Path, field: str, values: np.ndarray, size: int) -> np.ndarray:
     """Labels (N,) or attributes (N, A) as a split has them; a UserError where they are none."""
-    if len(values) != size:
-        raise UserError(
-            f"{file} has {size:,} images and {len(values):,} rows of {field}; it must have as many."
-        )
+    rows = len(values) if values.ndim else 0
+    if rows != size:
+        raise UserError(f"{file} has {size:,} images and {rows:,} rows of {field}; it must have as many.")
     if field == "attributes":
         return attribute_files.as_bits(values, str(file))
     values = values.reshape(size, -1)

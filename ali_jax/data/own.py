@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _BLOCK = 64  # examples decoded at a time: 0.8 MB of 64x64 images
 PENDING, WRITTEN, UNREADABLE = range(3)  # in `state`, of each row
+NAMES = "names.json"  # beside the arrays: of classes, and of what was unreadable
 _NAMED = 5  # unreadable files in a message, at most
 
 
@@ -77,12 +78,22 @@ def load(folder: Path, frame: Frame, source: Callable[[], Source]) -> tuple[Spli
             "--config.data_dir to a folder of your own."
         ) from error
     split = array_files.read(folder)
+    _refuse_what_was_allowed(folder, len(split.x), frame.unreadable)
     keys = _read_keys(folder / "keys.npy", len(split.x))
 
     def row_at(percent: int) -> int:
         return len(keys) if percent == 100 else int(np.searchsorted(keys, np.uint64((percent << 64) // 100)))
 
     return split, row_at
+
+
+def _refuse_what_was_allowed(folder: Path, size: int, share: float) -> None:
+    """Raises UserError where more images were unreadable, when they were decoded, than may be now."""
+    try:
+        bad = json.loads((folder / NAMES).read_text())["unreadable"]
+    except (OSError, ValueError, KeyError, TypeError):  # names alone: the images are there without them
+        return
+    _refuse_more(bad, size + len(bad), share, f"in {folder.parent}", "")
 
 
 def _found(source: Callable[[], Source]) -> Source:
@@ -130,7 +141,7 @@ def _write(folder: Path, frame: Frame, source: Source) -> None:
         "classes": [*source.classes],
         "unreadable": [source.describe(r) for r in np.flatnonzero(state == UNREADABLE)],
     }
-    (whole / "names.json").write_text(json.dumps(names) + "\n")
+    (whole / NAMES).write_text(json.dumps(names) + "\n")
     once.publish(whole, folder)
     # What was decoded, or half of it, of files that are no longer there as they were.
     for former in folder.parent.iterdir():
@@ -192,12 +203,16 @@ def _decode(source: Source, frame: Frame, rows: np.ndarray) -> tuple[np.ndarray,
 
 
 def _refuse_too_many(source: Source, state: np.ndarray, share: float, reason: str) -> None:
-    bad = np.flatnonzero(state == UNREADABLE)
-    if len(bad) > share * len(state):
-        named = ", ".join(source.describe(row) for row in bad[:_NAMED])
+    bad = [source.describe(row) for row in np.flatnonzero(state == UNREADABLE)]
+    _refuse_more(bad, len(state), share, f"of {source.name}", reason)
+
+
+def _refuse_more(bad: Sequence[str], size: int, share: float, where: str, reason: str) -> None:
+    if len(bad) > share * size:
+        named = ", ".join(bad[:_NAMED])
         more = ", ..." if len(bad) > _NAMED else ""
         raise UserError(
-            f"{len(bad)} of the {len(state):,} images of {source.name} cannot be read{reason}: {named}{more};"
+            f"{len(bad)} of the {size:,} images {where} cannot be read{reason}: {named}{more};"
             f" mend or remove them, or allow a share of more than {share:g} in config.images.unreadable."
         )
 

@@ -66,8 +66,10 @@ def data_dir_alone() -> str | None:
     """--config.data_dir, for a program on a trained run: where the data set is now.
 
     Raises:
-      UserError: another --config.FIELD was given, which would be ignored: the run's are in its workdir.
+      UserError: --config or another --config.FIELD was given, which would be ignored.
     """
+    if _config_named(sys.argv):
+        raise UserError("The config of a trained model is kept with it; leave --config out.")
     for field in _fields_named(sys.argv):
         if field != "data_dir":
             raise UserError(
@@ -118,7 +120,7 @@ def _with_home(arg: str) -> str:
 def _config_named(argv: list[str]) -> str:
     """The last --config of a command line."""
     named = ""
-    for arg, following in zip(argv[1:], [*argv[2:], ""], strict=True):
+    for arg, following in zip(argv[1:], [*argv[2:], ""], strict=False):
         name, equals, value = arg.partition("=")
         if name in ("-config", "--config"):
             named = value if equals else following

@@ -57,7 +57,11 @@ def scatter_panels(panels: dict[str, tuple[np.ndarray, np.ndarray | None, float]
 
 
 def scatter(axes, points: np.ndarray, component: np.ndarray | None, limit: float) -> None:
-    """Points (N, 2) on matplotlib's `axes` of [-limit, limit], coloured by component (N,), or black."""
+    """Points (N, n) on matplotlib's `axes` of [-limit, limit], coloured by component (N,), or black.
+
+    Of more than two values the first two are drawn; of one, it and 0.
+    """
+    points = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))
     colour = {"c": "black"} if component is None else {"c": component, "cmap": "gist_rainbow"}
     # Thousands of points are drawn as pixels, in a PDF too.
     axes.scatter(points[:, 0], points[:, 1], s=1, linewidths=0, rasterized=True, **colour)

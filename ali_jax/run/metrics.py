@@ -64,11 +64,20 @@ class Recorder:
         self._writer.advance(count, {name: float(metrics[name][-1]) for name in SHOWN if name in metrics})
         self._interval.append(metrics)
         if step // self._log_every > (step - count) // self._log_every:
-            joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._interval)
-            means = {name: float(np.mean(values)) for name, values in joined.items()}
-            # After a resume, of the first interval only the steps since then.
-            self._writer.write(step, means | {"averaged_steps": len(next(iter(joined.values())))})
-            self._interval = []
+            self.write_rest(step)
+
+    def write_rest(self, step: int) -> None:
+        """Hands on the means over what was settled since the last time, where there is any.
+
+        After a resume the first interval has only the steps since then, and the run's last one, with which it
+        may end anywhere, those that are left.
+        """
+        if not self._interval:
+            return
+        joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._interval)
+        means = {name: float(np.mean(values)) for name, values in joined.items()}
+        self._writer.write(step, means | {"averaged_steps": len(next(iter(joined.values())))})
+        self._interval = []
 
     def _check_finite(self, metrics: Mapping[str, np.ndarray]) -> None:
         """Of every loss, those of single terms too: at the first step where one is not finite, it raises."""

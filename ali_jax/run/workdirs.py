@@ -201,11 +201,12 @@ def claim(
     check_labelled(labelled, workdir)
 
     def write() -> None:
-        write_whole(workdir / "config.json", to_json(config).encode())
-        if labelled is not None:
-            write_whole(workdir / LABELLED, json.dumps(labelled.tolist()).encode())
         if begun and is_new:
             write_whole(workdir / NAME, (json.dumps(begun, indent=2) + "\n").encode())
+        if labelled is not None:
+            write_whole(workdir / LABELLED, json.dumps(labelled.tolist()).encode())
+        # Last: with it the run is there, and what says how it was begun has to be there, too.
+        write_whole(workdir / "config.json", to_json(config).encode())
 
     _by_process_0(write, workdir)
 

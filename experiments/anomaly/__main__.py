@@ -83,7 +83,7 @@ def main(argv):
 
 def run_images(rows: study.Rows, players: dict, name: str, values) -> None:
     """Every class of a data set in turn."""
-    train, test = data.load(name, "train"), data.load(name, "test")
+    train, test = (data.load(name, split, values.config.data_dir) for split in ("train", "test"))
     if train.label is None or train.x.ndim != 4:
         raise UserError(f"{name} holds no images with labels; choose another data set for --images.")
     digest = protocols.digest(train.label, test.label)

@@ -23,6 +23,11 @@ def main(values) -> None:
             f"{run.workdir} was trained on all classes, or with attributes; pass --tables, --images, or the "
             "--workdir of a run with --config.classes, such as (0,1)."
         )
+    if run.config.model.packing != 1:
+        raise UserError(
+            f"{run.workdir} holds a D that judges {run.config.model.packing} images at a time; pass the "
+            "--workdir of a run with config.model.packing 1."
+        )
     output = report.output(values.output, run.workdir, "anomaly")
     held_out = workdirs.examples(run.config, run.config.validation_split).x[:MOST]
     test = examples.load(run.config, "test")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ali_jax.errors import UserError
-from ali_jax.run.files import write_whole
+from ali_jax.run.files import write_whole, writing
 
 NAME = "measures.json"
 
@@ -37,4 +37,5 @@ def read(path: Path, settings: dict) -> Measures:
 
 def write(path: Path, settings: dict, measures: Measures) -> None:
     content = {"settings": settings, **measures._asdict()}
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+    with writing(path.parent):
+        write_whole(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ali_jax.errors import UserError
-from ali_jax.run.files import save_png, write_whole
+from ali_jax.run.files import save_png, write_whole, writing
 
 RESULTS = Path(__file__).parent.parent / "results"  # those worth keeping
 ENVIRONMENT = (  # they change what is measured
@@ -47,16 +47,18 @@ def _made(directory: Path) -> Path:
 def write(directory: Path, results: dict) -> Path:
     """Writes results.json into `directory`, with the command, date, hardware and versions."""
     path = Path(directory) / "results.json"
-    write_whole(path, (json.dumps(provenance() | results, indent=2) + "\n").encode())
+    with writing(directory):
+        write_whole(path, (json.dumps(provenance() | results, indent=2) + "\n").encode())
     return path
 
 
 def save_image(directory: Path, name: str, image: np.ndarray) -> None:
     """uint8 (H, W, 3) -> <name>.png and, for papers, <name>.pdf with the same pixels."""
-    save_png(directory / f"{name}.png", image)
     buffer = io.BytesIO()
     matplotlib.image.imsave(buffer, image, format="pdf")  # Pillow's PDFs hold a JPEG of it.
-    write_whole(directory / f"{name}.pdf", buffer.getvalue())
+    with writing(directory):
+        save_png(directory / f"{name}.png", image)
+        write_whole(directory / f"{name}.pdf", buffer.getvalue())
 
 
 def save_plot(directory: Path, name: str, figure: Figure) -> None:
@@ -64,7 +66,8 @@ def save_plot(directory: Path, name: str, figure: Figure) -> None:
     for suffix in ("png", "pdf"):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix, dpi=80)
-        write_whole(directory / f"{name}.{suffix}", buffer.getvalue())
+        with writing(directory):
+            write_whole(directory / f"{name}.{suffix}", buffer.getvalue())
 
 
 def provenance() -> dict:

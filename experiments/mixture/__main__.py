@@ -22,6 +22,8 @@ def main(argv):
     if len(argv) != 2 or argv[1] not in COMMANDS:
         raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.mixture, and then the flags.")
     values = flags.FLAGS
+    if argv[1] == "compare":
+        program.data_dir_alone()
     count = values.seeds if argv[1] == "seeds" else values.draws
     workdir = Path(values.workdir or f"runs/mixture_{'seeds' if argv[1] == 'seeds' else 'search'}")
     # The workdir is made by a command that found nothing wrong, so its own folder not here.

@@ -15,7 +15,7 @@ from ali_jax import data, train
 from ali_jax.errors import UserError
 from ali_jax.run import devices
 from ali_jax.run.checkpoints import Checkpoints
-from ali_jax.run.files import write_whole
+from ali_jax.run.files import write_whole, writing
 
 Rows = list[dict[str, Any]]  # "step", "seconds" since the last row, and what `evaluate` found
 
@@ -91,7 +91,8 @@ class Curve:
         found = {name: np.asarray(value).tolist() for name, value in self._evaluate(state).items()}
         before, self._since = self._since, time.perf_counter()
         self.rows.append({"step": self.step, "seconds": self._since - before, **found})
-        write_whole(self._folder / "curve.json", (json.dumps(self.rows) + "\n").encode())
+        with writing(self._folder):
+            write_whole(self._folder / "curve.json", (json.dumps(self.rows) + "\n").encode())
         of = f"step {self.step} of {self._config.num_steps}"
         self._bar.write(f"{self._folder.name}, {of}: {describe(found)}")
 

@@ -48,6 +48,13 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
     return summarize(config, drawn, rows)
 
 
+# Fields in which the paper's game has the default, or which are drawn.
+THE_PAPERS = (
+    *("terms", "disturbance", "weight_decay", "decay_after", "freeze_generator_after", "average_rate"),
+    *("learning_rate", "rate_of"),
+)
+
+
 def check(config: ConfigDict, draws: int) -> None:
     """Raises UserError for what the study cannot work with."""
     config_lib.check(config)
@@ -55,7 +62,7 @@ def check(config: ConfigDict, draws: int) -> None:
         raise UserError(f"--draws is {draws}; it must be at least 1.")
     # As dictionaries: a config that is locked, as those of the command line are, equals none that is not.
     asked, usual = config.to_dict(), config_lib.default().to_dict()
-    for field in ("terms", "weight_decay", "decay_after", "average_rate"):
+    for field in THE_PAPERS:
         if asked[field] != usual[field]:
             raise UserError(
                 f"config.{field} is {asked[field]}; the study plays the paper's game; leave it out."

@@ -227,3 +227,13 @@ def test_the_code_of_the_page_ranks_the_strange_first(monkeypatch):
 def test_scikit_learns_own_checks():
     """Twenty seconds: each of its shapes of data compiles a game."""
     check_estimator(Detector(members=1, steps=20, width=8))
+
+
+def test_sizes_may_be_numpys_as_a_grid_of_parameters_has_them():
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    sizes = {"steps": 3, "width": 8, "latent_dim": 2, "members": 1}
+    ours, numpys = (
+        Detector(random_state=0, **{name: kind(size) for name, size in sizes.items()}).fit(x)
+        for kind in (int, np.int64)
+    )
+    np.testing.assert_array_equal(ours.score_samples(x), numpys.score_samples(x))

@@ -126,6 +126,8 @@ def test_unreadable_files_are_named_and_left_out(photos, caplog):
     assert split.label.tolist() == [(1, 0)[value % 2] for value in greys(split)]
     (names,) = photos.rglob("names.json")
     assert sorted(json.loads(names.read_text())["unreadable"]) == ["cat/torn.png", "dog/nowhere.jpg"]
+    with pytest.raises(UserError, match=r"2 of the 42 images .*: cat/torn\.png, dog/nowhere\.jpg; mend"):
+        load(photos)  # what one run allowed, the next one may not
 
 
 def test_none_that_can_be_read_is_told(tmp_path):

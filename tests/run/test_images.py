@@ -41,3 +41,5 @@ def test_scatter_panels_draw_points():
     blank = images.scatter_panels({"a": (np.zeros((0, 2)), None, 6.0)})
     dots = images.scatter_panels({"a": (np.zeros((1, 2)), np.zeros(1), 6.0)})
     assert dots.shape == blank.shape and (dots != blank).any()
+    of_one_value = images.scatter_panels({"a": (np.zeros((1, 1)), np.zeros(1), 6.0)})
+    np.testing.assert_array_equal(of_one_value, dots)

@@ -51,6 +51,9 @@ def test_means_over_the_interval_are_written_when_it_ends():
     recorder.catch_up()
     assert log.written == [(2, 2.0), (4, 7.0)]
     assert log.advanced == [1] * 5
+    for _ in range(2):  # the second time there is none
+        recorder.write_rest(5)
+        assert log.written == [(2, 2.0), (4, 7.0), (5, 2.0)] and log.averaged == [2, 2, 1]
 
 
 def test_calls_of_several_steps_write_at_the_first_end_beyond_the_interval():
