@@ -88,7 +88,10 @@ def _in_cluster() -> bool:
     """Whether JAX would find other processes, or the TPU runtime that tells of them."""
     tasks = (os.environ.get(name, "1") for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
     chips = [*Path("/dev").glob("accel[0-9]*"), *Path("/dev/vfio").glob("[0-9]*")]
-    on_tpu = bool(chips) and importlib.util.find_spec("libtpu") is not None
+    # On the machine of a TPU a run on its CPU is alone: the others are not told to join.
+    asked = jax.config.jax_platforms
+    may_be_tpu = not asked or "tpu" in asked.split(",")
+    on_tpu = bool(chips) and importlib.util.find_spec("libtpu") is not None and may_be_tpu
     return any(int(count) > 1 for count in tasks) or on_tpu
 
 

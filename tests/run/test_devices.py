@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import jax
@@ -182,3 +183,13 @@ def test_a_cluster_that_does_not_say_where_the_others_are_is_told(monkeypatch):
 def test_alone_without_a_cluster_nothing_is_started():
     devices.start_processes()
     assert jax.process_count() == 1
+
+
+@pytest.mark.parametrize(("platforms", "found"), [("", True), ("tpu,cpu", True), ("cpu", False)])
+def test_a_run_on_the_cpu_of_a_tpu_is_alone(monkeypatch, platforms, found):
+    monkeypatch.setattr(devices.Path, "glob", lambda path, pattern: iter([path / "accel0"]))
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(devices.jax, "config", types.SimpleNamespace(jax_platforms=platforms))
+    for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert devices._in_cluster() is found
