@@ -41,7 +41,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         Raises:
           UserError: there is no such layer, or X holds other images.
         """
-        model = self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
+        model = self._model()
         shape = model.networks.generator.x_shape
         x = np.asarray(X)
         grey = shape[:2] if shape[2:] == (1,) else shape
@@ -50,8 +50,21 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
                 f"Images of shape {x.shape[1:]} are not of the model's shape {shape}, nor such laid out in a "
                 "row; resize them, and put channels last."
             )
-        layers = (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
-        return inference.features(model, x.reshape(len(x), *shape), reduce=_Chosen(layers))
+        return inference.features(model, x.reshape(len(x), *shape), reduce=_Chosen(self._layers()))
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """(F,) of "mu_0", "mu_1" ...: the layer of each feature, and its place in it."""
+        model = self._model()
+        layers = inference.features(model, np.zeros((1, *model.networks.generator.x_shape), np.uint8))
+        chosen = _Chosen(self._layers())
+        chosen(layers)  # raises where there is no such layer
+        return np.array([f"{name}_{n}" for name in chosen for n in range(layers[name].size)], dtype=object)
+
+    def _model(self) -> inference.Model:
+        return self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
+
+    def _layers(self) -> tuple[str, ...]:
+        return (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -139,6 +139,20 @@ def test_no_examples_is_said(model):
         inference.encode(model, np.zeros((0, 8, 8, 1), np.uint8))
 
 
+def test_a_traced_value_a_mask_and_a_swapped_key_are_told(model, images):
+    z = np.zeros((1, model.networks.generator.latent_dim), np.float32)
+    with pytest.raises(UserError, match=r"z is traced, by jax.jit, .* call the networks"):
+        jax.grad(lambda z: inference.decode(model, z).sum())(z)
+    module, variables = model.networks.generator, model.variables("generator")  # as the sentence says
+    slope = jax.grad(lambda z: module.apply(variables, z, None).sum())(z)
+    assert slope.shape == z.shape and np.any(slope)
+    with pytest.raises(UserError, match="x has masked values"):
+        inference.encode(model, np.ma.masked_less(images / 255, 0.5))
+    for swapped in ((3, jax.random.key(0)), (0, 3), (jax.random.key(0), 2.5)):
+        with pytest.raises(UserError, match="sample takes a key and a count"):
+            inference.sample(model, *swapped)
+
+
 def test_features_are_reduced_on_the_way(model, images, monkeypatch):
     monkeypatch.setattr(inference.chunks, "CHUNK", 2)
     whole = inference.features(model, images)

@@ -192,3 +192,10 @@ def test_300_steps_learn_the_digits_from_100_labels(tmp_path):
     [found] = [line for line in lines if "test_error" in line]
     assert found["step"] == 300
     assert found["validation_error"] < 0.2 and found["test_error"] < 0.2
+
+
+def test_classes_that_do_not_count_from_0_are_told(semi_config):
+    split = examples.load_splits(semi_config)["train"]
+    semi_config.num_labels = 22
+    with pytest.raises(UserError, match="digits has no examples of class 0, but of class 10; number"):
+        examples.labelled_examples(semi_config, split._replace(label=split.label + 1))

@@ -52,3 +52,16 @@ def test_it_is_the_model_that_is_there_now(tiny_workdir, tmp_path):
 def test_what_an_encoder_cannot_give_is_told(tiny_workdir, layers, shape, words):
     with pytest.raises(UserError, match=words):
         EncoderFeatures(tiny_workdir, layers).transform(np.zeros(shape, np.float32))
+
+
+def test_features_have_names_by_which_pandas_knows_them(tiny_workdir):
+    step = EncoderFeatures(tiny_workdir, ["layer_1", "mu"])
+    names, count = step.get_feature_names_out(), step.transform(data.load("digits", "test").x[:2]).shape[1]
+    latent_dim = inference.load(tiny_workdir).networks.generator.latent_dim
+    assert len(names) == count and [*names[-latent_dim:]] == [f"mu_{n}" for n in range(latent_dim)]
+    assert names[0] == "layer_1_0"
+    with pytest.raises(UserError, match="no layer 'nu'"):
+        EncoderFeatures(tiny_workdir, "nu").get_feature_names_out()
+    pytest.importorskip("pandas")
+    frame = step.set_output(transform="pandas").fit_transform(data.load("digits", "test").x[:2])
+    assert [*frame.columns] == [*names]

@@ -22,6 +22,14 @@ def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
       UserError: there is nothing in it that can be used as it is.
     """
     x = _as_array(x) if isinstance(x, list | tuple) else x
+    if np.ma.is_masked(x):
+        raise UserError(
+            "X has masked cells; fill them, as sklearn.impute.SimpleImputer does of NaN, or drop them."
+        )
+    if getattr(x, "ndim", 2) > 4:
+        raise UserError(
+            f"X has the shape {x.shape}; give a table, (N, columns), or images, (N, H, W) or (N, H, W, C)."
+        )
     if getattr(x, "ndim", 2) in (3, 4):
         return _images(estimator, np.asarray(x), fitting)
     if not fitting and len(estimator.shape_) == 3:
@@ -56,8 +64,14 @@ def _refuse_words(x: Any) -> None:
     # Of arrays of what is no text either, scikit-learn wants the TypeError that NumPy has for it.
     wrong = (TypeError, ValueError) if hasattr(x, "columns") else ValueError
     for name, column in _columns(x):
+        missing = [type(value).__name__ == "NAType" for value in column] if column.dtype == object else []
+        if any(missing):
+            raise UserError(
+                f"Column {name!r} holds pandas.NA in row {missing.index(True)}; fill it, as "
+                "sklearn.impute.SimpleImputer does, or drop it."
+            )
         try:
-            if column.dtype.kind in "mM":
+            if column.dtype.kind in "mMc":
                 raise ValueError(f"{column.dtype}")
             column.astype(np.float64)
         except wrong as error:

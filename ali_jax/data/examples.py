@@ -33,8 +33,8 @@ def fit(split: data.Split, config: ConfigDict) -> data.Split:
         )
     if config.num_labels and split.label is None:
         raise UserError(
-            f"config.num_labels is {config.num_labels}, and {config.dataset} has no labels; pass the config "
-            "of a data set that has."
+            f"config.num_labels is {config.num_labels}, and {config.dataset} has no labels; pass a data set "
+            "that has: of images of your own, folders of classes with no image outside them, or an array y."
         )
     if not config.model.num_attributes:
         return split._replace(attributes=None)
@@ -76,10 +76,16 @@ def labelled_examples(config: ConfigDict, split: data.Split) -> np.ndarray | Non
         return None
     logits = config_lib.num_logits(config)
     classes = int(np.max(split.label)) + 1
+    absent = np.setdiff1d(np.arange(classes), split.label)
+    if len(absent):
+        raise UserError(
+            f"{config.dataset} has no examples of class {absent[0]}, but of class {classes - 1}; number its "
+            "classes from 0 without gaps, or name a larger split."
+        )
     if logits != classes:
         raise UserError(
             f"The last row of config.model.discriminator_joint has {logits} features; for {config.dataset} "
-            f"with labels it needs {classes}, one for each class."
+            f"with labels it needs {classes}, one for each class (with configs/images.py, classes={classes})."
         )
     return labels.labelled_rows(split.label, config.num_labels, config.label_seed)
 

@@ -6,6 +6,7 @@ or of PIL images. What is neither is refused: networks make something of any num
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -106,6 +107,13 @@ def _without_pil(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _array(values: Any, name: str) -> np.ndarray:
+    if isinstance(values, jax.core.Tracer):
+        raise UserError(
+            f"{name} is traced, by jax.jit, jax.grad or jax.vmap, and inference takes arrays; within these "
+            "call the networks, as model.networks.generator.apply(model.variables('generator'), z, None)."
+        )
+    if np.ma.is_masked(values):
+        raise UserError(f"{name} has masked values; fill them, or leave those examples out.")
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:  # a list of arrays of several shapes

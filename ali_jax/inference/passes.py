@@ -17,6 +17,8 @@ from ali_jax.pretrained import Model
 
 def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
     """G(z) of `count` draws z from the prior: (count, H, W, C)."""
+    if not isinstance(count, int | np.integer) or not isinstance(key, jax.Array | np.ndarray):
+        raise UserError("sample takes a key and a count, as in sample(model, jax.random.key(0), 64).")
     if count < 1:
         raise UserError(f"There are {count} samples to draw; ask for at least 1.")
     return decode(model, model.networks.generator.sample_prior(key, count), attributes)

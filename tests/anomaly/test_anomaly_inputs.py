@@ -21,6 +21,8 @@ def test_gaps_are_named_by_column():
     gap[2, 0] = np.inf
     refused(gap, "Column 0 holds an infinity in row 2")
     refused(ROWS * 1e300, r"Column 0 holds 2e\+300 in row 1")
+    refused(np.ma.masked_equal(ROWS, 3.0), "X has masked cells; fill them")
+    np.testing.assert_array_equal(inputs.checked(Detector(), np.ma.asarray(ROWS), fitting=True), ROWS)
 
 
 def test_too_few_too_flat_and_words_are_refused():
@@ -30,12 +32,18 @@ def test_too_few_too_flat_and_words_are_refused():
     refused(np.array([[1, "b"], [2, "d"]], object), "Column 1 holds what is no number")
     refused(ROWS.astype("datetime64[s]"), r"Column 0 holds what is no number \(datetime64")
     refused([[1, 2], [3]], "inhomogeneous|sequence")
+    refused(np.zeros((6, 2, 2, 2, 3)), r"X has the shape \(6, 2, 2, 2, 3\); give a table")
 
 
 def test_data_frames_are_named_by_their_columns():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(ROWS, columns=["length", "width"])
     refused(frame.assign(width=["a"] * 6), "Column 'width' holds what is no number")
+    refused(frame.assign(width=[1j] * 6), "Column 'width' holds what is no number .complex128")
+    missing = frame.astype(object)
+    missing.iloc[4, 1] = pandas.NA
+    refused(missing, "Column 'width' holds pandas.NA in row 4; fill it")
+    refused(missing.to_numpy(), "Column 1 holds pandas.NA in row 4; fill it")
     refused(frame.assign(width=pandas.to_datetime(["2020-01-01"] * 6)), "Column 'width' holds what is no num")
     refused(pandas.DataFrame(ROWS, columns=["a", "a"]), "Two columns are called 'a'; rename one")
     refused(frame.assign(width=[np.nan] + [1.0] * 5), "Column 'width' holds NaN in row 0")

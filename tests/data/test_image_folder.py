@@ -114,6 +114,12 @@ def test_a_folder_that_cannot_be_written_to_is_told(photos):
         load(photos)
 
 
+def test_formats_that_hold_one_picture_or_more_are_taken(tmp_path):
+    for value, suffix in enumerate(("tif", "TIFF", "gif", "bmp", "jpeg", "webp")):
+        save(tmp_path / f"{value}.{suffix}", 10 * value)
+    assert sorted(greys(load(tmp_path))) == [0, 10, 20, 30, 40, 50]
+
+
 def test_unreadable_files_are_named_and_left_out(photos, caplog):
     (photos / "cat" / "torn.png").write_bytes((photos / "cat" / "1.webp").read_bytes()[:30])
     (photos / "dog" / "nowhere.jpg").symlink_to(photos / "gone.jpg")
