@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
-from ali_jax import ranges
+from ali_jax import data, ranges
 from ali_jax.errors import UserError
 from ali_jax.models.rows import Row
 
@@ -97,7 +97,7 @@ def check(config: ConfigDict) -> None:
     if config.disturbance.noise_z and config.model.encoder is None:
         raise UserError("config.disturbance.noise_z is of codes, and a plain GAN has none; set it to 0.")
     for field, usual in default().images.items():
-        if config.images[field] != usual and not config.dataset.startswith(("images:", "arrays:")):
+        if config.images[field] != usual and config.dataset.partition(":")[0] not in data.OWN:
             raise UserError(
                 f"config.images.{field} is of images of your own, and config.dataset is {config.dataset}; "
                 "leave it out, or pass --config.dataset=images:FOLDER or arrays:FILE."

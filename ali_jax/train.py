@@ -161,7 +161,7 @@ class Watch:
             return
         self.before_save(step, state)
         if finished:
-            self._recorder.write_rest(step)
+            self._recorder.write_means(step)
         if jax.process_index() == 0:
             self._writer.write_look(step, *self._look(state))
 

@@ -56,9 +56,8 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         """(F,) of "mu_0", "mu_1" ...: the layer of each feature, and its place in it."""
         model = self._model()
         layers = inference.features(model, np.zeros((1, *model.networks.generator.x_shape), np.uint8))
-        chosen = _Chosen(self._layers())
-        chosen(layers)  # raises where there is no such layer
-        return np.array([f"{name}_{n}" for name in chosen for n in range(layers[name].size)], dtype=object)
+        chosen = _Chosen(self._layers()).of(layers)
+        return np.array([f"{name}_{n}" for name, x in chosen for n in range(x.size)], dtype=object)
 
     def _model(self) -> inference.Model:
         return self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
@@ -79,10 +78,14 @@ class _Chosen(tuple):
     """Layers by name -> those chosen, side by side; equal to another of the same, for jit."""
 
     def __call__(self, layers):
+        return jnp.concatenate([x.reshape(len(x), -1) for _, x in self.of(layers)], axis=1)
+
+    def of(self, layers):
+        """(name, layer) of each; a UserError where there is no such layer."""
         for name in self or ("",):
             if name not in layers:
                 raise UserError(f"The encoder has no layer {name!r}; choose of {', '.join(layers)}.")
-        return jnp.concatenate([layers[name].reshape(len(layers[name]), -1) for name in self], axis=1)
+        return [(name, layers[name]) for name in self]
 
 
 def _load_newest(source: str | Path) -> inference.Model:

@@ -29,7 +29,6 @@ from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.checkpoints import kept_steps
-from ali_jax.run.files import write_whole
 from ali_jax.run.metrics import NotFinite
 from experiments.common import (
     ablation_report,
@@ -191,7 +190,7 @@ def write(output: Path, values, grid: grids.Grid, plans: dict[str, Plan], bench,
             }
     table = ablation_report.table(variants, bench.numbers)
     print(table)
-    write_whole(output / "table.md", table.encode())
+    report.save_text(output, "table.md", table)
     report.save_plot(output, "quality_by_flops", ablation_report.draw(list(variants), runs))
     results = {
         **settings,

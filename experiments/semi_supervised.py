@@ -24,7 +24,6 @@ from ali_jax import config as config_lib
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from ali_jax.run.files import write_whole
 from ali_jax.run.metrics import read_lines
 from experiments.common import markdown, report, shared_flags, workdirs
 
@@ -137,7 +136,7 @@ def write(output: Path, config: ConfigDict, splits: dict[str, data.Split], resul
     """All files, of the runs that have ended; the path of results.json."""
     rows = summarize(config.dataset, results)
     report.save_plot(output, "errors", draw(results))
-    write_whole(output / "table.md", table(rows).encode())
+    report.save_text(output, "table.md", table(rows))
     return report.write(
         output,
         {

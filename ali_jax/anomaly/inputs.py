@@ -26,11 +26,12 @@ def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
         raise UserError(
             "X has masked cells; fill them, as sklearn.impute.SimpleImputer does of NaN, or drop them."
         )
-    if getattr(x, "ndim", 2) > 4:
+    ndim = getattr(x, "ndim", 2)
+    if ndim > 4:
         raise UserError(
             f"X has the shape {x.shape}; give a table, (N, columns), or images, (N, H, W) or (N, H, W, C)."
         )
-    if getattr(x, "ndim", 2) in (3, 4):
+    if ndim in (3, 4):
         return _images(estimator, np.asarray(x), fitting)
     if not fitting and len(estimator.shape_) == 3:
         raise UserError(

@@ -93,7 +93,7 @@ def _refuse_what_was_allowed(folder: Path, size: int, share: float) -> None:
         bad = json.loads((folder / NAMES).read_text())["unreadable"]
     except (OSError, ValueError, KeyError, TypeError):  # names alone: the images are there without them
         return
-    _refuse_more(bad, size + len(bad), share, f"in {folder.parent}", "")
+    _refuse_share(len(bad), size + len(bad), share, f"in {folder.parent}", bad[:_NAMED])
 
 
 def _found(source: Callable[[], Source]) -> Source:
@@ -203,16 +203,19 @@ def _decode(source: Source, frame: Frame, rows: np.ndarray) -> tuple[np.ndarray,
 
 
 def _refuse_too_many(source: Source, state: np.ndarray, share: float, reason: str) -> None:
-    bad = [source.describe(row) for row in np.flatnonzero(state == UNREADABLE)]
-    _refuse_more(bad, len(state), share, f"of {source.name}", reason)
+    bad = np.flatnonzero(state == UNREADABLE)
+    named = [source.describe(row) for row in bad[:_NAMED]]
+    _refuse_share(len(bad), len(state), share, f"of {source.name}", named, reason)
 
 
-def _refuse_more(bad: Sequence[str], size: int, share: float, where: str, reason: str) -> None:
-    if len(bad) > share * size:
-        named = ", ".join(bad[:_NAMED])
-        more = ", ..." if len(bad) > _NAMED else ""
+def _refuse_share(
+    bad: int, size: int, share: float, where: str, named: Sequence[str], reason: str = ""
+) -> None:
+    """Raises UserError where more than a share of `size` images are bad; the first of them are `named`."""
+    if bad > share * size:
+        more = ", ..." if bad > len(named) else ""
         raise UserError(
-            f"{len(bad)} of the {size:,} images {where} cannot be read{reason}: {named}{more};"
+            f"{bad} of the {size:,} images {where} cannot be read{reason}: {', '.join(named)}{more};"
             f" mend or remove them, or allow a share of more than {share:g} in config.images.unreadable."
         )
 

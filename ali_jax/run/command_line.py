@@ -3,6 +3,7 @@
 import ast
 import difflib
 import functools
+import itertools
 import json
 import logging
 import sys
@@ -120,7 +121,7 @@ def _with_home(arg: str) -> str:
 def _config_named(argv: list[str]) -> str:
     """The last --config of a command line."""
     named = ""
-    for arg, following in zip(argv[1:], [*argv[2:], ""], strict=False):
+    for arg, following in itertools.pairwise([*argv[1:], ""]):
         name, equals, value = arg.partition("=")
         if name in ("-config", "--config"):
             named = value if equals else following

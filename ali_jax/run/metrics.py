@@ -64,9 +64,9 @@ class Recorder:
         self._writer.advance(count, {name: float(metrics[name][-1]) for name in SHOWN if name in metrics})
         self._interval.append(metrics)
         if step // self._log_every > (step - count) // self._log_every:
-            self.write_rest(step)
+            self.write_means(step)
 
-    def write_rest(self, step: int) -> None:
+    def write_means(self, step: int) -> None:
         """Hands on the means over what was settled since the last time, where there is any.
 
         After a resume the first interval has only the steps since then, and the run's last one, with which it

@@ -46,9 +46,14 @@ def _made(directory: Path) -> Path:
 
 def write(directory: Path, results: dict) -> Path:
     """Writes results.json into `directory`, with the command, date, hardware and versions."""
-    path = Path(directory) / "results.json"
+    return save_text(directory, "results.json", json.dumps(provenance() | results, indent=2) + "\n")
+
+
+def save_text(directory: Path, name: str, text: str) -> Path:
+    """Writes a file into `directory`; a UserError where that cannot be written."""
+    path = Path(directory) / name
     with writing(directory):
-        write_whole(path, (json.dumps(provenance() | results, indent=2) + "\n").encode())
+        write_whole(path, text.encode())
     return path
 
 

@@ -52,7 +52,7 @@ def test_means_over_the_interval_are_written_when_it_ends():
     assert log.written == [(2, 2.0), (4, 7.0)]
     assert log.advanced == [1] * 5
     for _ in range(2):  # the second time there is none
-        recorder.write_rest(5)
+        recorder.write_means(5)
         assert log.written == [(2, 2.0), (4, 7.0), (5, 2.0)] and log.averaged == [2, 2, 1]
 
 
