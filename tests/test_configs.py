@@ -29,6 +29,7 @@ VARIANTS = {
     "cifar10_semi_supervised": GAMES,
     "digits": ("ours", "paper"),
     "digits_semi_supervised": GAMES,
+    "five_gaussians": ("alice", "ali"),
     "images": ("64", "32", "128"),
     "mixture": ("ours", "ali", "gan"),
     "mnist": ("ours", "paper"),

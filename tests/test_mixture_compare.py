@@ -143,7 +143,9 @@ def test_a_comparison_measures_every_column_and_draws_figure_8(searched, tmp_pat
 def test_the_figure_has_five_rows_and_a_column_for_each_model():
     points = measures.Points(*[np.zeros((3, 2))] * 4)
     test = data.Split(np.zeros((3, 2)), np.arange(3), None)
-    axes = figure.comparison_figure(dict.fromkeys(compare.COLUMNS.values(), points), test).axes
+    axes = figure.comparison_figure(
+        dict.fromkeys(compare.COLUMNS.values(), points), test, compare.MIXTURE
+    ).axes
     assert len(axes) == 20
     assert [a.get_xlim() for a in axes[::4]] == [(-6, 6), (-4, 4), (-6, 6), (-4, 4), (-6, 6)]
     assert [a.get_title() for a in axes[:4]] == list(compare.COLUMNS.values())

@@ -1,4 +1,6 @@
-"""Measures of the 25-mode study."""
+"""Measures of mixtures of Gaussians."""
+
+import functools
 
 import jax
 import numpy as np
@@ -6,43 +8,59 @@ import numpy as np
 from ali_jax import data
 from experiments.mixture import measures
 
+MIXTURE = data.MIXTURES["mixture"]
+
 
 def test_a_mode_with_one_nearest_sample_is_covered_and_with_twenty_near_ones_strictly():
     near, far = np.float32([0.1, 0.1]), np.float32([0.2, 0.0])  # 0.141 and 0.2 from a mean; 3 std are 0.15
     samples = np.concatenate(
         [
-            np.tile(data.MIXTURE_MEANS[0] + near, (20, 1)),
-            np.tile(data.MIXTURE_MEANS[7] + near, (19, 1)),
-            np.tile(data.MIXTURE_MEANS[7] + far, (5, 1)),
-            np.tile(data.MIXTURE_MEANS[24] + 100, (1, 1)),
+            np.tile(MIXTURE.means[0] + near, (20, 1)),
+            np.tile(MIXTURE.means[7] + near, (19, 1)),
+            np.tile(MIXTURE.means[7] + far, (5, 1)),
+            np.tile(MIXTURE.means[24] + 100, (1, 1)),
         ]
     ).astype(np.float32)
-    assert int(measures.modes_covered(samples)) == 3
-    assert int(measures.modes_covered_strictly(samples)) == 1
-    np.testing.assert_allclose(measures.high_quality_share(samples), 39 / 45, rtol=1e-6)
+    assert int(measures.modes_covered(samples, MIXTURE)) == 3
+    assert int(measures.modes_covered_strictly(samples, MIXTURE)) == 1
+    np.testing.assert_allclose(measures.high_quality_share(samples, MIXTURE), 39 / 45, rtol=1e-6)
 
 
 def test_the_data_themselves_cover_everything():
-    x = data.load("mixture", "test").x
-    assert int(measures.modes_covered(x)) == int(measures.modes_covered_strictly(x)) == 25
-    # P(|n| <= 3) of a two-dimensional normal n is 1 - exp(-9 / 2) = 0.9889.
-    assert abs(measures.high_quality_share(x) - 0.9889) < 0.004
+    for name, modes in (("mixture", 25), ("five_gaussians", 5)):
+        x, mixture = data.load(name, "test").x, data.MIXTURES[name]
+        found = measures.modes_covered(x, mixture), measures.modes_covered_strictly(x, mixture)
+        assert found == (modes, modes)
+        # P(|n| <= 3) of a two-dimensional normal n is 1 - exp(-9 / 2) = 0.9889.
+        assert abs(measures.high_quality_share(x, mixture) - 0.9889) < 0.004
+        assert 0.99 * modes < measures.inception_score(x, mixture) <= modes
+
+
+def test_inception_score_counts_components_and_doubts_what_lies_between_them():
+    five = data.MIXTURES["five_gaussians"]
+    score = functools.partial(measures.inception_score, mixture=five)
+    np.testing.assert_allclose(score(np.float32([[0, 0], [2, 2]])), 2, rtol=1e-5)
+    # Of three samples one is at either mean: entropy log 3 - (2 / 3) log 2.
+    np.testing.assert_allclose(score(np.float32([[0, 0], [2, 2], [2, 2]])), 3 / 2 ** (2 / 3), rtol=1e-5)
+    # Halfway between two means a sample says nothing; far beyond one it is that one's.
+    np.testing.assert_allclose(score(np.float32([[1, 1]] * 4)), 1, rtol=1e-5)
+    np.testing.assert_allclose(score(np.float32([[0, 0], [90, 90]])), 2, rtol=1e-5)
 
 
 def test_means_are_those_of_the_labels():
     split = data.load("mixture", "train")
     means = [split.x[split.label == mode].mean(0) for mode in range(25)]
-    np.testing.assert_allclose(means, data.MIXTURE_MEANS, atol=0.005)
+    np.testing.assert_allclose(means, MIXTURE.means, atol=0.005)
 
 
 def test_points_that_are_not_finite_cover_nothing():
     samples = np.full((100, 2), np.nan, np.float32)
     points = measures.Points(samples, samples, None, None)
-    found = measures.measure(points, samples)
+    found = measures.measure(points, samples, MIXTURE)
     assert found["diverged"] and found["modes_covered"] == found["high_quality_share"] == 0
     samples = samples.copy()
-    samples[3] = data.MIXTURE_MEANS[3]
-    assert int(measures.modes_covered(samples)) == 1
+    samples[3] = MIXTURE.means[3]
+    assert int(measures.modes_covered(samples, MIXTURE)) == 1
 
 
 def test_reconstruction_error_is_a_root_mean_squared_distance():

@@ -20,6 +20,12 @@ def tiny():
     return config
 
 
+def five():
+    config = load_config("five_gaussians")
+    config.num_steps, config.log_every = 2 * config.steps_per_dispatch, 20
+    return config
+
+
 def backwards():
     config = tiny()
     config.num_steps = -1
@@ -35,8 +41,8 @@ def at_the_end_of_all_seeds():
 def test_seeds_at_once_are_runs_with_one_seed_each(tmp_path, monkeypatch):
     kept, evaluate_all = [], seeds.evaluate_all
 
-    def keeping(game, x):
-        evaluate = evaluate_all(game, x)
+    def keeping(*arguments):
+        evaluate = evaluate_all(*arguments)
         return lambda states: kept.append(jax.device_get(states)) or evaluate(states)
 
     monkeypatch.setattr(seeds, "evaluate_all", keeping)
@@ -60,13 +66,20 @@ def test_seeds_at_once_are_runs_with_one_seed_each(tmp_path, monkeypatch):
     assert read_config(tmp_path / "seeds").num_steps == 10
 
 
+def test_other_mixtures_are_measured_by_their_own_means(tmp_path):
+    results = seeds.main(five(), 2, tmp_path / "seeds", tmp_path / "out")
+    assert results["data"] == "five_gaussians, split train, 2,048 examples"
+    assert all(0 < found["modes_covered"] <= 5 for found in results["each_seed"])
+    assert all(1 <= found["inception_score"] <= 5 for found in results["each_seed"])
+
+
 def test_what_cannot_be_measured_is_refused_before_anything_is_written(tmp_path):
     for config, count, words in (
         (tiny(), 0, "--seeds is 0"),
         (backwards(), 2, "config.num_steps is -1"),
         (at_the_end_of_all_seeds(), 2, "config.seed is 4294967296"),
         (load_config("mixture", "gan"), 2, "with an encoder"),
-        (load_config("digits"), 2, "config.dataset mixture"),
+        (load_config("digits"), 2, "config.dataset among mixture, five_gaussians with an encoder"),
     ):
         with pytest.raises(UserError, match=words):
             seeds.main(config, count, tmp_path / "seeds", tmp_path / "out")

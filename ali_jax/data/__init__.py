@@ -13,19 +13,19 @@ from collections.abc import Callable
 
 from ali_jax.data import array_sets, image_folder, offline, splits, tfds_sets
 from ali_jax.data.batches import Batches
-from ali_jax.data.offline import MIXTURE_MEANS, MIXTURE_STD
+from ali_jax.data.offline import MIXTURES, Gaussians
 from ali_jax.data.pictures import Frame
 from ali_jax.data.splits import CELEBA_ATTRIBUTES, Split, take
 from ali_jax.errors import UserError
 
 __all__ = [
     "CELEBA_ATTRIBUTES",
-    "MIXTURE_MEANS",
-    "MIXTURE_STD",
+    "MIXTURES",
     "OWN",
     "SETS",
     "Batches",
     "Frame",
+    "Gaussians",
     "Split",
     "load",
     "take",

@@ -1,7 +1,10 @@
-"""Data sets that need no download: scikit-learn's digits, and the official 25-Gaussian mixture.
+"""Data sets that need no download: scikit-learn's digits, and mixtures of Gaussians in the plane.
 
 To add one, write a function (split, data_dir) -> Split like those below and give it a row of SETS.
 """
+
+import functools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,8 +12,24 @@ from ali_jax.data.batches import permutation
 from ali_jax.data.splits import Split, check_split
 from ali_jax.errors import UserError
 
-MIXTURE_MEANS = np.stack(np.divmod(np.arange(25), 5), axis=-1) * 2.0 - 4.0  # (25, 2), row by row
-MIXTURE_STD = 0.05
+
+class Gaussians(NamedTuple):
+    """Round Gaussians in the plane, as many points of each."""
+
+    means: np.ndarray  # (modes, 2)
+    std: float
+    train: int  # points
+    test: int
+
+
+MIXTURES = {
+    # Section 4.5 and its code: a grid, row by row.
+    "mixture": Gaussians(np.stack(np.divmod(np.arange(25), 5), axis=-1) * 2.0 - 4.0, 0.05, 100_000, 10_000),
+    # The toy data of ALICE (Li et al., 2017), by its code.
+    "five_gaussians": Gaussians(
+        np.array([[0, 0], [2, 2], [-2, -2], [2, -2], [-2, 2]], np.float64), 0.2, 2_048, 1_024
+    ),
+}
 
 
 def digits(split: str, data_dir: str | None) -> Split:
@@ -30,19 +49,21 @@ def digits(split: str, data_dir: str | None) -> Split:
     return Split(x.astype(np.uint8), bunch.target[rows].astype(np.int32), None)
 
 
-def mixture(split: str, data_dir: str | None) -> Split:
-    """25 Gaussians of standard deviation 0.05 on a grid; labels count the means row by row.
+def points(name: str, split: str, data_dir: str | None) -> Split:
+    """Points of one of MIXTURES; labels count its means.
 
-    The official code validates on the very points it trains on; "test" is another draw.
+    The paper's code validates on the very points it trains on; "test" is another draw.
     """
     del data_dir
-    draws = {"train": (100_000, 0), "test": (10_000, 1)}
-    check_split("mixture", split, list(draws))
+    mixture = MIXTURES[name]
+    draws = {"train": (mixture.train, 0), "test": (mixture.test, 1)}
+    check_split(name, split, list(draws))
     size, seed = draws[split]
-    random = np.random.Generator(np.random.Philox(np.random.SeedSequence([25, seed])))
-    label = random.integers(25, size=size, dtype=np.int32)
-    x = MIXTURE_MEANS[label] + MIXTURE_STD * random.standard_normal((size, 2))
+    modes = len(mixture.means)
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence([modes, seed])))
+    label = random.integers(modes, size=size, dtype=np.int32)
+    x = mixture.means[label] + mixture.std * random.standard_normal((size, 2))
     return Split(x.astype(np.float32), label, None)
 
 
-SETS = {"digits": digits, "mixture": mixture}
+SETS = {"digits": digits, **{name: functools.partial(points, name) for name in MIXTURES}}

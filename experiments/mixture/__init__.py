@@ -5,6 +5,8 @@
     python -m experiments.mixture speed    # runs at once against runs in turn
     python -m experiments.mixture seeds --config=configs/mixture.py    # ten seeds of one config
 
+`seeds` serves configs/five_gaussians.py, ALICE's toy data, too.
+
 The config is configs/mixture.py:ali, from which the search makes the GAN's networks too. `search` keeps its
 state in --workdir (runs/mixture_search) and goes on from there; `compare` starts from it. Results go to
 --output, or to <workdir>/results/<command>.

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from ali_jax import data
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.inference import Model
@@ -20,6 +21,7 @@ from ali_jax.train_step import init_state
 from experiments.mixture import figure, loop, measures, search
 from experiments.mixture.procedures import B1, LEARNING_RATE, Procedure, procedures
 
+MIXTURE = data.MIXTURES["mixture"]  # the only data of a search
 COLUMNS = {  # of figure 8
     "ali": "(a) ALI",
     "inverse_mapping": "(b) GAN, inverse mapping",
@@ -42,7 +44,7 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
         found[name] = train_one(config, procedure, batches, test_split.x, folder / name)
     columns = {name: measure(model, test_split.x) for name, model in found.items()}
     panels = {title: columns[name][0] for name, title in COLUMNS.items()}
-    figure.comparison(panels, test_split, output)
+    figure.comparison(panels, test_split, MIXTURE, output)
     return {
         "data": f"{config.dataset}, split {config.validation_split}, {len(test_split.x):,} points",
         "steps": config.num_steps,
@@ -68,7 +70,8 @@ def read(workdir: Path) -> ConfigDict:
 
 def ideal(points: measures.Points, x: np.ndarray) -> dict[str, jax.Array]:
     """The measures of a model that is perfect: what finite numbers of points leave of them."""
-    return measures.measure(points._replace(samples=x, codes=points.prior, reconstructions=x), x)
+    ideal = points._replace(samples=x, codes=points.prior, reconstructions=x)
+    return measures.measure(ideal, x, MIXTURE)
 
 
 def as_numbers(found: dict[str, jax.Array]) -> dict[str, float | None]:
@@ -95,7 +98,7 @@ _measure = jax.jit(measures.of_model, static_argnums=0)
 
 def measure(model: Model, x: np.ndarray) -> tuple[measures.Points, dict[str, jax.Array]]:
     """What the model makes of x and of prior draws, and the measures of it."""
-    return _measure(model.networks, model.params, model.batch_stats, x)
+    return _measure(model.networks, model.params, model.batch_stats, x, MIXTURE)
 
 
 def load_best(config: ConfigDict, workdir: Path, game: str) -> tuple[Model, int]:

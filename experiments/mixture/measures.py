@@ -1,4 +1,4 @@
-"""Measures of the 25-mode study: pure functions of arrays, to be jitted and vmapped at will.
+"""Measures of mixtures of Gaussians: pure functions of arrays, to be jitted and vmapped at will.
 
 Points that are not finite, as of a run that diverged, belong to no mode.
 """
@@ -9,11 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ali_jax import data
+from ali_jax.data import Gaussians
 from ali_jax.roles import Roles, variables
 
-NEAR = 3 * data.MIXTURE_STD  # how far from a mean a sample still is of high quality
-ENOUGH = 20  # samples of high quality by which a mode is covered strictly: of 10,000, 400 belong to it
+NEAR = 3  # standard deviations from a mean within which a sample is of high quality
+ENOUGH = (
+    20  # samples of high quality by which a mode is covered strictly: of 10,000 and 25 modes, 400 are its own
+)
 PROJECTIONS = 32
 
 
@@ -42,18 +44,19 @@ def observe(networks: Roles, params: Roles, batch_stats: Roles, x, key: jax.Arra
     return Points(prior, samples, codes, run("generator", codes))
 
 
-def of_model(networks: Roles, params: Roles, batch_stats: Roles, x):
+def of_model(networks: Roles, params: Roles, batch_stats: Roles, x, mixture: Gaussians):
     """(`observe`, `measure`) of a model, with the same noise each time."""
     points = observe(networks, params, batch_stats, x, jax.random.key(0))
-    return points, measure(points, x)
+    return points, measure(points, x, mixture)
 
 
-def measure(points: Points, x: jax.Array) -> dict[str, jax.Array]:
-    """Every measure of a model, scalars by name; x (N, 2) is what was reconstructed."""
+def measure(points: Points, x: jax.Array, mixture: Gaussians) -> dict[str, jax.Array]:
+    """Every measure of a model, scalars by name; x (N, 2), of the mixture, is what was reconstructed."""
     measures = {
-        "modes_covered": modes_covered(points.samples),
-        "modes_covered_strictly": modes_covered_strictly(points.samples),
-        "high_quality_share": high_quality_share(points.samples),
+        "modes_covered": modes_covered(points.samples, mixture),
+        "modes_covered_strictly": modes_covered_strictly(points.samples, mixture),
+        "high_quality_share": high_quality_share(points.samples, mixture),
+        "inception_score": inception_score(points.samples, mixture),
         "diverged": ~jnp.all(jnp.isfinite(points.samples)),
     }
     if points.codes is not None:
@@ -62,24 +65,36 @@ def measure(points: Points, x: jax.Array) -> dict[str, jax.Array]:
     return measures
 
 
-def modes_covered(samples: jax.Array) -> jax.Array:
+def modes_covered(samples: jax.Array, mixture: Gaussians) -> jax.Array:
     """The paper's count: modes that are the most responsible one for at least one sample.
 
     Weights and covariances are equal, so the most responsible component is that of the nearest mean.
     """
-    index, distance = nearest_mode(samples)
-    return jnp.sum(_count(index, jnp.isfinite(distance)) >= 1)
+    index, distance = nearest_mode(samples, mixture)
+    return jnp.sum(_count(index, jnp.isfinite(distance), mixture) >= 1)
 
 
-def modes_covered_strictly(samples: jax.Array) -> jax.Array:
+def modes_covered_strictly(samples: jax.Array, mixture: Gaussians) -> jax.Array:
     """Our count: modes with at least ENOUGH samples within three standard deviations of their mean."""
-    index, distance = nearest_mode(samples)
-    return jnp.sum(_count(index, distance <= NEAR) >= ENOUGH)
+    index, distance = nearest_mode(samples, mixture)
+    return jnp.sum(_count(index, distance <= NEAR * mixture.std, mixture) >= ENOUGH)
 
 
-def high_quality_share(samples: jax.Array) -> jax.Array:
+def high_quality_share(samples: jax.Array, mixture: Gaussians) -> jax.Array:
     """Share of samples within three standard deviations of a mean (of the data: 0.989)."""
-    return jnp.mean(nearest_mode(samples)[1] <= NEAR)
+    return jnp.mean(nearest_mode(samples, mixture)[1] <= NEAR * mixture.std)
+
+
+def inception_score(samples: jax.Array, mixture: Gaussians) -> jax.Array:
+    """exp(E KL(p(y | x) || p(y))) of samples x, where y is the component: at most as many as there are.
+
+    ALICE's "ICP" on its toy data, with the true p(y | x) in place of a classifier. All components shall be
+    there and no samples halfway between two; how near they are to a mean does not count.
+    """
+    squares = jnp.square(distances(samples, mixture))
+    of_each = jax.nn.softmax(-squares / (2 * mixture.std**2))  # (N, modes)
+    surprise = jax.scipy.special.entr
+    return jnp.exp(jnp.sum(surprise(jnp.mean(of_each, 0))) - jnp.mean(jnp.sum(surprise(of_each), 1)))
 
 
 def reconstruction_error(x: jax.Array, reconstructions: jax.Array) -> jax.Array:
@@ -100,14 +115,19 @@ def distance_to_prior(codes: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.mean(jnp.square(projected - quantiles[None])))
 
 
-def nearest_mode(points: jax.Array) -> tuple[jax.Array, jax.Array]:
+def nearest_mode(points: jax.Array, mixture: Gaussians) -> tuple[jax.Array, jax.Array]:
     """(index of the nearest mean, distance to it), each (N,); points that are not finite have no distance."""
-    means = jnp.asarray(data.MIXTURE_MEANS, points.dtype)
-    distances = jnp.linalg.norm(points[:, None] - means[None], axis=-1)  # (N, 25)
-    return jnp.argmin(distances, axis=1), jnp.min(distances, axis=1)
+    of_each = distances(points, mixture)
+    return jnp.argmin(of_each, axis=1), jnp.min(of_each, axis=1)
 
 
-def _count(index: jax.Array, counted: jax.Array) -> jax.Array:
-    """How many of the counted samples each mode has, (25,)."""
-    modes = jnp.arange(len(data.MIXTURE_MEANS))
+def distances(points: jax.Array, mixture: Gaussians) -> jax.Array:
+    """Of points (N, 2) to all means: (N, modes)."""
+    means = jnp.asarray(mixture.means, points.dtype)
+    return jnp.linalg.norm(points[:, None] - means[None], axis=-1)
+
+
+def _count(index: jax.Array, counted: jax.Array, mixture: Gaussians) -> jax.Array:
+    """How many of the counted samples each mode has, (modes,)."""
+    modes = jnp.arange(len(mixture.means))
     return jnp.sum((index[:, None] == modes[None]) & counted[:, None], axis=0)

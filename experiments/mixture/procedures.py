@@ -21,7 +21,7 @@ from ali_jax.train_step import TrainState, apply_updates, train_step
 from experiments.mixture import search
 
 LEARNING_RATE, B1 = 1e-4, 0.5  # of what is trained here; ours, as the paper does not say
-DECODER_STD = data.MIXTURE_STD  # of the VAE's p(x|z); ours
+DECODER_STD = data.MIXTURES["mixture"].std  # of the VAE's p(x|z); ours
 
 
 class Frozen(models.Generator):

@@ -44,7 +44,7 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
         game: train_all(config, game, drawn, batches, splits["validation"].x, workdir / game)[1]
         for game in GAMES
     }
-    report.save_plot(output, "coverage", figure.coverage(rows))
+    report.save_plot(output, "coverage", figure.coverage(rows, len(data.MIXTURES[config.dataset].means)))
     return summarize(config, drawn, rows)
 
 
@@ -146,7 +146,7 @@ def evaluate_all(config: ConfigDict, game: str, x: np.ndarray):
     networks = build(config, game)
 
     def evaluate(params, batch_stats):
-        return measures.of_model(networks, params, batch_stats, x)[1]
+        return measures.of_model(networks, params, batch_stats, x, data.MIXTURES[config.dataset])[1]
 
     every = jax.jit(jax.vmap(evaluate))
     return lambda states: every(states.params, states.batch_stats)

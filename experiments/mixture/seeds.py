@@ -32,6 +32,7 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     """Trains as many seeds, from config.seed on; draws coverage and the first one's points; the results."""
     check(config, seeds)
     splits, game = examples.load_splits(config), build.game(config)
+    mixture = data.MIXTURES[config.dataset]
     each = [config_lib.of_seed(config, config.seed + number) for number in range(seeds)]
     split = examples.fit(splits["train"], config)
     batches = Together([search.batches_of(splits["train"], one) for one in each])
@@ -40,13 +41,13 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     states, rows = loop.advance(
         run_all(game),
         lambda: stack([train.fresh_state(one, game, split) for one in each]),
-        evaluate_all(game, x),
+        evaluate_all(game, x, mixture),
         *(batches, config, workdir / "seeds"),
     )
-    report.save_plot(output, "coverage", figure.coverage({"all seeds": rows}))
+    report.save_plot(output, "coverage", figure.coverage({"all seeds": rows}, len(mixture.means)))
     model = of_state(game.networks, jax.tree.map(lambda leaf: leaf[0], states))
-    points, _ = measures.of_model(model.networks, model.params, model.batch_stats, x)
-    figure.comparison({f"seed {config.seed}": points}, splits["validation"], output)
+    points, _ = measures.of_model(model.networks, model.params, model.batch_stats, x, mixture)
+    figure.comparison({f"seed {config.seed}": points}, splits["validation"], mixture, output)
     return summarize(config, len(split.x), rows)
 
 
@@ -56,10 +57,10 @@ def check(config: ConfigDict, seeds: int) -> None:
         raise UserError(f"--seeds is {seeds}; it must be at least 1.")
     config_lib.check(config)
     config_lib.check(config_lib.of_seed(config, config.seed + seeds - 1))  # the last one
-    if config.dataset != "mixture" or config.model.encoder is None:
+    if config.dataset not in data.MIXTURES or config.model.encoder is None:
         raise UserError(
-            "seeds is of config.dataset mixture with an encoder; pass --config=configs/mixture.py, or a "
-            "variant of it that has one."
+            f"seeds is of a config.dataset among {', '.join(data.MIXTURES)} with an encoder; pass "
+            "--config=configs/mixture.py, or another that has both."
         )
 
 
@@ -77,14 +78,14 @@ def run_all(game: build.Game):
     return jax.jit(jax.vmap(run, in_axes=(0, 1)), donate_argnums=0)
 
 
-def evaluate_all(game: build.Game, x: np.ndarray):
+def evaluate_all(game: build.Game, x: np.ndarray, mixture: data.Gaussians):
     """Stacked states -> measures by name, one of each seed; of averaged parameters where they are kept."""
 
     @jax.jit
     @jax.vmap
     def evaluate(state: TrainState) -> dict[str, jax.Array]:
         model = of_state(game.networks, state)
-        return measures.of_model(game.networks, model.params, model.batch_stats, x)[1]
+        return measures.of_model(game.networks, model.params, model.batch_stats, x, mixture)[1]
 
     return evaluate
 

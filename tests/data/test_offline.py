@@ -18,6 +18,15 @@ def test_digits_are_disjoint_scans_with_their_labels():
     assert sorted(ours) == official
 
 
+def test_five_gaussians_are_those_of_alice():
+    train, test = data.load("five_gaussians", "train"), data.load("five_gaussians", "test")
+    assert (train.x.shape, test.x.shape, train.x.dtype) == ((2_048, 2), (1_024, 2), np.float32)
+    means = np.stack([train.x[train.label == k].mean(axis=0) for k in range(5)])
+    np.testing.assert_allclose(means, [(0, 0), (2, 2), (-2, -2), (2, -2), (-2, 2)], atol=0.04)
+    np.testing.assert_allclose((train.x - means[train.label]).std(axis=0), 0.2, rtol=0.05)
+    assert not np.isin(test.x[:, 0], train.x[:, 0]).any(), "test is a draw of its own"
+
+
 def test_mixture_has_25_components_numbered_row_by_row():
     train, test = data.load("mixture", "train"), data.load("mixture", "test")
     assert train.x.shape == (100_000, 2) and test.x.shape == (10_000, 2) and train.x.dtype == np.float32
