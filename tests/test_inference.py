@@ -134,6 +134,24 @@ def test_a_plain_gan_cannot_encode():
         inference.encode(inference.Model(networks, None, None), np.zeros((1, 2)))
 
 
+@pytest.mark.parametrize("given", ["digits", None, {"params": 1}])
+def test_what_is_no_model_is_told_how_to_become_one(given, images):
+    key, z = jax.random.key(0), np.zeros((1, 4), np.float32)
+    words = f"The first argument is a {type(given).__name__} and no model; make one with inference.load"
+    for call in (
+        lambda: inference.encode(given, images),
+        lambda: inference.reconstruct(given, images),
+        lambda: inference.features(given, images),
+        lambda: inference.sample(given, key, 1),
+        lambda: inference.decode(given, z),
+        lambda: inference.judge(given, images, z),
+        lambda: inference.class_probabilities(given, images),
+        lambda: inference.interpolate(given, images, images),
+    ):
+        with pytest.raises(UserError, match=words):
+            call()
+
+
 def test_no_examples_is_said(model):
     with pytest.raises(UserError, match="no examples"):
         inference.encode(model, np.zeros((0, 8, 8, 1), np.uint8))

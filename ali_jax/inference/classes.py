@@ -7,6 +7,7 @@ import numpy as np
 
 from ali_jax.data import Split
 from ali_jax.errors import UserError
+from ali_jax.inference import inputs
 from ali_jax.inference.passes import encode, judge
 from ali_jax.pretrained import Model
 
@@ -26,7 +27,7 @@ def class_probabilities(
     Raises:
       UserError: D has a single logit.
     """
-    if model.networks.discriminator.joint_stack.rows[-1].features == 1:
+    if inputs.network(model, "discriminator").joint_stack.rows[-1].features == 1:
         raise UserError(
             "This model's discriminator has one logit and tells no classes apart; load a semi-supervised run."
         )

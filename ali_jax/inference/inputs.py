@@ -6,6 +6,7 @@ or of PIL images. What is neither is refused: networks make something of any num
 
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,23 @@ from ali_jax.models import Stack
 from ali_jax.pretrained import Model
 
 ROUNDING = 1e-3  # by so much floats may leave [0, 1], as resizing leaves them
+
+
+def network(model: Model, role: str) -> nn.Module:
+    """The module of a role.
+
+    Raises:
+      UserError: there is none, or `model` is something else.
+    """
+    if not isinstance(model, Model):
+        raise UserError(
+            f"The first argument is a {type(model).__name__} and no model; make one with "
+            "inference.load('runs/svhn'), or of the state of a loop with inference.of_state(networks, state)."
+        )
+    module = getattr(model.networks, role)
+    if module is None:  # of the three, E alone may be missing
+        raise UserError("This model is a plain GAN: it has no encoder to encode images with.")
+    return module
 
 
 def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:

@@ -21,14 +21,15 @@ def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | No
         raise UserError("sample takes a key and a count, as in sample(model, jax.random.key(0), 64).")
     if count < 1:
         raise UserError(f"There are {count} samples to draw; ask for at least 1.")
-    return decode(model, model.networks.generator.sample_prior(key, count), attributes)
+    return decode(model, inputs.network(model, "generator").sample_prior(key, count), attributes)
 
 
 def decode(model: Model, z: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
     """G(z): codes (N, n) -> (N, H, W, C)."""
+    generator = inputs.network(model, "generator")
     z = inputs.codes(model, z)
     attributes = inputs.attributes(model, attributes, len(z))
-    run = functools.partial(_generate, model.networks.generator, model.variables("generator"))
+    run = functools.partial(_generate, generator, model.variables("generator"))
     return in_chunks(run, z, attributes)
 
 
@@ -42,7 +43,7 @@ def encode(
 
     An implicit encoder (noise as an input) has no mean to read off: without a key its noise is zero.
     """
-    encoder = _encoder(model)
+    encoder = inputs.network(model, "encoder")
     x = inputs.examples(model, x)
     attributes = inputs.attributes(model, attributes, len(x))
     noise = jnp.zeros((len(x), encoder.noise_dim))
@@ -73,7 +74,7 @@ def features(
     With `reduce`, a function of that dict, what it returns: it runs on the device, on a chunk of examples at
     a time, so that layers it drops or pools are never held for all of them.
     """
-    run = functools.partial(_features, _encoder(model), reduce, model.variables("encoder"))
+    run = functools.partial(_features, inputs.network(model, "encoder"), reduce, model.variables("encoder"))
     x = inputs.examples(model, x)
     attributes = inputs.attributes(model, attributes, len(x))
     return in_chunks(run, x, attributes)
@@ -88,7 +89,7 @@ def judge(
     ones. A plain GAN's D looks at x alone: leave z out. A D that packs m pairs judges them m by m, in the
     order given: N must be a multiple of m, and the judgement is of N / m packs.
     """
-    module = model.networks.discriminator
+    module = inputs.network(model, "discriminator")
     packing = packing_of(module)
     x = inputs.examples(model, x)
     z = inputs.codes_to_judge(model, z, len(x))
@@ -116,7 +117,7 @@ def compare(
     Raises:
       UserError: the model has no such D.
     """
-    module = model.networks.discriminator
+    module = inputs.network(model, "discriminator")
     if twins not in ("xx", "zz") or getattr(module, f"{twins}_stack") is None:
         raise UserError(
             f"This model's D tells no pairs {twins!r} apart; load a run whose config.model has "
@@ -128,12 +129,6 @@ def compare(
     attributes = inputs.attributes(model, attributes, len(first))
     run = functools.partial(_compare, module, twins, model.variables("discriminator"))
     return in_chunks(run, first, second, attributes)
-
-
-def _encoder(model: Model):
-    if model.networks.encoder is None:
-        raise UserError("This model is a plain GAN: it has no encoder to encode images with.")
-    return model.networks.encoder
 
 
 @functools.partial(jax.jit, static_argnums=0)
