@@ -50,7 +50,7 @@ def default() -> ConfigDict:
     config.decay_after = 1.0
     # G learns no more after this share of num_steps, while E and D play on ("learned later", Section 4.5).
     config.freeze_generator_after = 1.0
-    config.weight_decay = 0.0  # this times each parameter is added to its gradient (L2), before Adam
+    config.weight_decay = 0.0  # this times each kernel is added to its gradient (L2), before Adam
     config.average_rate = 0.0  # of an average of the parameters over steps, used instead of them; 0: none
 
     config.terms = as_terms({"adversarial": {}})  # term -> settings; see `ali_jax.terms`

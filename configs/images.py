@@ -14,7 +14,7 @@ commas, what else there is to say:
     classes=10      semi-supervised, as configs/svhn_semi_supervised.py, with 10 labels of each class
     width=64        networks of twice the width, for many images and a GPU
 
-The game and the networks are those of `:small` of configs/svhn.py, for the size (see `recipes`).
+The game is the small recipe's for the kind of images, the networks are its for their size (see `recipes`).
 
 Measured: nothing yet but that it trains.
 """

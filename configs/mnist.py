@@ -2,8 +2,8 @@
 
     python -m ali_jax.main --config=configs/mnist.py --workdir=runs/mnist
 
-Game and networks are those of `:small` of configs/svhn.py, for the size, but for a score of x alone (see
-`recipes`). The paper's game, on layers like those of its SVHN model: `--config=configs/mnist.py:paper`.
+Game and networks are the small recipe's for strokes and for the size (see `recipes`). The paper's game, on
+layers like those of its SVHN model: `--config=configs/mnist.py:paper`.
 
 Measured: see "MNIST" in experiments/README.md.
 """
