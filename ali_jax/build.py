@@ -42,6 +42,7 @@ def game(config: ConfigDict) -> Game:
     Raises:
       UserError: naming the field that is wrong, or those that do not fit each other.
     """
+    config_lib.check(config)
     terms = bind(config.terms.to_dict())
     wanted = needs_of(terms)
     networks = models.build(config.model, config.dtype)

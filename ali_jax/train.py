@@ -53,9 +53,11 @@ def train_and_evaluate(
     config_lib.check(config)
     game, mesh = build.game(config), devices.make_mesh()
     workdirs.check(config, workdir)
-    model = None if init_from is None else starts.load(init_from, game.shapes)
-    start = starts.describe(command, init_from, model)
-    begun.check(workdir, start)
+    model, start = None, {}
+    if not begun.goes_on(workdir, init_from):
+        model = None if init_from is None else starts.load(init_from, game.shapes)
+        start = starts.describe(command, init_from, model)
+        begun.check(workdir, start)
     devices.check_batch_size(config.batch_size, mesh, config.model.packing)
     splits = {role: examples.fit(s, config) for role, s in (splits or examples.load_splits(config)).items()}
     labelled = examples.labelled_examples(config, splits["train"])
@@ -142,6 +144,7 @@ def loop(config: ConfigDict, run_steps: Callable, batches, mesh, step: int, stat
             if ended or crossed(step, count, config.checkpoint_every):
                 watch.before_save(step, state)
                 checkpoints.save(step, state)
+        checkpoints.wait()  # here, where a second SIGTERM is noted and does not kill the writing
     how = "Done" if finished else f"Stopped by {signal.Signals(stop[0]).name}"
     logger.info("%s at step %d of %d.", how, step, config.num_steps)
     return state

@@ -24,7 +24,7 @@ from ali_jax.interleaving import interleave, part, twice
 from ali_jax.models import packing_of, unit_interval
 from ali_jax.players import Passes
 from ali_jax.roles import Roles
-from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, join, needs_of, play_for
+from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, join, needs_of, play_for, require
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -49,7 +49,7 @@ def init_state(
     Args:
       key: seed of the parameters and of all noise to come.
       networks: modules, see `ali_jax.models`.
-      optimizers: one optax transformation per role.
+      optimizers: one optax transformation per role; None of a network that is None.
       batch: examples as `train_step` takes them. Their shapes shape the networks and their mean sets the
         generator's output bias, so that G starts at the mean image; the official code uses 500 of them.
       keep_average: whether `train_step` shall average parameters and running statistics over steps.
@@ -62,7 +62,7 @@ def init_state(
         key=key_train,
         params=params,
         batch_stats=batch_stats,
-        opt_state=Roles(*(o.init(p) for o, p in zip(optimizers, params, strict=True))),
+        opt_state=Roles(*(o.init(p) for o, p in zip(_all(optimizers), params, strict=True))),
         # Copies: a state whose buffers are donated may hold none of them twice.
         average=jax.tree.map(jnp.copy, (params, batch_stats)) if keep_average else None,
     )
@@ -94,10 +94,15 @@ def train_step(
 
     Returns:
       The next state, and scalar float32 metrics of the step.
+
+    Raises:
+      UserError: networks or batch lack what a term needs, or images are integers but not uint8.
     """
+    wanted = needs_of(terms)
+    require(wanted, networks, batch)
 
     def game(params: Roles):
-        outcome = play(networks, params, state, batch, needs_of(terms), disturb, sharding)
+        outcome = play(networks, params, state, batch, wanted, disturb, sharding)
         share = play_for(terms, outcome.round, outcome.players, outcome.key)
         losses = {"loss_discriminator": share.d, "loss_generator_encoder": share.ge}
         metrics = {name: loss for name, loss in losses.items() if loss is not None}
@@ -136,12 +141,17 @@ def apply_updates(optimizers: Roles, grads: Roles, state: TrainState):
     """Each role's optimizer on its own gradient -> (params, opt_state)."""
     params, opt_states = [], []
     for optimizer, grad, opt_state, param in zip(
-        optimizers, grads, state.opt_state, state.params, strict=True
+        _all(optimizers), grads, state.opt_state, state.params, strict=True
     ):
         updates, opt_state = optimizer.update(grad, opt_state, param)
         params.append(optax.apply_updates(param, updates))
         opt_states.append(opt_state)
     return Roles(*params), Roles(*opt_states)
+
+
+def _all(optimizers: Roles) -> Roles:
+    """One for each role, also where there is no network."""
+    return Roles(*(optax.set_to_zero() if optimizer is None else optimizer for optimizer in optimizers))
 
 
 class Play(NamedTuple):

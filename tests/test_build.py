@@ -20,6 +20,15 @@ def test_the_learning_rate_decays_to_zero_after_its_share_of_the_steps(tiny_conf
     np.testing.assert_allclose(sizes, [0.1] * 7 + [0.075, 0.05, 0.025, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("learning_rate", -1.0), ("disturbance.translation", 3.0), ("b1", 2.0)]
+)
+def test_values_that_no_run_can_use_build_no_game(tiny_config, field, value):
+    tiny_config.update_from_flattened_dict({field: value})
+    with pytest.raises(UserError, match=f"config.{field} is {value}"):
+        build.game(tiny_config)
+
+
 @pytest.mark.parametrize("share", [0.999, 1 - 1e-9])
 def test_a_rate_that_decays_at_all_does_so_at_the_last_step(tiny_config, share):
     """A share so close to 1 that it would round to no decay at all."""

@@ -193,6 +193,7 @@ def test_both_paths_begin_and_end_at_the_codes():
         np.testing.assert_allclose(z[:, 0], z1, atol=1e-5)
         np.testing.assert_allclose(z[:, -1], z2, atol=1e-5)
     np.testing.assert_allclose(inference.linear(z1, z2, along)[:, 1], (z1 + z2) / 2)
+    assert np.isfinite(inference.spherical(0 * z1, z2, along)).all()  # a code at the origin has no direction
     half = inference.spherical(z1, z2, along)[:, 1]
     np.testing.assert_allclose(half, [[0.5**0.5, 0.5**0.5], [0, 5], [1, 1]], atol=1e-5)
 

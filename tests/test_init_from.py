@@ -1,6 +1,7 @@
 """Training that starts from the networks of a trained model."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -53,6 +54,24 @@ def test_a_run_says_what_it_started_from_and_goes_on_from_nothing_else(
     assert noted["init_from"] == {"source": str(file), "step": 12, "sha256": inference.about(file).sha256}
     train.train_and_evaluate(tiny_config, run, init_from=file)
     with pytest.raises(UserError, match=r"begun from .*tiny\.safetensors at step 12, not afresh"):
+        train.train_and_evaluate(tiny_config, run)
+
+
+def test_a_run_goes_on_whatever_has_become_of_its_source(exported, tmp_path, tiny_config):
+    """It has all in its own checkpoints. Before the first of them the source must be as it was."""
+    file, run = tmp_path / "copy.safetensors", tmp_path / "second"
+    file.write_bytes(exported.read_bytes())
+    tiny_config.num_steps = 4
+    whole = train.train_and_evaluate(tiny_config, run, init_from=file)
+    file.unlink()
+    shutil.rmtree(run / "checkpoints" / "4")
+    with pytest.raises(UserError, match=r"copy\.safetensors"):
+        train.train_and_evaluate(tiny_config, run, init_from=file)
+    file.write_bytes(exported.read_bytes())
+    same(train.train_and_evaluate(tiny_config, run, init_from=file).params, whole.params)
+    file.unlink()
+    same(train.train_and_evaluate(tiny_config, run, init_from=file).params, whole.params)
+    with pytest.raises(UserError, match="not afresh"):
         train.train_and_evaluate(tiny_config, run)
 
 

@@ -14,6 +14,8 @@ from ali_jax import data, train
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import workdirs
+from ali_jax.run.checkpoints import Checkpoints, kept_steps
+from ali_jax.run.signals import stop_signals
 from ali_jax.run.workdirs import to_json
 
 
@@ -93,6 +95,30 @@ def test_signals_save_and_stop(tmp_path, tiny_config, number):
     assert 1 <= int(state.step) < 10**6
     assert (tmp_path / "checkpoints" / str(int(state.step))).is_dir()
     assert signal.getsignal(number) is handler
+
+
+def test_signals_while_the_last_checkpoint_is_written_do_not_lose_it(tmp_path, tiny_config, monkeypatch):
+    """Schedulers signal more than once. Before the end of the writing there is only a temporary folder."""
+    tiny_config.num_steps, finish = 4, Checkpoints.wait
+
+    def signalled(checkpoints):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        finish(checkpoints)
+
+    monkeypatch.setattr(Checkpoints, "wait", signalled)
+    state = train.train_and_evaluate(tiny_config, tmp_path)
+    assert int(state.step) == 4 and kept_steps(tmp_path)[-1] == 4
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_stop_signals_within_others_share_their_list():
+    with stop_signals() as outer:
+        with stop_signals() as inner:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert inner is outer
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert outer == [signal.SIGTERM, signal.SIGTERM]
 
 
 def test_parameters_that_are_not_finite_never_reach_a_checkpoint(tmp_path, tiny_config, monkeypatch):

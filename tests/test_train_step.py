@@ -10,7 +10,8 @@ from conftest import OPTIMISED, load_config
 from helpers import make_conditional_config
 from jax.flatten_util import ravel_pytree
 
-from ali_jax import build, data, models
+from ali_jax import build, data, models, terms
+from ali_jax.errors import UserError
 from ali_jax.models import judgement, unit_interval
 from ali_jax.roles import Roles
 from ali_jax.terms.pairs import adversarial, discriminator_loss, generator_encoder_loss
@@ -33,6 +34,47 @@ def game(tiny_config):
     x = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
     init = jax.jit(functools.partial(init_state, **players))
     return init(jax.random.key(0), batch={"x": x}), {"x": x}, players
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint16])
+def test_integers_that_are_not_uint8_are_refused(game, dtype):
+    """Taken as floats they would be images of up to 255 times white."""
+    state, batch, arguments = game
+    with pytest.raises(UserError, match=f"x holds {np.dtype(dtype)}; pass images as uint8"):
+        train_step(state, {"x": batch["x"].astype(dtype)}, **arguments)
+    with pytest.raises(UserError, match="pass images as uint8"):
+        init_state(jax.random.key(0), batch={"x": batch["x"].astype(dtype)}, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"unary_x": {}}, "its x_head is None; build it of a config that has .*discriminator_x_head"),
+        ({"adversarial_cycle_z": {}}, "its zz_stack is None"),
+        ({"adversarial": {"unlabelled": True}}, "the batch has none"),
+        ({"labels": {}, "adversarial": {}}, "the batch has none"),
+    ],
+)
+def test_a_game_that_asks_for_what_is_not_there_is_told(game, named, words):
+    state, batch, arguments = game
+    with pytest.raises(UserError, match=words):
+        train_step(state, batch, terms=terms.bind(named), **arguments)
+
+
+def test_labels_of_a_discriminator_with_one_logit_are_told(game):
+    state, batch, arguments = game
+    batch = batch | {"label": np.arange(16, dtype=np.int32)}
+    with pytest.raises(UserError, match="asks D for a logit of each class, and D has one"):
+        train_step(state, batch, terms=terms.bind({"labels": {}, "adversarial": {}}), **arguments)
+
+
+def test_a_plain_gan_needs_no_optimizer_for_the_encoder_that_it_lacks():
+    networks = build.game(load_config("mixture", "gan")).networks
+    adam, x = optax.adam(1e-3), np.zeros((4, 2), np.float32)
+    players = {"networks": networks, "optimizers": Roles(adam, None, adam)}
+    state = init_state(jax.random.key(0), batch={"x": x}, **players)
+    after, _ = jax.jit(functools.partial(train_step, **players))(state, {"x": x})
+    assert not same(state.params.generator, after.params.generator)
 
 
 def test_gradients_equal_two_separate_grads(game):

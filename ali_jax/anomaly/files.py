@@ -21,12 +21,12 @@ def write(path: Path, detector: Any) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    settings = detector.get_params(deep=False)
+    settings = {name: _plain(value) for name, value in detector.get_params(deep=False).items()}
     if not isinstance(settings["random_state"], int | None):
         settings["random_state"] = None
     about = {
         "format": FORMAT,
-        "settings": {name: _plain(value) for name, value in settings.items()},
+        "settings": settings,
         "plan": detector.plan_,
         "measure": detector.measure_,
         "shape": detector.shape_,

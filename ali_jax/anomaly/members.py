@@ -16,6 +16,7 @@ from ali_jax.data.labels import labelled_split
 from ali_jax.errors import UserError
 from ali_jax.roles import Roles
 from ali_jax.run import devices
+from ali_jax.run.signals import stop_signals
 
 TRIMMED = 0.1  # share of held-out rows that may be strange themselves: the worst ones do not count
 LOOKED_AT = 1000  # held-out rows, at most, at each look
@@ -55,8 +56,9 @@ def fit(plan: Plan, x: np.ndarray, held_out: np.ndarray, seed: int, bar: tqdm) -
     batches = data.Batches(split, config.batch_size, seed)
     state = train.fresh_state(config, game, split, devices.replicated(one_device()))
     best = Best(game.networks, held_out[:LOOKED_AT])
-    state = train.loop(config, run_steps, batches, one_device(), 0, state, best, Progress(bar))
-    if int(state.step) < config.num_steps:
+    with stop_signals() as stop:
+        train.loop(config, run_steps, batches, one_device(), 0, state, best, Progress(bar))
+    if stop:
         raise KeyboardInterrupt
     if best.model is None:
         raise UserError(
@@ -81,6 +83,9 @@ class Best:
     def preempted(self, call: int) -> bool:
         """Never: members are trained by one process."""
         return False
+
+    def wait(self) -> None:
+        """Not at all: what is saved is there."""
 
     def save(self, step: int, state: Any) -> None:
         """Keeps the model of `state` where it beats those before."""

@@ -19,7 +19,8 @@ def linear(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
 
 def spherical(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
     """As `linear`, but on an arc about the origin (slerp), where codes between long ones stay long."""
-    cosine = np.sum(z1 * z2, axis=1) / (np.linalg.norm(z1, axis=1) * np.linalg.norm(z2, axis=1))
+    lengths = np.linalg.norm(z1, axis=1) * np.linalg.norm(z2, axis=1)
+    cosine = np.sum(z1 * z2, axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
     # Not 0 (there the arc is the line) and not pi (there it is any arc), where the formula divides by 0.
     angle = np.clip(np.arccos(np.clip(cosine, -1, 1)), 1e-3, np.pi - 1e-3)[:, None, None]
     along = along[None, :, None]

@@ -77,7 +77,8 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         (Miyato et al., 2018); `weight_norm`, the names of those that are weight normalised (Salimans &
         Kingma, 2016), whose last layer learns its scale; `packing`, how many pairs (x, z) D judges together
         (PacGAN, Lin et al., 2018).
-      dtype: of the computation; parameters, statistics and logits are float32 whatever it is.
+      dtype: of the computation; parameters and statistics are float32 whatever it is. Logits and codes are
+        float32 arrays too, of values that were computed in it.
       init_std: instead of the model's; may be traced.
 
     Raises:

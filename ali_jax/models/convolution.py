@@ -6,6 +6,8 @@ gradient. Where XLA lowers one of them badly on the CPU, it is written different
 where that runs bfloat16, for oneDNN; accelerators get the plain `lax` form, for which their libraries have
 kernels.
 
+Gradients are in reverse mode, of any order; forward mode (`jax.jvp`) is refused by `jax.custom_vjp`.
+
 Times in comments: 200 images of the SVHN networks, float32, 2 cores with AVX-512.
 """
 

@@ -74,7 +74,7 @@ class BatchNorm(nn.Module):
                     running.value = (1 - self.rate) * running.value + self.rate * now
         # One multiply and one add for each element.
         slope = scale / std
-        return h * per_channel(slope, h) + per_channel(shift - mean * slope, h)
+        return (h * per_channel(slope, h) + per_channel(shift - mean * slope, h)).astype(h.dtype)
 
     def _batch_statistics(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
         h = h.astype(jnp.float32)
@@ -163,11 +163,11 @@ class Layer(nn.Module):
             return BatchNorm(name="norm")(h, train)
         centre = None
         if self._weight_normed and self.has_variable("params", "kernel"):
-            centre = h = h * per_channel(self._scale(h), h)
+            centre = h = (h * per_channel(self._scale(h), h)).astype(h.dtype)
         if self.row.bias == "none":
             return h
         shape = h.shape[1:] if self.row.bias == "untied" else h.shape[-1:]
-        return h + per_channel(self.bias(*shape, centre=centre), h)
+        return (h + per_channel(self.bias(*shape, centre=centre), h)).astype(h.dtype)
 
     def _scale(self, h: jax.Array) -> jax.Array:
         if self.weight_norm == "learned":
@@ -209,7 +209,7 @@ def embed(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) ->
     condition = given(condition).astype(layer.dtype)
     bias = None if layer.row.bias == "none" else layer.bias(layer.row.features)
     embedded = condition @ layer.kernel(condition.shape[-1], layer.row.features)
-    return embedded if bias is None else embedded + per_channel(bias, embedded)
+    return embedded if bias is None else (embedded + per_channel(bias, embedded)).astype(embedded.dtype)
 
 
 def embed_frozen(layer: Layer, condition: jax.Array | None, noise: jax.Array | None) -> jax.Array:
@@ -264,8 +264,12 @@ def normal_kernel(key: jax.Array, shape: tuple[int, ...], *, std: float) -> jax.
 
 
 def per_channel(value: jax.Array, h: jax.Array) -> jax.Array:
-    """`value`, of the last axes of h, ready to broadcast against h and of its dtype."""
-    return value.astype(h.dtype).reshape((1,) * (h.ndim - value.ndim) + value.shape)
+    """`value`, of the last axes of h, ready to broadcast against h.
+
+    It stays float32, and so does what is computed of both: the gradient of a broadcast is a sum, which in
+    bfloat16 stops growing where an element is less than half of its last digit.
+    """
+    return value.reshape((1,) * (h.ndim - value.ndim) + value.shape)
 
 
 def append_channels(h: jax.Array, extra: jax.Array) -> jax.Array:

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ali_jax.errors import UserError
 from ali_jax.models.layers import Layer, append_channels
 from ali_jax.models.rows import Row
 
@@ -214,5 +215,14 @@ def _as_logits(h: jax.Array) -> jax.Array:
 
 
 def unit_interval(x: jax.Array) -> jax.Array:
-    """uint8 images as float32 in [0, 1], on the device; floats as they are."""
+    """uint8 images as float32 in [0, 1], on the device; floats as they are.
+
+    Raises:
+      UserError: they are other whole numbers, of which nothing says what white is.
+    """
+    if jnp.issubdtype(x.dtype, jnp.integer) and x.dtype != jnp.uint8:
+        raise UserError(
+            f"x holds {x.dtype}; pass images as uint8 from 0 to 255, or as floats from 0 to 1, such as "
+            "x.astype(np.uint8)."
+        )
     return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x

@@ -17,7 +17,7 @@ def load(source: str | Path, shapes: Any) -> Model:
     """The model of a workdir, a file or a name, for a training state of these shapes.
 
     Raises:
-      UserError: there is none, or its networks are others.
+      UserError: there is none, or its networks have arrays of other names or shapes.
     """
     model = pretrained.load(source)
     for kind in weights.KINDS:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ali_jax.errors import UserError
+from ali_jax.run.checkpoints import kept_steps
 
 NAME = "begun.json"
 
@@ -21,6 +22,15 @@ def read(workdir: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         pass
     raise UserError(f"{path} is damaged; restore it, or use another workdir.")
+
+
+def goes_on(workdir: Path, source: str | Path | None) -> bool:
+    """Whether a run has a checkpoint to go on from and was begun from this source.
+
+    What the source holds by now does not matter then: it may have been trained further, or be gone.
+    """
+    was = read(workdir).get("init_from") or {}
+    return bool(kept_steps(workdir)) and was.get("source") == (None if source is None else str(source))
 
 
 def check(workdir: Path, begun: dict[str, Any]) -> None:

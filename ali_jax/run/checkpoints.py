@@ -77,6 +77,16 @@ class Checkpoints:
         with writing(self.directory):
             self._manager.save(step, args=ocp.args.Composite(**items))
 
+    def wait(self) -> None:
+        """Until what was saved is whole.
+
+        Raises:
+          UserError: the disk refused it.
+        """
+        with writing(self.directory):
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
+
     def restore(
         self, shapes: NamedTuple, sharding: jax.sharding.Sharding, step: int | None = None
     ) -> tuple[int, Any] | None:

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM as a request to stop after the step at hand."""
 
 import contextlib
+import dataclasses
 import logging
 import signal
 import threading
@@ -11,27 +12,36 @@ import jax
 logger = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass
+class _Noting:
+    """A handler of signals that leaves their numbers in a list."""
+
+    received: list[int] = dataclasses.field(default_factory=list)
+
+    def __call__(self, number: int, frame) -> None:
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received.append(number)
+        logger.info("%s: saving, then stopping.", signal.Signals(number).name)
+
+
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
     """A list in which Ctrl-C or SIGTERM leaves its number; a second Ctrl-C interrupts at once.
+
+    Within another `stop_signals` it is the same list.
 
     Of several processes each would stop at its own step. There JAX's preemption service takes SIGTERM and
     agrees with all of them on one step (`Checkpoints.preempted`). Signals reach the main thread alone: in
     another, nothing is noted.
     """
-    received: list[int] = []
-
-    def note(number, frame):
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-        logger.info("%s: saving, then stopping.", signal.Signals(number).name)
-
     in_main = threading.current_thread() is threading.main_thread()
     ours = (signal.SIGINT, signal.SIGTERM) if in_main and jax.process_count() == 1 else ()
+    outer = signal.getsignal(signal.SIGTERM)
+    note = outer if ours and isinstance(outer, _Noting) else _Noting()
     before = {number: signal.signal(number, note) for number in ours}
     try:
-        yield received
+        yield note.received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

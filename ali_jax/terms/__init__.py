@@ -15,15 +15,28 @@ of its own or beside others like it.
 import importlib
 import inspect
 import math
+import numbers
 import pkgutil
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from ali_jax import ranges
 from ali_jax.errors import UserError, first_line
 from ali_jax.models import Encoding, Judgement
-from ali_jax.ranges import SETTINGS, require
-from ali_jax.terms.game import Comparison, Needs, Players, Round, Share, Term, join, need_of, needs, play_for
+from ali_jax.terms.game import (
+    Comparison,
+    Needs,
+    Players,
+    Round,
+    Share,
+    Term,
+    join,
+    need_of,
+    needs,
+    play_for,
+    require,
+)
 from ali_jax.terms.pairs import adversarial
 
 __all__ = [
@@ -43,6 +56,7 @@ __all__ = [
     "needs",
     "needs_of",
     "play_for",
+    "require",
 ]
 
 
@@ -64,6 +78,8 @@ ADVERSARIAL: Mapping[str, Term] = {"adversarial": adversarial}  # the game of th
 
 def bind(named: Mapping[str, Mapping[str, Any]]) -> dict[str, Term]:
     """The terms of a config with their settings bound, by name in alphabetical order.
+
+    A setting that is traced, as by a vmap over weights, is bound by hand: `partial(find("cycle"), weight=w)`.
 
     Raises:
       UserError: a term or a setting that there is not, or no term at all.
@@ -114,7 +130,7 @@ def _check_value(name: str, parameter: inspect.Parameter, settings: Mapping[str,
     if parameter.name not in settings:
         raise UserError(f"The term {name} of config.terms needs the setting {parameter.name!r}; add it.")
     value = settings[parameter.name]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     wanted = "true or false" if isinstance(default, bool) else "a finite number"
     fits = isinstance(value, bool) if isinstance(default, bool) else number and math.isfinite(value)
     if isinstance(default, bool | int | float) and not fits:
@@ -123,11 +139,11 @@ def _check_value(name: str, parameter: inspect.Parameter, settings: Mapping[str,
             f"it must be {wanted}."
         )
     # Of a user's own term, a setting of the same name may be anything else.
-    if name in TERMS and parameter.name in SETTINGS:
-        require(
+    if name in TERMS and parameter.name in ranges.SETTINGS:
+        ranges.require(
             f"The setting {parameter.name} of the term {name} of config.terms",
             value,
-            SETTINGS[parameter.name],
+            ranges.SETTINGS[parameter.name],
         )
 
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from ali_jax.errors import UserError
 from ali_jax.terms.game import Players, Round, Share, needs
 from ali_jax.terms.means import known, mean_where
 
@@ -14,6 +15,11 @@ def labels(round: Round, players: Players, key: jax.Array, *, weight: float = 1.
     That only D learns from labels is our choice.
     """
     label, logits = round.batch["label"], round.real.joint
+    if logits.shape[-1] == 1:
+        raise UserError(
+            "The term labels asks D for a logit of each class, and D has one; let its last joint row have as "
+            "many features as there are classes."
+        )
     labelled = known(round.batch)
     of_label = jnp.take_along_axis(logits, jnp.maximum(label, 0)[:, None], axis=-1)[:, 0]
     loss = mean_where(labelled, round.real.score - of_label)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ali_jax.errors import UserError
 from ali_jax.models import HEADS, Encoding, Judgement
+from ali_jax.roles import Roles
 
 
 class Round(NamedTuple):
@@ -93,6 +94,27 @@ def need_of(term: Term) -> Needs:
     settings = dict(getattr(term, "keywords", {}))
     noted = getattr(getattr(term, "func", term), "needs", {})
     return Needs(**{name: value(settings) if callable(value) else value for name, value in noted.items()})
+
+
+def require(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None:
+    """Raises UserError where networks or batch lack what the terms of a game need.
+
+    `build` says so of a config, by its fields; this is for a loop of one's own.
+    """
+    if needs.encoder and networks.encoder is None:
+        raise UserError("A term needs an encoder, and networks.encoder is None; add one, or drop the term.")
+    if needs.labels and "label" not in batch:
+        raise UserError(
+            'A term learns from labels, and the batch has none; add batch["label"], (M,) int32, -1 where '
+            "it is not known."
+        )
+    for head in needs.heads:
+        slot = f"{head}_head" if len(head) == 1 else f"{head}_stack"
+        if getattr(networks.discriminator, slot, True) is None:  # a D of another kind need not have slots
+            raise UserError(
+                f"A term asks D for a score that it does not give: its {slot} is None; build it of a config "
+                f"that has config.model.{HEADS[head]}."
+            )
 
 
 def play_for(terms: Mapping[str, Term], round: Round, players: Players, key: jax.Array) -> Share:

@@ -1,8 +1,10 @@
 """The outlier detector: what it promises users, and scikit-learn."""
 
 import json
+import os
 import pickle
 import re
+import signal
 import threading
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from ali_jax.anomaly import SCORES, Detector, networks, scaling
+from ali_jax.anomaly import SCORES, Detector, members, networks, scaling
 from ali_jax.errors import UserError
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "anomaly.md"
@@ -119,6 +121,27 @@ def test_it_comes_back_from_a_pickle_and_from_a_file(fitted, of_images, tmp_path
             np.testing.assert_array_equal(again.predict(x), detector.predict(x))
             np.testing.assert_array_equal(again.score_samples(x), detector.score_samples(x))
             assert again.get_params() == detector.get_params()
+
+
+def test_a_random_state_of_numpy_is_kept(tmp_path):
+    detector = Detector(**SMALL | {"random_state": np.int64(7)}).fit(TABLE)
+    detector.save(tmp_path / "detector.npz")
+    assert Detector.load(tmp_path / "detector.npz").random_state == 7
+
+
+def test_ctrl_c_at_the_last_look_of_a_member_stops_the_fit(monkeypatch):
+    """Its training is done, and nothing is left to be stopped of it, but the other members are."""
+    save, sent = members.Best.save, []
+
+    def interrupted(best, step, state):
+        save(best, step, state)
+        if step == SMALL["steps"] and not sent:
+            sent.append(os.kill(os.getpid(), signal.SIGINT))
+
+    monkeypatch.setattr(members.Best, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Detector(**SMALL).fit(TABLE)
+    assert sent
 
 
 def test_a_file_that_is_no_detector_is_named(fitted, tmp_path):

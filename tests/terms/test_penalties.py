@@ -116,7 +116,7 @@ def test_the_trainer_says_which_penalties_are_due(tiny_config):
 
     nothing = types.SimpleNamespace(
         preempted=lambda call: False,
-        **dict.fromkeys(("save", "after", "before_save"), lambda *of: None),
+        **dict.fromkeys(("save", "wait", "after", "before_save"), lambda *of: None),
     )
     batches = 4 * [{"x": np.zeros((2, 8, 8, 1), np.uint8)}]
     train.loop(tiny_config, run_steps, batches, devices.make_mesh(), 1, None, nothing, nothing)

@@ -86,6 +86,7 @@ def test_settings_are_bound():
         ({f"{__name__}:noise": {"weight": 1.0}}, "choose of none"),
         ({"adversarial": {"d": "much"}}, "setting d of the term adversarial .* must be a finite number"),
         ({"adversarial": {"ge": float("nan")}}, "must be a finite number"),
+        ({"adversarial": {"ge": np.float32("inf")}}, "must be a finite number"),
         ({"adversarial": {"d": -0.5}}, "setting d of the term adversarial .* is -0.5; it must be at least 0"),
         ({"contrast": {"temperature": 0.0}}, "must be above 0"),
         ({"r1": {"every": 0}}, "setting every of the term r1 .* is 0; it must be a whole number"),
@@ -100,6 +101,11 @@ def test_settings_are_bound():
 def test_a_wrong_term_or_setting_is_named(named, words):
     with pytest.raises(UserError, match=words):
         bind(named)
+
+
+def test_numbers_of_numpy_are_numbers():
+    bound = bind({"cycle": {"weight": np.float32(0.5)}, "r1": {"every": np.int64(3)}})
+    assert bound["cycle"].keywords == {"weight": 0.5} and bound["r1"].keywords == {"every": 3}
 
 
 def test_what_a_game_needs_is_what_its_terms_need():
