@@ -9,6 +9,7 @@ Not TFDS's ImageFolder, which knows no folders without classes, no deeper ones a
 first file that it cannot read.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,7 +22,10 @@ from ali_jax.data.pictures import Frame
 from ali_jax.data.splits import Split, check_split
 from ali_jax.errors import UserError
 
+logger = logging.getLogger(__name__)
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+OTHERS = (".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".tga")  # images too, and told of
 SPLITS = ("train", "validation", "val", "valid", "test", "extra")
 
 
@@ -55,6 +59,7 @@ def load(
 
 
 def _source(name: str, listing: Listing, frame: Frame) -> own.Source:
+    _tell_left_out(listing.root)  # once, as what is unreadable: when the others are decoded
     known = {}
     if listing.classes:
         number = {label: place for place, label in enumerate(listing.classes)}
@@ -75,7 +80,7 @@ def list_split(root: Path, name: str, split: str) -> Listing:
     """The images of a split below `root`; a UserError where there are none."""
     if not root.is_dir():
         raise UserError(f"{root} is no folder; name one of images, as in images:FOLDER.")
-    found = dict(sorted(_find(root)))
+    found = {path: mark for path, mark in sorted(_find(root)) if path.lower().endswith(SUFFIXES)}
     if not found:
         raise UserError(f"{root} holds no images; there must be files ending in {', '.join(SUFFIXES)}.")
     rooms = _rooms(found)
@@ -91,8 +96,18 @@ def list_split(root: Path, name: str, split: str) -> Listing:
     return Listing(root, names, keys[order], marks, classes, labels, attribute_files.find(root))
 
 
+def _tell_left_out(root: Path) -> None:
+    """Warns of images that are in no format that is read here."""
+    others = sorted(path for path, _ in _find(root) if path.lower().endswith(OTHERS))
+    if others:
+        logger.warning(
+            "%d images in %s are left out, such as %s; those ending in %s are read: convert the others.",
+            *(len(others), root, others[0], ", ".join(SUFFIXES)),
+        )
+
+
 def _find(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """(path in `root`, bytes and time of change) of every image; hidden folders and files are left out."""
+    """(path in `root`, bytes and time of change) of SUFFIXES and OTHERS, nothing hidden among them."""
     seen = set()
     for folder, inner, files in os.walk(root, followlinks=True):
         status = os.stat(folder)
@@ -102,7 +117,7 @@ def _find(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
         seen.add((status.st_dev, status.st_ino))
         inner[:] = [name for name in inner if not name.startswith(".")]
         for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(SUFFIXES + OTHERS) and not name.startswith("."):
                 path = os.path.join(folder, name)
                 yield os.path.relpath(path, root).replace(os.sep, "/"), _mark(path)
 

@@ -223,6 +223,16 @@ def test_a_table_that_lacks_something_is_told(photos, text, words):
     assert "\n" not in str(error.value)
 
 
+def test_images_of_other_formats_are_told_once(photos, caplog):
+    for name in ("of_a_phone.HEIC", "new.avif", "notes.txt"):
+        (photos / name).write_bytes(b"anything")
+    with caplog.at_level("WARNING"):
+        split = load(photos)
+        assert len(load(photos).x) == len(split.x) > 0
+    (said,) = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert said.startswith("2 images in ") and "such as new.avif; those ending in .png, " in said
+
+
 def test_a_folder_without_images_is_told(tmp_path):
     for folder, words in ((tmp_path, "holds no images"), (tmp_path / "nowhere", "is no folder")):
         with pytest.raises(UserError, match=words):
