@@ -245,8 +245,8 @@ def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
 def test_bfloat16_stays_close_to_float32():
     """200 steps of configs/digits.py: the same course, and then as close as the game itself allows.
 
-    The first 50 steps agree to 0.5 %. Later on the game amplifies any difference: a float32 run from
-    parameters 0.1 % larger parts from this one by 3.3 % in the mean of L_GE, bfloat16 by 2.6 %.
+    The game amplifies any difference: a float32 run from parameters 0.01 % larger parts from its like by up
+    to 6.1 % in the mean of sigma, bfloat16 by 6.9 %. So courses are a mean of three seeds.
     """
     config = load_config("digits", "paper")
     batches = data.Batches(data.load("digits", "train"), config.batch_size, 0)
@@ -255,12 +255,16 @@ def test_bfloat16_stays_close_to_float32():
     for dtype in ("float32", "bfloat16"):
         config.dtype = dtype
         arguments = build.game(config).players
-        state = init_state(jax.random.key(0), batch={"x": stacked["x"][0]}, **arguments)
+        init = functools.partial(init_state, batch={"x": stacked["x"][0]}, **arguments)
         step = functools.partial(train_step, **arguments)
         run = jax.jit(functools.partial(jax.lax.scan, step), compiler_options=OPTIMISED)
-        state, courses[dtype] = run(state, stacked)
-        floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-        assert {leaf.dtype for leaf in [*floats, *courses[dtype].values()]} == {jnp.dtype("float32")}
+        runs = [run(init(jax.random.key(seed)), stacked) for seed in range(3)]
+        for state, course in runs:
+            floats = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+            assert {leaf.dtype for leaf in [*floats, *course.values()]} == {jnp.dtype("float32")}
+        courses[dtype] = jax.tree.map(
+            lambda *values: np.mean(values, axis=0), *(course for _, course in runs)
+        )
     for name in ("loss_discriminator", "loss_generator_encoder", "D_real", "sigma_mean", "x_tilde_std"):
         full, half = courses["float32"][name], courses["bfloat16"][name]
         np.testing.assert_allclose(half[:50].mean(), full[:50].mean(), rtol=0.02)

@@ -14,5 +14,5 @@ def game(weight: float) -> dict:
 
 VARIANTS = {
     "no cycle": {"terms": {"adversarial": {}}, "model.discriminator_x_head": None},
-    **{f"cycle {weight:g}": game(weight) for weight in (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)},
+    **{f"cycle {weight:g}": game(weight) for weight in (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)},
 }
