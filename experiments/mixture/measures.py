@@ -13,9 +13,7 @@ from ali_jax.data import Gaussians
 from ali_jax.roles import Roles, variables
 
 NEAR = 3  # standard deviations from a mean within which a sample is of high quality
-ENOUGH = (
-    20  # samples of high quality by which a mode is covered strictly: of 10,000 and 25 modes, 400 are its own
-)
+ENOUGH = 20  # such samples by which a mode is covered strictly: of 10,000 and 25 modes, 400 are its own
 PROJECTIONS = 32
 
 
