@@ -13,7 +13,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import build, data, inference, models
-from ali_jax import config as config_lib
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.pretrained import starts
@@ -50,7 +49,6 @@ def train_and_evaluate(
       UserError: a mistake in the config, the data or the workdir, or a loss that is no longer finite.
     """
     workdir = workdirs.folder(workdir)
-    config_lib.check(config)
     game, mesh = build.game(config), devices.make_mesh()
     workdirs.check(config, workdir)
     model, start = None, {}

@@ -24,7 +24,7 @@ from ali_jax.interleaving import interleave, part, twice
 from ali_jax.models import packing_of, unit_interval
 from ali_jax.players import Passes
 from ali_jax.roles import Roles
-from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, join, needs_of, play_for, require
+from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, check_needs, join, needs_of, play_for
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -99,7 +99,7 @@ def train_step(
       UserError: networks or batch lack what a term needs, or images are integers but not uint8.
     """
     wanted = needs_of(terms)
-    require(wanted, networks, batch)
+    check_needs(wanted, networks, batch)
 
     def game(params: Roles):
         outcome = play(networks, params, state, batch, wanted, disturb, sharding)

@@ -99,7 +99,6 @@ class Program(NamedTuple):
 def program(plan: Plan) -> Program:
     """The program of a plan, kept: a second fit of the same plan compiles nothing."""
     made = config(plan)
-    config_lib.check(made)
     game = build.game(made)
     return Program(made, game, train.compiled_steps(game, mesh()))
 

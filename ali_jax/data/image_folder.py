@@ -80,7 +80,7 @@ def list_split(root: Path, name: str, split: str) -> Listing:
     """The images of a split below `root`; a UserError where there are none."""
     if not root.is_dir():
         raise UserError(f"{root} is no folder; name one of images, as in images:FOLDER.")
-    found = {path: mark for path, mark in sorted(_find(root)) if path.lower().endswith(SUFFIXES)}
+    found = dict(sorted(_find(root, SUFFIXES)))
     if not found:
         raise UserError(f"{root} holds no images; there must be files ending in {', '.join(SUFFIXES)}.")
     rooms = _rooms(found)
@@ -98,7 +98,7 @@ def list_split(root: Path, name: str, split: str) -> Listing:
 
 def _tell_left_out(root: Path) -> None:
     """Warns of images that are in no format that is read here."""
-    others = sorted(path for path, _ in _find(root) if path.lower().endswith(OTHERS))
+    others = sorted(path for path, _ in _find(root, OTHERS))
     if others:
         logger.warning(
             "%d images in %s are left out, such as %s; those ending in %s are read: convert the others.",
@@ -106,8 +106,8 @@ def _tell_left_out(root: Path) -> None:
         )
 
 
-def _find(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """(path in `root`, bytes and time of change) of SUFFIXES and OTHERS, nothing hidden among them."""
+def _find(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """(path in `root`, bytes and time of change) of every file that ends so, but for what is hidden."""
     seen = set()
     for folder, inner, files in os.walk(root, followlinks=True):
         status = os.stat(folder)
@@ -117,7 +117,7 @@ def _find(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
         seen.add((status.st_dev, status.st_ino))
         inner[:] = [name for name in inner if not name.startswith(".")]
         for name in files:
-            if name.lower().endswith(SUFFIXES + OTHERS) and not name.startswith("."):
+            if name.lower().endswith(suffixes) and not name.startswith("."):
                 path = os.path.join(folder, name)
                 yield os.path.relpath(path, root).replace(os.sep, "/"), _mark(path)
 

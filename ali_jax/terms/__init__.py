@@ -21,9 +21,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ali_jax import ranges
 from ali_jax.errors import UserError, first_line
 from ali_jax.models import Encoding, Judgement
+from ali_jax.ranges import SETTINGS, require
 from ali_jax.terms.game import (
     Comparison,
     Needs,
@@ -31,11 +31,11 @@ from ali_jax.terms.game import (
     Round,
     Share,
     Term,
+    check_needs,
     join,
     need_of,
     needs,
     play_for,
-    require,
 )
 from ali_jax.terms.pairs import adversarial
 
@@ -51,12 +51,12 @@ __all__ = [
     "Share",
     "Term",
     "bind",
+    "check_needs",
     "find",
     "join",
     "needs",
     "needs_of",
     "play_for",
-    "require",
 ]
 
 
@@ -139,11 +139,11 @@ def _check_value(name: str, parameter: inspect.Parameter, settings: Mapping[str,
             f"it must be {wanted}."
         )
     # Of a user's own term, a setting of the same name may be anything else.
-    if name in TERMS and parameter.name in ranges.SETTINGS:
-        ranges.require(
+    if name in TERMS and parameter.name in SETTINGS:
+        require(
             f"The setting {parameter.name} of the term {name} of config.terms",
             value,
-            ranges.SETTINGS[parameter.name],
+            SETTINGS[parameter.name],
         )
 
 

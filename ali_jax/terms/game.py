@@ -96,7 +96,7 @@ def need_of(term: Term) -> Needs:
     return Needs(**{name: value(settings) if callable(value) else value for name, value in noted.items()})
 
 
-def require(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None:
+def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None:
     """Raises UserError where networks or batch lack what the terms of a game need.
 
     `build` says so of a config, by its fields; this is for a loop of one's own.
