@@ -11,6 +11,7 @@ written anew whenever a run ends.
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import jax
@@ -25,7 +26,7 @@ from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
-from experiments.common import markdown, report, shared_flags, workdirs
+from experiments.common import markdown, report, shared_flags, together, workdirs
 
 METHODS = ("ali", "feature_matching", "supervised")
 
@@ -52,6 +53,7 @@ def define_flags() -> None:
     flags.DEFINE_list("labels", None, "Label counts of the table; default: config.num_labels.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each cell.")
     flags.DEFINE_list("methods", list(METHODS), "Rows of the table.")
+    flags.DEFINE_bool("at_once", False, "Train the seeds of a cell as one program; see experiments.seeds.")
 
 
 def main(argv):
@@ -69,8 +71,11 @@ def main(argv):
     workdir = Path(values.workdir)
     output = report.output(values.output, workdir, "semi_supervised")
     splits, results = examples.load_splits(values.config), {}
+    folders = {run: workdir / "{}_{}_{}".format(*run) for run in runs}
+    for cell in cells_of(runs) if values.at_once else ():
+        together.train_all([runs[run] for run in cell], [folders[run] for run in cell], splits)
     for run, config in runs.items():
-        folder = workdir / "{}_{}_{}".format(*run)
+        folder = folders[run]
         state = train.train_and_evaluate(config, folder, splits)
         if int(state.step) < config.num_steps:
             raise UserError(f"Stopped; the same command goes on from {folder}.")
@@ -91,6 +96,14 @@ def runs_of(values) -> list[tuple[str, int, int]]:
     if not seeds:
         raise UserError("--seeds names none; name at least one.")
     return [(method, n, seed) for n in labels for seed in seeds for method in values.methods]
+
+
+def cells_of(runs: Iterable[tuple[str, int, int]]) -> list[list[tuple[str, int, int]]]:
+    """The runs that differ in their seeds alone."""
+    cells: dict[tuple[str, int], list] = {}
+    for run in runs:
+        cells.setdefault(run[:2], []).append(run)
+    return [*cells.values()]
 
 
 def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:

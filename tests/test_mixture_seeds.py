@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import load_config, make_tiny_study
 
-from ali_jax import data, train
+from ali_jax import train
 from ali_jax.errors import UserError
 from ali_jax.run.workdirs import read_config
 from experiments.mixture import seeds
@@ -94,10 +94,3 @@ def test_a_seed_that_diverged_leaves_results_that_are_json():
     assert found["over_seeds"]["modes_covered"]["min"] == 0
     assert [each["reconstruction_error"] for each in found["each_seed"]] == [1.0, None, 2.0]
     json.dumps(found, allow_nan=False)
-
-
-def test_batches_of_each_seed_are_in_its_own_order():
-    split = data.Split(np.arange(40.0).reshape(20, 2), None, None)
-    each = [data.Batches(split, 5, seed) for seed in range(3)]
-    for step in (0, 7):
-        np.testing.assert_array_equal(seeds.Together(each)[step]["x"][2], each[2][step]["x"])

@@ -42,6 +42,14 @@ def test_flags_that_hold_something_else_are_named(flags, words):
         program.runs_of(SimpleNamespace(**values))
 
 
+def test_cells_hold_what_differs_in_seeds_alone():
+    runs = [(method, 20, seed) for seed in (0, 5) for method in ("ali", "supervised")]
+    assert program.cells_of(runs) == [
+        [("ali", 20, 0), ("ali", 20, 5)],
+        [("supervised", 20, 0), ("supervised", 20, 5)],
+    ]
+
+
 def test_a_cell_is_the_mean_and_the_spread_over_seeds():
     runs = [
         {"steps": 5, "test_error": error, "test_error_at_lowest_validation_error": 0.1}
@@ -82,9 +90,8 @@ def test_a_stopped_run_ends_the_program(tmp_path, monkeypatch):
     monkeypatch.setattr(program, "config_of", lambda *run: config)
     stopped = SimpleNamespace(step=config.num_steps - 1)
     monkeypatch.setattr(program.train, "train_and_evaluate", lambda *arguments: stopped)
-    values = SimpleNamespace(
-        workdir=str(tmp_path), output=str(tmp_path), methods=["ali"], labels=None, seeds=["0"], config=config
-    )
+    values = SimpleNamespace(workdir=str(tmp_path), output=str(tmp_path), config=config, at_once=False)
+    values.methods, values.labels, values.seeds = ["ali"], None, ["0"]
     monkeypatch.setattr(program.flags, "FLAGS", values)
     with pytest.raises(UserError, match="the same command goes on"):
         program.main([])

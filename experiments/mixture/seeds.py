@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -14,18 +13,8 @@ from ali_jax.errors import UserError
 from ali_jax.inference import of_state
 from ali_jax.run import workdirs
 from ali_jax.train_step import TrainState
-from experiments.common import report
+from experiments.common import report, together
 from experiments.mixture import compare, figure, loop, measures, search
-
-
-class Together:
-    """Batches of several seeds, each in the order of its own run: `[step]` is (seeds, batch size, ...)."""
-
-    def __init__(self, each: list[data.Batches]):
-        self._each = each
-
-    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
-        return jax.tree.map(lambda *arrays: np.stack(arrays), *(batches[step] for batches in self._each))
 
 
 def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
@@ -35,12 +24,13 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     mixture = data.MIXTURES[config.dataset]
     each = [config_lib.of_seed(config, config.seed + number) for number in range(seeds)]
     split = examples.fit(splits["train"], config)
-    batches = Together([search.batches_of(splits["train"], one) for one in each])
+    batches = together.Together([search.batches_of(splits["train"], one) for one in each])
     workdirs.claim(workdir, search.noting(config, seeds=seeds))
     x = splits["validation"].x
+    run = together.run_all(game)
     states, rows = loop.advance(
-        run_all(game),
-        lambda: stack([train.fresh_state(one, game, split) for one in each]),
+        lambda states, rows: run(states, rows)[0],
+        lambda: together.stack([train.fresh_state(one, game, split) for one in each]),
         evaluate_all(game, x, mixture),
         *(batches, config, workdir / "seeds"),
     )
@@ -62,20 +52,6 @@ def check(config: ConfigDict, seeds: int) -> None:
             f"seeds is of a config.dataset among {', '.join(data.MIXTURES)} with an encoder; pass "
             "--config=configs/mixture.py, or another that has both."
         )
-
-
-def stack(states: list[TrainState]) -> TrainState:
-    """States of runs of `ali_jax.main` with one seed each, stacked along a new first axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-
-
-def run_all(game: build.Game):
-    """(stacked states, batches of all seeds) -> stacked states."""
-
-    def run(state: TrainState, batches) -> TrainState:
-        return jax.lax.scan(game.step, state, batches)[0]
-
-    return jax.jit(jax.vmap(run, in_axes=(0, 1)), donate_argnums=0)
 
 
 def evaluate_all(game: build.Game, x: np.ndarray, mixture: data.Gaussians):

@@ -1,0 +1,50 @@
+"""Several seeds of a config, trained at once as one program: for dense networks on a GPU.
+
+    python -m experiments.seeds --config=configs/mnist_bigan.py --seeds=0,1,2 --workdir=runs/mnist_bigan \\
+        --config.steps_per_dispatch=100
+
+Each seed is an ordinary run in a workdir of its own, --workdir/seed_SEED: the one that `ali_jax.main` trains
+with --config.seed=SEED, but for how products are rounded. It goes on where it was stopped. Small networks
+leave most of a GPU unused, which further seeds take up; on a CPU, or with convolutions, train one after
+another.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from ali_jax import config as config_lib
+from ali_jax.errors import UserError
+from ali_jax.run import command_line as program
+from experiments.common import together
+
+
+def define_flags() -> None:
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "The seeds, in place of config.seed.")
+
+
+def main(argv):
+    program.refuse_words(argv)
+    values = flags.FLAGS
+    if values.workdir is None:
+        raise UserError("Where shall the runs be kept? Pass --workdir.")
+    seeds = as_numbers(values.seeds)
+    configs = [config_lib.of_seed(values.config, seed) for seed in seeds]
+    for config in configs:
+        config_lib.check(config)
+    together.train_all(configs, [Path(values.workdir) / f"seed_{seed}" for seed in seeds])
+
+
+def as_numbers(texts: list[str]) -> list[int]:
+    """Seeds of the command line; a UserError where they are none, or one stands there twice."""
+    try:
+        seeds = [int(text) for text in texts]
+    except ValueError as error:
+        raise UserError(f"--seeds must be whole numbers ({error}).") from None
+    if not seeds or len({*seeds}) < len(seeds):
+        raise UserError(f"--seeds={','.join(texts)}: name at least one, and none twice.")
+    return seeds
+
+
+if __name__ == "__main__":
+    program.run(main, define_flags)
