@@ -93,7 +93,8 @@ def models(run: workdirs.Run, steps: list[int]) -> Iterator[tuple[int, inference
     unreadable = []
     for step in tqdm(steps, desc="checkpoints", disable=None):
         try:
-            model = inference.load(run.workdir, step)
+            # The one that is loaded already may be an exported model, whose folder holds no checkpoints.
+            model = run.model if step == run.model.step else inference.load(run.workdir, step)
         except UserError as error:
             logger.warning("Left out: %s", error)
             unreadable.append(error)

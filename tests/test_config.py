@@ -72,7 +72,7 @@ def test_a_setting_that_nothing_would_read_is_refused(name, variant, changes, wo
         (CONFIGS, (), f"{CONFIGS} is no Python file"),
         (f"{CONFIGS / 'svhn.py'}:huge", (), "knows no variant 'huge'"),
         (f"{CONFIGS / 'svhn.py'}:", (), "knows no variant ''"),
-        (CONFIGS / "mnist_bigan.py", ("small",), "does not take the variant small"),
+        (CONFIGS / "mnist_bigan.py", ("small",), "knows no variant 'small'"),
         (f"{CONFIGS / 'svhn.py'}:small", ("paper",), "does not take the variant small, paper"),
         (__file__, (), "has no function get_config"),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import truncate
 
-from ali_jax import data, inference
+from ali_jax import data, export, inference
 from ali_jax.errors import UserError
 from experiments import neighbours
 from experiments.common import accuracies, features, workdirs
@@ -90,13 +90,22 @@ def test_a_curve_over_checkpoints(run_program, tiny_workdir):
 
 def test_a_curve_leaves_out_checkpoints_that_cannot_be_read(tmp_path, tiny_workdir, caplog):
     workdir = shutil.copytree(tiny_workdir, tmp_path / "copy")
+    truncate(workdir / "checkpoints" / "12")
     run = workdirs.load(workdir)
-    for step in (4, 12):
-        truncate(workdir / "checkpoints" / str(step))
+    truncate(workdir / "checkpoints" / "4")
     assert [step for step, _ in neighbours.models(run, [4, 8, 12])] == [8]
     assert caplog.text.count("Left out") == 2
     with pytest.raises(UserError, match="can be read"):
         list(neighbours.models(run, [4, 12]))
+
+
+def test_an_exported_model_is_scored_as_its_run(run_program, in_process, tiny_workdir, tmp_path):
+    file = tmp_path / "model.safetensors"
+    in_process(export, f"--workdir={tiny_workdir}", f"--output={file}")
+    of_file, _ = run_program(neighbours, workdir=str(file))
+    of_run, _ = run_program(neighbours, workdir=str(tiny_workdir))
+    for name in ("steps", "mu", "hidden", "untrained_mu", "pixels"):
+        assert of_file[name] == of_run[name]
 
 
 def test_checkpoints_are_chosen_by_step(tiny_workdir):

@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -100,6 +101,14 @@ def parse_flags(argv, default: Path = DEFAULT):
     except SyntaxError as error:
         raise UserError(f"{error.filename}, line {error.lineno}, is no Python ({error.msg}).") from None
     except (AttributeError, KeyError, flags.Error) as error:
+        raise UserError(_mistake(argv, error)) from None
+    except (
+        IndexError,
+        TypeError,
+        ValueError,
+    ) as error:  # of --config.batch-size, or --config.model.x_shape[0]
+        if not any(re.search(r"[^\w.]|^$", field) for field in _fields_named(argv)):
+            raise
         raise UserError(_mistake(argv, error)) from None
     finally:
         sys.argv = given
