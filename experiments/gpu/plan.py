@@ -19,6 +19,9 @@ DATA = {
 # How 32-bit products are computed; JAX's default on a GPU is tf32.
 PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32"}
 
+# Steps a call, of dense networks whose step is shorter than a call is long.
+CALLS = "--config.steps_per_dispatch=100"
+
 ROOT = Path(__file__).parent.parent.parent
 # Of what is computed; each file a part, so that it fits into a slice.
 NUMERIC_TESTS = (
@@ -111,6 +114,7 @@ def all_parts(share: float, opponent: str | None) -> list[Part]:
         *cifar10(share),
         *svhn_10k(share),
         mnist(share),
+        *mnist_bigan(share),
         *mixture(share),
         *benchmarks(share, opponent),
         *map(numeric_tests, NUMERIC_TESTS),
@@ -140,9 +144,19 @@ def svhn_10k(share: float) -> list[Part]:
 
 def mnist(share: float) -> Part:
     """100 labels by a published recipe, whose game has no encoder, and ours on its D."""
-    return few_labels(
-        "mnist", "mnist_improved_gan", lengths(165_000, share), "--methods=feature_matching,ali"
-    )
+    flags = ["--methods=feature_matching,ali", "--at_once", CALLS]
+    return few_labels("mnist", "mnist_improved_gan", lengths(165_000, share), *flags)
+
+
+def mnist_bigan(share: float) -> list[Part]:
+    """BiGAN's dense networks and its latent regressor for their 400 epochs, three seeds at once."""
+
+    def part(name: str, variant: str) -> Part:
+        config = [f"--config=configs/mnist_bigan.py:{variant}", "--config.data_dir={folder}/data", CALLS]
+        where = [f"--workdir={{folder}}/runs/{name}", "--seeds=0,1,2"]
+        return Part(name, ["-m", "experiments.seeds", *config, *where, *lengths(187_500, share)])
+
+    return [part("mnist_bigan", "bigan"), part("mnist_latent_regressor", "latent_regressor")]
 
 
 def few_labels(name: str, model: str, steps: list[str], *flags: str) -> Part:
