@@ -13,7 +13,7 @@ from ali_jax import config as config_lib
 from ali_jax import disturbance, models
 from ali_jax.errors import UserError, first_line
 from ali_jax.roles import Roles
-from ali_jax.terms import Needs, Term, bind, needs_of
+from ali_jax.terms import Needs, Term, bind, needs_of, penalties
 from ali_jax.train_step import TrainState, init_state, train_step
 
 
@@ -127,6 +127,7 @@ def _check(config: ConfigDict, needs: Needs) -> None:
     _check_encoder(model.encoder is not None, names, needs)
     _check_heads(model, names, needs)
     _check_packing(config, needs)
+    _check_norm_by_kind(config, needs)
     _check_attributes(model)
     if needs.labels and config.classes:
         raise UserError(
@@ -194,6 +195,16 @@ def _check_packing(config: ConfigDict, needs: Needs) -> None:
         raise UserError(
             f"config.batch_size is {config.batch_size}, which does not make packs of {packing} "
             "(config.model.packing); make it a multiple."
+        )
+
+
+def _check_norm_by_kind(config: ConfigDict, needs: Needs) -> None:
+    alone = [name for name in penalties.PENALTIES if name in config.terms]
+    if config.model.get("norm_by_kind") and (alone or not needs.generated):
+        names = ", ".join(alone or config.terms)
+        raise UserError(
+            f"config.model.norm_by_kind is {config.model.norm_by_kind}, but with {names} in config.terms D "
+            "sees one kind of pairs without the other; set it to (), or drop the term."
         )
 
 

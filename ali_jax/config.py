@@ -77,6 +77,8 @@ def default() -> ConfigDict:
     config.model.num_attributes = 0  # above 0: the networks are conditional on as many
     config.model.spectral_norm = ()  # names of stacks, as "discriminator_x", to be spectrally normalised
     config.model.weight_norm = ()  # likewise, to be weight normalised, D and E with a start on data
+    config.model.plain_norm = ()  # likewise, whose batch normalisation has no scale and no shift
+    config.model.norm_by_kind = ()  # likewise, of D, which normalise real and generated pairs apart
     config.model.packing = 1  # pairs that D judges together
     return config
 

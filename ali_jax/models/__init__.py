@@ -59,6 +59,7 @@ HEADS = {
     "zz": "discriminator_zz",  # of (z, z')
 }
 STACKS = (*FIELDS[FIELDS.index("encoder") :], *HEADS.values())
+NORMS = ("spectral_norm", "weight_norm", "plain_norm", "norm_by_kind")  # each names the stacks that have it
 POSTERIORS = ("gaussian", "noise", "deterministic")
 MAY_HAVE_NO_ROWS = ("discriminator_x", "discriminator_z")  # x or z then goes to D_joint as it is
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -75,8 +76,10 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         alone, or pairs (x, x') or (z, z') (ALICE, Li et al., 2017; ALAD, Zenati et al., 2018);
         `spectral_norm`, the names of the stacks whose kernels are divided by their largest singular value
         (Miyato et al., 2018); `weight_norm`, the names of those that are weight normalised (Salimans &
-        Kingma, 2016), whose last layer learns its scale; `packing`, how many pairs (x, z) D judges together
-        (PacGAN, Lin et al., 2018).
+        Kingma, 2016), whose last layer learns its scale; `plain_norm`, the names of those whose batch
+        normalisation learns no scale and no shift, and `norm_by_kind`, those of D that normalise real and
+        generated pairs apart (both BiGAN, Donahue et al., 2017); `packing`, how many pairs (x, z) D judges
+        together (PacGAN, Lin et al., 2018).
       dtype: of the computation; parameters and statistics are float32 whatever it is. Logits and codes are
         float32 arrays too, of values that were computed in it.
       init_std: instead of the model's; may be traced.
@@ -93,11 +96,16 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
     ranges.check({name: value for name, value in model.items() if value is not None}, "model.")
     init_std = model["init_std"] if init_std is None else init_std
-    spectral, weight = (_names_of_stacks(model, field) for field in ("spectral_norm", "weight_norm"))
-    if both := sorted({*spectral} & {*weight}):
+    named = {norm: _names_of_stacks(model, norm) for norm in NORMS}
+    if both := sorted({*named["spectral_norm"]} & {*named["weight_norm"]}):
         raise UserError(
             f"config.model.spectral_norm and weight_norm both name {both[0]}, whose kernels can be divided "
             "by one norm; take it out of either."
+        )
+    if others := {*named["norm_by_kind"]} & {"generator", "encoder"}:
+        raise UserError(
+            f"config.model.norm_by_kind names {min(others)}, which sees one kind of examples; name stacks of "
+            "the discriminator alone."
         )
 
     def stack(field: str) -> Stack | None:
@@ -109,7 +117,7 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         )
         if not parsed and field not in MAY_HAVE_NO_ROWS:
             raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
-        norms = {"spectral_norm": field in spectral, "weight_norm": field in weight}
+        norms = {norm: field in stacks for norm, stacks in named.items()}
         return Stack(parsed, init_std, model["leak"], DTYPES[dtype], **norms)
 
     return Roles(

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ali_jax.models.batch_norm import BatchNorm, per_channel
 from ali_jax.models.convolution import conv, conv_transpose
 from ali_jax.models.dropout import dropout
 from ali_jax.models.rows import Row
@@ -48,43 +49,6 @@ NONLINEARITIES = {
 }
 
 
-class BatchNorm(nn.Module):
-    """Batch normalisation as Blocks does it (the paper's library), over all axes but the last.
-
-    epsilon sits inside the root of the batch's standard deviation, and the running statistics average
-    that standard deviation, not the variance, at rate 0.05. Statistics are float32 in any dtype.
-    Under `jax.jit` over a sharded batch they are of the whole batch.
-    """
-
-    epsilon: float = 1e-4
-    rate: float = 0.05
-
-    @nn.compact
-    def __call__(self, h: jax.Array, train: bool) -> jax.Array:
-        shape = h.shape[-1:]
-        scale = self.param("scale", nn.initializers.ones, shape)
-        shift = self.param("shift", nn.initializers.zeros, shape)
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
-        running_std = self.variable("batch_stats", "std", jnp.ones, shape)
-        mean, std = running_mean.value, running_std.value
-        if train:
-            mean, std = self._batch_statistics(h)
-            if not self.is_initializing():
-                for running, now in ((running_mean, mean), (running_std, std)):
-                    running.value = (1 - self.rate) * running.value + self.rate * now
-        # One multiply and one add for each element.
-        slope = scale / std
-        return (h * per_channel(slope, h) + per_channel(shift - mean * slope, h)).astype(h.dtype)
-
-    def _batch_statistics(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
-        h = h.astype(jnp.float32)
-        axes = tuple(range(h.ndim - 1))
-        mean, mean_of_squares = jnp.mean(h, axes), jnp.mean(jnp.square(h), axes)
-        # Rounding may push a tiny variance below zero.
-        variance = jnp.maximum(mean_of_squares - jnp.square(mean), 0)
-        return mean, jnp.sqrt(variance + self.epsilon)
-
-
 class Layer(nn.Module):
     """Dropout or noise, the row's operation, batch normalisation or a bias; the nonlinearity is `activate`.
 
@@ -101,6 +65,8 @@ class Layer(nn.Module):
     # "fixed" or "learned": weight normalisation of the kernel, and whether its scale stays as it started.
     # Of a layer with batch normalisation, which divides by any scale, nothing is changed.
     weight_norm: str | None = None
+    plain_norm: bool = False  # batch normalisation without a scale and a shift
+    norm_by_kind: bool = False  # of real and of generated pairs, in turn in a batch, apart
 
     @nn.compact
     def __call__(
@@ -160,7 +126,8 @@ class Layer(nn.Module):
 
     def _shift(self, h: jax.Array, train: bool) -> jax.Array:
         if self.row.norm:
-            return BatchNorm(name="norm")(h, train)
+            kinds = 2 if self.norm_by_kind else 1
+            return BatchNorm(plain=self.plain_norm, kinds=kinds, name="norm")(h, train)
         centre = None
         if self._weight_normed and self.has_variable("params", "kernel"):
             centre = h = (h * per_channel(self._scale(h), h)).astype(h.dtype)
@@ -261,15 +228,6 @@ def given(condition: jax.Array | None) -> jax.Array:
 def normal_kernel(key: jax.Array, shape: tuple[int, ...], *, std: float) -> jax.Array:
     """N(0, std^2); std may be traced, so that a search can vmap over it."""
     return std * jax.random.normal(key, shape)
-
-
-def per_channel(value: jax.Array, h: jax.Array) -> jax.Array:
-    """`value`, of the last axes of h, ready to broadcast against h.
-
-    It stays float32, and so does what is computed of both: the gradient of a broadcast is a sum, which in
-    bfloat16 stops growing where an element is less than half of its last digit.
-    """
-    return value.reshape((1,) * (h.ndim - value.ndim) + value.shape)
 
 
 def append_channels(h: jax.Array, extra: jax.Array) -> jax.Array:

@@ -21,6 +21,8 @@ class Stack(nn.Module):
     last_bias: float = 0.0  # where the bias of the last layer starts
     spectral_norm: bool = False  # whether every kernel is divided by its largest singular value
     weight_norm: bool = False  # whether every kernel has columns of length 1; the last layer learns its scale
+    plain_norm: bool = False  # whether batch normalisation has no scale and no shift
+    norm_by_kind: bool = False  # whether it is of real and of generated pairs apart
 
     @nn.compact
     def __call__(self, h, condition=None, noise=None, *, train: bool = False, with_hidden: bool = False):
@@ -30,7 +32,8 @@ class Stack(nn.Module):
             last = number == len(self.rows)
             scale = ("learned" if last else "fixed") if self.weight_norm else None
             settings = (self.init_std, self.leak, self.dtype, self.last_bias if last else 0.0)
-            layer = Layer(row, *settings, self.spectral_norm, scale, name=f"layer_{number}")
+            norms = (self.spectral_norm, scale, self.plain_norm, self.norm_by_kind)
+            layer = Layer(row, *settings, *norms, name=f"layer_{number}")
             hidden, h = h, layer.activate(layer(h, condition, noise, train))
         return (h, hidden) if with_hidden else h
 
