@@ -11,12 +11,19 @@ class BatchNorm(nn.Module):
     epsilon sits inside the root of the batch's standard deviation, and the running statistics average
     that standard deviation, not the variance, at rate 0.05. Statistics are float32 in any dtype.
     Under `jax.jit` over a sharded batch they are of the whole batch.
+
+    plain: as in BiGAN's code (Donahue et al., 2017), without a learned scale and shift, and with an epsilon
+      of 1e-8: what hardly varies is normalised like all else.
+    kinds: of examples, which take turns in a batch; each is normalised by its own statistics.
     """
 
-    plain: bool = False  # without a learned scale and shift
-    kinds: int = 1  # of examples, which take turns in a batch: each is normalised by its own statistics
-    epsilon: float = 1e-4
+    plain: bool = False
+    kinds: int = 1
     rate: float = 0.05
+
+    @property
+    def epsilon(self) -> float:
+        return 1e-8 if self.plain else 1e-4
 
     @nn.compact
     def __call__(self, h: jax.Array, train: bool) -> jax.Array:
@@ -43,9 +50,12 @@ class BatchNorm(nn.Module):
     def _batch_statistics(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
         h = h.astype(jnp.float32)
         axes = tuple(range(h.ndim - 1))
-        mean, mean_of_squares = jnp.mean(h, axes), jnp.mean(jnp.square(h), axes)
-        # Rounding may push a tiny variance below zero.
-        variance = jnp.maximum(mean_of_squares - jnp.square(mean), 0)
+        mean = jnp.mean(h, axes)
+        if self.plain:  # the difference below is not exact enough for so small an epsilon
+            variance = jnp.mean(jnp.square(h - per_channel(mean, h)), axes)
+        else:
+            # In one pass. Rounding may push a tiny variance below zero.
+            variance = jnp.maximum(jnp.mean(jnp.square(h), axes) - jnp.square(mean), 0)
         return mean, jnp.sqrt(variance + self.epsilon)
 
 

@@ -6,8 +6,9 @@ of several networks at once are slow everywhere: it is for dense layers on a GPU
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import build, data, models, train
-from ali_jax.data import examples
+from ali_jax.data import examples, labels
 from ali_jax.errors import UserError
 from ali_jax.run import devices, workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
@@ -47,13 +48,13 @@ def train_all(configs: Sequence[ConfigDict], folders: Sequence[Path], splits: Sp
         return
     splits = splits or examples.load_splits(configs[0])
     splits = {role: examples.fit(split, configs[0]) for role, split in splits.items()}
-    with contextlib.ExitStack() as opened:
+    mesh = devices.make_mesh(jax.local_devices()[:1])
+    with contextlib.ExitStack() as stack:
         runs = [
-            Run(config, folder, game, splits, step, opened)
+            stack.enter_context(opened(config, folder, game, splits, step, mesh))
             for config, folder in zip(configs, folders, strict=True)
         ]
-        mesh = devices.make_mesh(jax.local_devices()[:1])
-        states = stack([run.first_state(mesh) for run in runs])
+        states = stacked([run.first_state for run in runs])
         batches, all_runs = Together([run.batches for run in runs]), Runs(runs)
         train.loop(configs[0], run_all(game), batches, mesh, step, states, all_runs, all_runs)
 
@@ -71,34 +72,34 @@ def common_step(folders: Sequence[Path]) -> int:
     return max(common, default=0)
 
 
-class Run:
-    """One of the runs: its batches, its checkpoints and what it shows of itself."""
+class Run(NamedTuple):
+    """One of the runs, at work in its workdir."""
 
-    def __init__(
-        self,
-        config: ConfigDict,
-        folder: Path,
-        game: build.Game,
-        splits: Splits,
-        step: int,
-        opened: contextlib.ExitStack,
-    ):
-        labelled = examples.labelled_examples(config, splits["train"])
-        opened.enter_context(workdirs.locked(folder))
+    folder: Path
+    batches: data.Batches | labels.MixedBatches
+    checkpoints: Checkpoints
+    watch: train.Watch
+    first_state: TrainState  # that from which all runs go on
+
+
+@contextlib.contextmanager
+def opened(
+    config: ConfigDict, folder: Path, game: build.Game, splits: Splits, step: int, mesh
+) -> Iterator[Run]:
+    """Claims the workdir and keeps others out of it; `step`: from which all runs go on."""
+    labelled = examples.labelled_examples(config, splits["train"])
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(workdirs.locked(folder))
         workdirs.claim(folder, config, labelled)
-        self.checkpoints = opened.enter_context(Checkpoints(folder, config.keep_checkpoints))
-        writer = opened.enter_context(open_writer(folder, step, config.num_steps, config.batch_size))
-        self.watch = train.Watch(config, writer, step, functools.partial(train.show, game, splits))
-        self.batches = examples.open_batches(config, splits["train"], labelled)
-        self.folder, self._config, self._game, self._step = folder, config, game, step
-        self._examples = splits["train"]
-
-    def first_state(self, mesh) -> TrainState:
-        """That of the step from which all runs go on."""
+        checkpoints = stack.enter_context(Checkpoints(folder, config.keep_checkpoints))
         everywhere = devices.replicated(mesh)
-        if not self._step:
-            return train.fresh_state(self._config, self._game, self._examples, everywhere)
-        return self.checkpoints.restore(self._game.shapes, everywhere, self._step)[1]
+        if step:
+            _, state = checkpoints.restore(game.shapes, everywhere, step)
+        else:
+            state = train.fresh_state(config, game, splits["train"], everywhere)
+        writer = stack.enter_context(open_writer(folder, step, config.num_steps, config.batch_size))
+        watch = train.Watch(config, writer, step, functools.partial(train.show, game, splits))
+        yield Run(folder, examples.open_batches(config, splits["train"], labelled), checkpoints, watch, state)
 
 
 class Together:
@@ -155,7 +156,7 @@ def naming(folder: Path):
         ) from None
 
 
-def stack(states: Sequence[TrainState]) -> TrainState:
+def stacked(states: Sequence[TrainState]) -> TrainState:
     """States of runs of one game, stacked along a new first axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 

@@ -30,7 +30,7 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     run = together.run_all(game)
     states, rows = loop.advance(
         lambda states, rows: run(states, rows)[0],
-        lambda: together.stack([train.fresh_state(one, game, split) for one in each]),
+        lambda: together.stacked([train.fresh_state(one, game, split) for one in each]),
         evaluate_all(game, x, mixture),
         *(batches, config, workdir / "seeds"),
     )
