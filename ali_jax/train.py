@@ -77,10 +77,11 @@ def train_and_evaluate(
                     watch = Watch(config, writer, step, look)
                     return loop(config, run_steps, batches, mesh, step, state, checkpoints, watch)
             except NotFinite as error:
-                raise _diverged(error, workdir, checkpoints.latest_step()) from None
+                raise diverged(error, workdir, checkpoints.latest_step()) from None
 
 
-def _diverged(error: NotFinite, workdir: Path, last: int | None) -> UserError:
+def diverged(error: NotFinite, workdir: Path, last: int | None) -> UserError:
+    """What to do about a run that is no longer finite; `last`: the step of its newest checkpoint."""
     kept = "no checkpoint is there yet" if last is None else f"the last good one is of step {last}"
     return UserError(
         f"{error} of {workdir} ({kept}); train into another --workdir with a lower learning rate or another "

@@ -9,6 +9,8 @@ leave most of a GPU unused, which further seeds take up; on a CPU, or with convo
 another.
 """
 
+import shlex
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -32,7 +34,9 @@ def main(argv):
     configs = [config_lib.of_seed(values.config, seed) for seed in seeds]
     for config in configs:
         config_lib.check(config)
-    together.train_all(configs, [Path(values.workdir) / f"seed_{seed}" for seed in seeds])
+    folders = [Path(values.workdir) / f"seed_{seed}" for seed in seeds]
+    command = shlex.join(["python", "-m", "experiments.seeds", *sys.argv[1:]])
+    together.train_all(configs, folders, command=command)
 
 
 def as_numbers(texts: list[str]) -> list[int]:

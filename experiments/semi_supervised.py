@@ -71,16 +71,24 @@ def main(argv):
     workdir = Path(values.workdir)
     output = report.output(values.output, workdir, "semi_supervised")
     splits, results = examples.load_splits(values.config), {}
-    folders = {run: workdir / "{}_{}_{}".format(*run) for run in runs}
-    for cell in cells_of(runs) if values.at_once else ():
-        together.train_all([runs[run] for run in cell], [folders[run] for run in cell], splits)
-    for run, config in runs.items():
-        folder = folders[run]
-        state = train.train_and_evaluate(config, folder, splits)
-        if int(state.step) < config.num_steps:
-            raise UserError(f"Stopped; the same command goes on from {folder}.")
-        results[run] = outcome(config, folder, splits)
-        print(write(output, values.config, splits, results))
+    for config in runs.values():  # a number of labels that does not fit, before another one trains
+        examples.labelled_examples(config, examples.fit(splits["train"], config))
+    for cell in cells_of(runs) if values.at_once else [[run] for run in runs]:
+        folders = [workdir / "{}_{}_{}".format(*run) for run in cell]
+        if values.at_once:
+            reached = together.train_all([runs[run] for run in cell], folders, splits)
+            refuse_stopped(reached, runs[cell[0]], workdir)
+        for run, folder in zip(cell, folders, strict=True):
+            state = train.train_and_evaluate(runs[run], folder, splits)
+            refuse_stopped(int(state.step), runs[run], folder)
+            results[run] = outcome(runs[run], folder, splits)
+            print(write(output, values.config, splits, results))
+
+
+def refuse_stopped(step: int, config: ConfigDict, folder: Path) -> None:
+    """Raises UserError where a signal came before the last step."""
+    if step < config.num_steps:
+        raise UserError(f"Stopped; the same command goes on from {folder}.")
 
 
 def runs_of(values) -> list[tuple[str, int, int]]:

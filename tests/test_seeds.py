@@ -1,14 +1,17 @@
 """experiments.seeds: several seeds at once are runs with one seed each."""
 
 import json
+import os
+import signal
 
 import jax
 import numpy as np
 import pytest
 from conftest import load_config
+from helpers import truncate
 
+from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
-from ali_jax import data, inference, train
 from ali_jax.errors import UserError
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
 from ali_jax.run.workdirs import read_config
@@ -62,20 +65,70 @@ def test_batches_of_each_seed_are_in_its_own_order():
     split = data.Split(np.arange(40.0).reshape(20, 2), None, None)
     each = [data.Batches(split, 5, seed) for seed in range(3)]
     for step in (0, 7):
-        np.testing.assert_array_equal(together.Together(each)[step]["x"][2], each[2][step]["x"])
+        np.testing.assert_array_equal(together.Batches(each)[step]["x"][2], each[2][step]["x"])
 
 
-def test_runs_go_on_from_the_last_checkpoint_that_all_have(tmp_path):
-    config, seeds = make_config(), (0, 1)
-    whole, halves = folders_of(tmp_path / "whole", *seeds), folders_of(tmp_path / "halves", *seeds)
-    together.train_all(of_seeds(config, *seeds), whole)
-    together.train_all(of_seeds(make_config(num_steps=4), *seeds), halves)
-    # One of them was saved once more before the end came.
-    train.train_and_evaluate(of_seeds(config, 0)[0], halves[0])
-    together.train_all(of_seeds(config, *seeds), halves)
-    for one, other in zip(whole, halves, strict=True):
+@pytest.fixture
+def half(tmp_path):
+    """Two runs, stopped at step 4 of 8; (their configs, their folders)."""
+    folders = folders_of(tmp_path / "half", 0, 1)
+    assert together.train_all(of_seeds(make_config(num_steps=4), 0, 1), folders) == 4
+    return of_seeds(make_config(), 0, 1), folders
+
+
+def test_runs_go_on_from_the_last_checkpoint_that_all_have(tmp_path, half):
+    configs, folders = half
+    whole = folders_of(tmp_path / "whole", 0, 1)
+    assert together.train_all(configs, whole) == 8
+    train.train_and_evaluate(configs[0], folders[0])  # one of them is ahead
+    assert together.train_all(configs, folders) == 8
+    assert {path.name for path in (folders[0] / "later_checkpoints").iterdir()} == {"8"}
+    for one, other, config in zip(whole, folders, configs, strict=True):
         assert kept_steps(one) == kept_steps(other) == [4, 8]
         assert_close(*(inference.load(folder).params for folder in (one, other)), config)
+
+
+def test_a_damaged_checkpoint_is_made_again(half):
+    configs, folders = half
+    together.train_all(configs, folders)
+    truncate(folders[0] / "checkpoints" / "8")
+    configs = of_seeds(make_config(num_steps=12), 0, 1)
+    assert together.train_all(configs, folders) == 12
+    assert [kept_steps(folder) for folder in folders] == [[4, 8, 12], [4, 8, 12]]
+
+
+def test_a_signal_between_checkpoints_stops_all_at_one_step(tmp_path, monkeypatch):
+    after = together.Runs.after
+
+    def stopping(runs, step, *arguments):
+        after(runs, step, *arguments)
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    configs = of_seeds(make_config(steps_per_dispatch=1), 0, 1)
+    folders = folders_of(tmp_path, 0, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(together.Runs, "after", stopping)
+        assert together.train_all(configs, folders) == 2
+    assert [kept_steps(folder) for folder in folders] == [[2], [2]]
+    assert together.train_all(configs, folders) == 8
+
+
+def test_what_cannot_be_trained_leaves_nothing(tmp_path):
+    configs = of_seeds(make_config(batch_size=5000), 0, 1)
+    with pytest.raises(UserError, match="5000"):
+        together.train_all(configs, folders_of(tmp_path, 0, 1))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_penalty_of_every_few_steps_is_not_computed_in_between(tmp_path):
+    """Else it is taken of all runs in every step: the step's program has a branch, and no choice."""
+    game = build.game(load_config("digits"))
+    assert dict(game.terms)["r1"].keywords["every"] == 4
+    batch = {"x": np.zeros((2, 100, 8, 8, 1), np.uint8)}
+    states = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((2, *leaf.shape), leaf.dtype), game.shapes)
+    text = together.run_all(game).trace(states, jax.tree.map(lambda a: a[None], batch)).jaxpr
+    assert " cond[" in str(text)
 
 
 def test_runs_without_a_common_checkpoint_are_named(tmp_path):
@@ -94,7 +147,7 @@ def test_a_seed_that_diverges_is_named(tmp_path, monkeypatch):
         return state._replace(params=jax.tree.map(lambda leaf: leaf * spoil, state.params))
 
     monkeypatch.setattr(train, "fresh_state", broken)
-    with pytest.raises(UserError, match=r"not finite at step 1 of .*/1; train without its seed"):
+    with pytest.raises(UserError, match=r"not finite .* of .*/1 .no checkpoint"):
         together.train_all(of_seeds(make_config(), 0, 1), folders_of(tmp_path, 0, 1))
     with Checkpoints(tmp_path / "1", read_only=True) as checkpoints:
         assert checkpoints.latest_step() is None

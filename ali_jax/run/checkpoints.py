@@ -153,14 +153,18 @@ class Checkpoints:
             raise OSError(f"{array} is not as it was saved")
         return read["default"]
 
-    def _set_aside(self, steps: list[int]) -> None:
-        """Moves unreadable checkpoints out of the way, so that training can write those steps again."""
+    def rewind(self, step: int) -> None:
+        """Moves the checkpoints beyond `step` out of the way: training writes those steps again."""
+        self._set_aside([later for later in self._manager.all_steps() if later > step], "later_checkpoints")
+
+    def _set_aside(self, steps: list[int], folder: str = "unreadable_checkpoints") -> None:
+        """Moves checkpoints into a folder beside, as orbax writes no step twice, and none before the last."""
         for step in steps if jax.process_index() == 0 else ():
-            target = self.directory.parent / "unreadable_checkpoints" / str(step)
+            target = self.directory.parent / folder / str(step)
             target.parent.mkdir(exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
             shutil.move(self.directory / str(step), target)
-            logger.warning("Moved it to %s and went on from the one before.", target)
+            logger.warning("Moved the checkpoint of step %d to %s.", step, target)
         if steps:
             devices.any_process(False)  # all wait until they are moved
             self._manager.reload()

@@ -6,7 +6,6 @@ import functools
 import itertools
 import json
 import logging
-import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -102,14 +101,10 @@ def parse_flags(argv, default: Path = DEFAULT):
         raise UserError(f"{error.filename}, line {error.lineno}, is no Python ({error.msg}).") from None
     except (AttributeError, KeyError, flags.Error) as error:
         raise UserError(_mistake(argv, error)) from None
-    except (
-        IndexError,
-        TypeError,
-        ValueError,
-    ) as error:  # of --config.batch-size, or --config.model.x_shape[0]
-        if not any(re.search(r"[^\w.]|^$", field) for field in _fields_named(argv)):
-            raise
-        raise UserError(_mistake(argv, error)) from None
+    except (IndexError, TypeError, ValueError):  # of --config.batch-size, or a mistake in the config's file
+        if told := _unknown_field_of_config(argv):
+            raise UserError(told) from None
+        raise
     finally:
         sys.argv = given
     if not isinstance(flags.FLAGS.config, ConfigDict):
@@ -146,6 +141,14 @@ def _mistake(argv: list[str], error: Exception) -> str:
     except Exception:  # Whatever loading it raised is told by who loaded it first.
         return last_line(error)
     return _unknown_field(argv, fields) or last_line(error)
+
+
+def _unknown_field_of_config(argv: list[str]) -> str | None:
+    """`_unknown_field` of the config that a command line names; None where that cannot be loaded."""
+    try:
+        return _unknown_field(argv, paths(config_lib.load(_config_named(argv))))
+    except Exception:  # Whatever loading it raised is told by who loaded it first.
+        return None
 
 
 def _unknown_field(argv: list[str], fields: Iterable[str]) -> str | None:

@@ -96,10 +96,12 @@ class MetricWriter:
     """Writes a run's metrics and figures into its workdir; one process of a run has one.
 
     Lines of metrics.jsonl from beyond `first_step` (of a run that was killed after its last checkpoint) are
-    dropped, so that every step stands there once.
+    dropped, so that every step stands there once. The `name` stands before its lines of the log, where
+    several runs are trained at once.
     """
 
-    def __init__(self, workdir: Path, first_step: int, num_steps: int, batch_size: int):
+    def __init__(self, workdir: Path, first_step: int, num_steps: int, batch_size: int, name: str = ""):
+        self._name = name and f"{name}: "
         self._workdir = workdir
         self._num_steps = num_steps
         self._batch_size = batch_size
@@ -108,6 +110,7 @@ class MetricWriter:
         self._events = Events(workdir)
         # Without a terminal: no bar, but a line at each `write`.
         self._bar = tqdm(
+            desc=name or None,
             total=num_steps,
             initial=first_step,
             unit="step",
@@ -148,8 +151,8 @@ class MetricWriter:
         if self._bar.disable:
             shown = {short: scalars[name] for name, short in LOGGED.items() if name in scalars}
             logger.info(
-                "step %d of %d: %s, %.0f images/s, %s left",
-                *(step, self._num_steps),
+                "%sstep %d of %d: %s, %.0f images/s, %s left",
+                *(self._name, step, self._num_steps),
                 ", ".join(f"{short} {value:.4f}" for short, value in shown.items()),
                 scalars["images_per_second"],
                 duration((self._num_steps - step) / speed),
@@ -159,7 +162,8 @@ class MetricWriter:
         """A line of its own for the scalars; uint8 (H, W, 3) pictures to figures/<name>_<step>.png."""
         if scalars:
             self._record(step, scalars)
-            logger.info("step %d: %s", step, ", ".join(f"{k} {v:.4f}" for k, v in scalars.items()))
+            shown = ", ".join(f"{name} {value:.4f}" for name, value in scalars.items())
+            logger.info("%sstep %d: %s", self._name, step, shown)
         with writing(self._workdir):
             for name, picture in figures.items():
                 save_png(self._workdir / "figures" / f"{name}_{step:07d}.png", picture)
@@ -203,11 +207,13 @@ class Silent:
         return lambda *args: None
 
 
-def open_writer(workdir: Path, first_step: int, num_steps: int, batch_size: int) -> MetricWriter | Silent:
+def open_writer(
+    workdir: Path, first_step: int, num_steps: int, batch_size: int, name: str = ""
+) -> MetricWriter | Silent:
     """Process 0 of a run writes; what the others would write is the same."""
     if jax.process_index():
         return Silent()
-    return MetricWriter(workdir, first_step, num_steps, batch_size)
+    return MetricWriter(workdir, first_step, num_steps, batch_size, name)
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,8 @@ of several networks at once are slow everywhere: it is for dense layers on a GPU
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,17 +17,23 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import build, data, models, train
-from ali_jax.data import examples, labels
+from ali_jax.data import examples
 from ali_jax.errors import UserError
-from ali_jax.run import devices, workdirs
+from ali_jax.pretrained import starts
+from ali_jax.run import begun, devices, workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
 from ali_jax.run.metrics import NotFinite, open_writer
 from ali_jax.train_step import TrainState
 
-Splits = Mapping[str, data.Split]
+logger = logging.getLogger("ali_jax.together")  # one that the command line shows
 
 
-def train_all(configs: Sequence[ConfigDict], folders: Sequence[Path], splits: Splits | None = None) -> None:
+def train_all(
+    configs: Sequence[ConfigDict],
+    folders: Sequence[Path],
+    splits: Mapping[str, data.Split] | None = None,
+    command: str | None = None,
+) -> int:
     """Trains each config in its workdir, to the same states as `train.train_and_evaluate` one after another.
 
     Products of several networks at once are rounded otherwise; all else is the same. Each workdir is that of
@@ -36,31 +43,64 @@ def train_all(configs: Sequence[ConfigDict], folders: Sequence[Path], splits: Sp
       configs: equal but for `seed` and `label_seed`.
       folders: a workdir for each.
       splits: see `train.train_and_evaluate`.
+      command: likewise.
+
+    Returns:
+      The step that all of them are at: the last one, but where a signal stopped them.
 
     Raises:
-      UserError: as there; or no step is left at which all of the runs have a checkpoint.
+      UserError: as there; or the runs have checkpoints, but none of the same step.
     """
-    game, folders = build.game(configs[0]), [workdirs.folder(folder) for folder in folders]
-    for config, folder in zip(configs, folders, strict=True):
-        workdirs.check(config, folder)
-    step = common_step(folders)
-    if step >= configs[0].num_steps:
-        return
-    splits = splits or examples.load_splits(configs[0])
-    splits = {role: examples.fit(split, configs[0]) for role, split in splits.items()}
+    config, game, folders = configs[0], build.game(configs[0]), [workdirs.folder(f) for f in folders]
+    start = starts.describe(command, None, None)
+    for one, folder in zip(configs, folders, strict=True):
+        workdirs.check(one, folder)
+        begun.check(folder, start)
+    if config.num_steps in common_steps(folders):
+        return config.num_steps
+    splits = splits or examples.load_splits(config)
+    splits = {role: examples.fit(split, config) for role, split in splits.items()}
+    labelled = [examples.labelled_examples(one, splits["train"]) for one in configs]
+    for known, folder in zip(labelled, folders, strict=True):
+        workdirs.check_labelled(known, folder)
+    pairs = zip(configs, labelled, strict=True)
+    batches = Batches([examples.open_batches(one, splits["train"], known) for one, known in pairs])
+    run_steps = run_all(game)
+    trace(run_steps, config, game, batches[0])  # raises what the first step would, before a claim
     mesh = devices.make_mesh(jax.local_devices()[:1])
     with contextlib.ExitStack() as stack:
-        runs = [
-            stack.enter_context(opened(config, folder, game, splits, step, mesh))
-            for config, folder in zip(configs, folders, strict=True)
-        ]
-        states = stacked([run.first_state for run in runs])
-        batches, all_runs = Together([run.batches for run in runs]), Runs(runs)
-        train.loop(configs[0], run_all(game), batches, mesh, step, states, all_runs, all_runs)
+        for one, folder, known in zip(configs, folders, labelled, strict=True):
+            stack.enter_context(workdirs.locked(folder))
+            workdirs.claim(folder, one, known, start)
+        each = [stack.enter_context(Checkpoints(folder, config.keep_checkpoints)) for folder in folders]
+        step, states = first_states(configs, game, splits["train"], each, devices.replicated(mesh))
+        look = functools.partial(train.show, game, splits)
+        runs = []
+        for folder, checkpoints in zip(folders, each, strict=True):
+            sizes = (step, config.num_steps, config.batch_size)
+            writer = stack.enter_context(open_writer(folder, *sizes, name=folder.name))
+            runs.append(Run(folder, checkpoints, train.Watch(config, writer, step, look)))
+        of_all = Runs(runs, config.figures_every)
+        states = train.loop(config, run_steps, batches, mesh, step, states, of_all, of_all)
+    return int(states.step[0])
 
 
-def common_step(folders: Sequence[Path]) -> int:
-    """The last step at which all runs have a checkpoint; 0 where none has any."""
+def trace(run_steps, config: ConfigDict, game: build.Game, example) -> None:
+    """The first call of `run_steps` for shapes in place of arrays; `example`: a batch of all runs."""
+    count, seeds = min(config.steps_per_dispatch, config.num_steps), len(example["x"])
+
+    def several(number: int):
+        return lambda leaf: jax.ShapeDtypeStruct((number, *leaf.shape), leaf.dtype)
+
+    run_steps.trace(jax.tree.map(several(seeds), game.shapes), jax.tree.map(several(count), example))
+
+
+def common_steps(folders: Sequence[Path]) -> list[int]:
+    """The steps at which all runs have a checkpoint, the last one first.
+
+    Raises:
+      UserError: there are none, but some of the runs have one.
+    """
     kept = {folder: kept_steps(folder) for folder in folders}
     common = set.intersection(*map(set, kept.values()))
     if not common and any(kept.values()):
@@ -69,40 +109,38 @@ def common_step(folders: Sequence[Path]) -> int:
             f"The runs are at different steps ({last}) and have no checkpoint of the same one; go on "
             "with each by ali_jax.main, or begin all anew in another --workdir."
         )
-    return max(common, default=0)
+    return sorted(common, reverse=True)
 
 
-class Run(NamedTuple):
-    """One of the runs, at work in its workdir."""
+def first_states(
+    configs: Sequence[ConfigDict],
+    game: build.Game,
+    split: data.Split,
+    checkpoints: Sequence[Checkpoints],
+    sharding: jax.sharding.Sharding,
+) -> tuple[int, TrainState]:
+    """(step, stacked states): of the last checkpoints of one step that can be read, or 0 and fresh ones.
 
-    folder: Path
-    batches: data.Batches | labels.MixedBatches
-    checkpoints: Checkpoints
-    watch: train.Watch
-    first_state: TrainState  # that from which all runs go on
-
-
-@contextlib.contextmanager
-def opened(
-    config: ConfigDict, folder: Path, game: build.Game, splits: Splits, step: int, mesh
-) -> Iterator[Run]:
-    """Claims the workdir and keeps others out of it; `step`: from which all runs go on."""
-    labelled = examples.labelled_examples(config, splits["train"])
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(workdirs.locked(folder))
-        workdirs.claim(folder, config, labelled)
-        checkpoints = stack.enter_context(Checkpoints(folder, config.keep_checkpoints))
-        everywhere = devices.replicated(mesh)
-        if step:
-            _, state = checkpoints.restore(game.shapes, everywhere, step)
-        else:
-            state = train.fresh_state(config, game, splits["train"], everywhere)
-        writer = stack.enter_context(open_writer(folder, step, config.num_steps, config.batch_size))
-        watch = train.Watch(config, writer, step, functools.partial(train.show, game, splits))
-        yield Run(folder, examples.open_batches(config, splits["train"], labelled), checkpoints, watch, state)
+    Later ones are moved out of the way: those steps are made again.
+    """
+    unreadable = None
+    for step in common_steps([each.directory.parent for each in checkpoints]):
+        try:
+            states = [each.restore(game.shapes, sharding, step)[1] for each in checkpoints]
+        except UserError as error:
+            logger.warning("%s", error)
+            unreadable = error
+            continue
+        for each in checkpoints:
+            each.rewind(step)
+        logger.info("Going on from the checkpoints of step %d.", step)
+        return step, stacked(states)
+    if unreadable:
+        raise unreadable
+    return 0, stacked([train.fresh_state(config, game, split, sharding) for config in configs])
 
 
-class Together:
+class Batches:
     """Batches of several seeds, each in the order of its own run: `[step]` is (seeds, batch size, ...)."""
 
     def __init__(self, each: Sequence[data.Batches]):
@@ -112,24 +150,35 @@ class Together:
         return jax.tree.map(lambda *arrays: np.stack(arrays), *(batches[step] for batches in self._each))
 
 
+class Run(NamedTuple):
+    """One of the runs, at work in its workdir."""
+
+    folder: Path
+    checkpoints: Checkpoints
+    watch: train.Watch
+
+
 class Runs:
     """What `train.loop` tells a run's watch and asks of its checkpoints, for all runs at once."""
 
-    def __init__(self, each: Sequence[Run]):
-        self._each = each
+    def __init__(self, each: Sequence[Run], figures_every: int):
+        self._each, self._figures_every = each, figures_every
 
     def after(self, step: int, count: int, states: TrainState, metrics, finished: bool) -> None:
-        for run, state, of_run in self._apart(states, metrics):
-            with naming(run.folder):
+        # A watch looks at its state only where there are figures of it; to take all states apart copies them.
+        shown = finished or train.crossed(step, count, self._figures_every)
+        of_each = apart(states, len(self._each)) if shown else [None] * len(self._each)
+        for run, state, of_run in zip(self._each, of_each, apart(metrics, len(self._each)), strict=True):
+            with diverging(run):
                 run.watch.after(step, count, state, of_run, finished)
 
     def before_save(self, step: int, states: TrainState) -> None:
-        for run, state in self._apart(states):
-            with naming(run.folder):
+        for run, state in zip(self._each, apart(states, len(self._each)), strict=True):
+            with diverging(run):
                 run.watch.before_save(step, state)
 
     def save(self, step: int, states: TrainState) -> None:
-        for run, state in self._apart(states):
+        for run, state in zip(self._each, apart(states, len(self._each)), strict=True):
             run.checkpoints.save(step, state)
 
     def wait(self) -> None:
@@ -137,23 +186,16 @@ class Runs:
             run.checkpoints.wait()
 
     def preempted(self, call: int) -> bool:
-        return any(run.checkpoints.preempted(call) for run in self._each)
-
-    def _apart(self, *trees):
-        """(run, its part of each tree), for every run."""
-        return zip(self._each, *(apart(tree, len(self._each)) for tree in trees), strict=True)
+        return self._each[0].checkpoints.preempted(call)
 
 
 @contextlib.contextmanager
-def naming(folder: Path):
+def diverging(run: Run):
     """A UserError that says which run has a loss that is no longer finite."""
     try:
         yield
     except NotFinite as error:
-        raise UserError(
-            f"{error} of {folder}; train without its seed, or all with a lower learning rate, into another "
-            "--workdir."
-        ) from None
+        raise train.diverged(error, run.folder, run.checkpoints.latest_step()) from None
 
 
 def stacked(states: Sequence[TrainState]) -> TrainState:
@@ -170,15 +212,19 @@ def apart(tree, count: int) -> list:
 def run_all(game: build.Game):
     """(stacked states, batches of all runs, due=None) -> (stacked states, metrics), both of all runs.
 
-    Which penalties are due (see `train.compiled_steps`) the states say themselves.
+    Which penalties are due (see `train.compiled_steps`) the states say themselves: all are at one step, so
+    that it is no axis of theirs and a penalty that is not due is not computed.
     """
+    axes = TrainState(*(None if field == "step" else 0 for field in TrainState._fields))
 
     def run(state: TrainState, batches):
         return jax.lax.scan(game.step, state, batches)
 
     def of_all(states: TrainState, batches, due=None):
         del due
-        return jax.vmap(run, in_axes=(0, 1))(states, batches)
+        every = jax.vmap(run, in_axes=(axes, 1), out_axes=(axes, 0))
+        after, metrics = every(states._replace(step=states.step[0]), batches)
+        return after._replace(step=jnp.broadcast_to(after.step, states.step.shape)), metrics
 
     options = models.compiler_options(game.dtype, jax.local_devices()[0].platform) or None
     return jax.jit(of_all, static_argnames="due", donate_argnums=0, compiler_options=options)

@@ -24,7 +24,7 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     mixture = data.MIXTURES[config.dataset]
     each = [config_lib.of_seed(config, config.seed + number) for number in range(seeds)]
     split = examples.fit(splits["train"], config)
-    batches = together.Together([search.batches_of(splits["train"], one) for one in each])
+    batches = together.Batches([search.batches_of(splits["train"], one) for one in each])
     workdirs.claim(workdir, search.noting(config, seeds=seeds))
     x = splits["validation"].x
     run = together.run_all(game)
