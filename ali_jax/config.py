@@ -90,6 +90,12 @@ def as_terms(terms: Mapping[str, Mapping[str, Any]]) -> ConfigDict:
 
 def check(config: ConfigDict) -> None:
     """Raises UserError, naming the field, for a value that no run can use; see `ranges`."""
+    for part in ("rate_of", "disturbance", "images"):
+        if missing := sorted({*default()[part]} - {*config[part]}):
+            raise UserError(
+                f"config.{part} has no {missing[0]}, as a mapping takes the place of all of it; set single "
+                f"fields, such as config.{part}.{missing[0]}."
+            )
     ranges.check(config.to_dict())
     for field in ("translation", "cutout", "colour"):
         if config.disturbance[field] and len(config.model.x_shape) != 3:

@@ -52,6 +52,8 @@ def main(argv):
     config, values = flags.FLAGS.config, flags.FLAGS
     config_lib.check(config)
     output = report.asked_output(values.output)
+    if unknown := sorted({*values.dtypes} - {*models.DTYPES}):
+        raise UserError(f"--dtypes={unknown[0]} is none of {', '.join(models.DTYPES)}.")
     if values.opponent:
         for results in contest.hold(ours(values), contest.named(values.opponent), values.rounds):
             keep(output, results)

@@ -61,6 +61,13 @@ def test_a_setting_that_nothing_would_read_is_refused(name, variant, changes, wo
         config_lib.check(config)
 
 
+def test_a_mapping_that_leaves_fields_out_is_refused():
+    config = load_config("digits")
+    config.rate_of = {"generator": 2.0}
+    with pytest.raises(UserError, match=r"config\.rate_of has no discriminator"):
+        config_lib.check(config)
+
+
 @pytest.mark.parametrize(
     ("path", "variant", "words"),
     [

@@ -96,3 +96,8 @@ def test_rounds_before_an_interruption_are_kept(monkeypatch, in_process, tmp_pat
         in_process(benchmark, *flags, f"--output={tmp_path}")
     kept = json.loads((tmp_path / "results.json").read_text())
     assert [len(each) for each in kept["runs"].values()] == [1, 1] and kept["best_opponent"] == "A"
+
+
+def test_a_dtype_that_there_is_not_is_refused_before_anything_runs(in_process):
+    with pytest.raises(UserError, match="--dtypes=float16 is none of float32, bfloat16"):
+        in_process(benchmark, "--config=tests/tiny.py:noise", "--opponent=A: them", "--dtypes=float16")

@@ -1,5 +1,6 @@
 """The parts of the plan, in their order, and the data that they need."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -149,14 +150,20 @@ def mnist(share: float) -> Part:
 
 
 def mnist_bigan(share: float) -> list[Part]:
-    """BiGAN's dense networks and its latent regressor for their 400 epochs, three seeds at once."""
+    """BiGAN and its latent regressor for 400 epochs, three seeds at once, and the neighbours of codes."""
+    names = {"bigan": "mnist_bigan", "latent_regressor": "mnist_latent_regressor"}
 
-    def part(name: str, variant: str) -> Part:
+    def training(variant: str, name: str) -> Part:
         config = [f"--config=configs/mnist_bigan.py:{variant}", "--config.data_dir={folder}/data", CALLS]
         where = [f"--workdir={{folder}}/runs/{name}", "--seeds=0,1,2"]
         return Part(name, ["-m", "experiments.seeds", *config, *where, *lengths(187_500, share)])
 
-    return [part("mnist_bigan", "bigan"), part("mnist_latent_regressor", "latent_regressor")]
+    def neighbours(name: str, seed: str) -> Part:
+        where = [f"--workdir={{folder}}/runs/{name}/{seed}", f"--output={{folder}}/results/{name}/{seed}"]
+        return Part(f"{name}_{seed}", ["-m", "experiments.neighbours", *where])
+
+    judged = [neighbours(name, f"seed_{seed}") for name in names.values() for seed in range(3)]
+    return [*itertools.starmap(training, names.items()), *judged]
 
 
 def few_labels(name: str, model: str, steps: list[str], *flags: str) -> Part:
