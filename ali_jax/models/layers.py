@@ -44,6 +44,7 @@ NONLINEARITIES = {
     "softplus": lambda h, leak: jax.nn.softplus(h),
     "leaky_relu": lambda h, leak: jnp.where(h > 0, h, leak * h),
     "sigmoid": lambda h, leak: jax.nn.sigmoid(h),
+    "tanh": lambda h, leak: jnp.tanh(h),
     "maxout2": lambda h, leak: maxout(h, 2),
     "maxout5": lambda h, leak: maxout(h, 5),
 }
