@@ -46,9 +46,8 @@ def get_config(game: str = "bigan"):
     model.encoder = (
         dense(1024, bias="none"),
         dense(1024, norm=True),
-        dense(
-            50, nonlinearity="tanh", bias="none"
-        ),  # within [-1, 1], as z is: else D tells codes by their size
+        # Within [-1, 1], as z is: else D tells codes by their size.
+        dense(50, nonlinearity="tanh", bias="none"),
     )
     model.generator = (
         dense(1024, norm=True, nonlinearity="relu"),

@@ -36,8 +36,9 @@ def configs():
         "input_noise": narrow("mnist_semi_supervised"),
     }
     found["bigan"].weight_decay = 0.0
-    # Recorded before its batch normalisation was that of its code.
+    # Recorded before its batch normalisation and its codes were those of its code.
     bigan = found["bigan"].model
+    bigan.encoder = (*bigan.encoder[:-1], dense(4, nonlinearity="linear", bias="none"))
     bigan.plain_norm = bigan.norm_by_kind = ()
     bigan.discriminator_joint = (dense(8), bigan.discriminator_joint[-1])
     # So few steps that the rate decays within those that are played, and that the average, which starts as

@@ -98,6 +98,7 @@ def test_nonlinearities():
     np.testing.assert_allclose(NONLINEARITIES["leaky_relu"](h, 0.1), [[-0.2, 1, 3, -0.1]])
     # Groups are of adjacent channels.
     np.testing.assert_allclose(NONLINEARITIES["maxout2"](h, 0.1), [[1, 3]])
+    np.testing.assert_allclose(NONLINEARITIES["tanh"](h, 0.1), np.tanh(h), rtol=1e-6)
     np.testing.assert_allclose(NONLINEARITIES["softplus"](h, 0.1), np.log1p(np.exp(h)), rtol=1e-6)
 
 
