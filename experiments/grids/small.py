@@ -1,6 +1,7 @@
 """What the small recipe's terms do on photographs, for `experiments.ablation --config=configs/svhn.py:small`.
 
-All variants have its networks, rates and average; a field is named as on the command line.
+All variants have its networks, rates and average; a field is named as on the command line. For CIFAR-10's recipe,
+whose settings are others: grids/small_cifar10.py.
 """
 
 from ali_jax import config as config_lib
@@ -25,6 +26,7 @@ VARIANTS = {
     "without recognition": {"terms": without("recognition")},
     "without recognition, cycle 10.0": {"terms": without("recognition") | {"cycle": {"weight": 10.0}}},
     "without R1": {"terms": without("r1")},
+    "contrast 0.3": {"terms": GAME | {"contrast": GAME["contrast"] | {"weight": 0.3}}},
     "without the contrast": {"terms": without("contrast")},
     "the paper's game": {"terms": {"adversarial": {}}},
 }
