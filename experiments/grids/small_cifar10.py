@@ -1,4 +1,4 @@
-"""What the contrast does in the small recipe of CIFAR-10, for `--config=configs/cifar10.py:small`; see small.py."""
+"""What the contrast does in the small recipe of CIFAR-10, for `--config=configs/cifar10.py:small`."""
 
 from ali_jax import config as config_lib
 
