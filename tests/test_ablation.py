@@ -104,10 +104,16 @@ def test_fields_that_there_are_not_and_values_of_another_kind_are_named(tiny_con
         grids.configured(tiny_config, "v", {"terms": {"adversarial": 3}})
 
 
-@pytest.mark.parametrize(("name", "config"), [("digits", "digits"), ("cycle", "mnist")])
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        *[("digits", ("digits",)), ("cycle", ("mnist",))],
+        *[("small", ("svhn", "small")), ("small_cifar10", ("cifar10", "small"))],
+    ],
+)
 def test_the_grids_can_be_trained(name, config):
     for variant, changes in grids.load(f"experiments/grids/{name}.py").variants.items():
-        build.game(grids.configured(load_config(config), variant, changes))
+        build.game(grids.configured(load_config(*config), variant, changes))
 
 
 def test_checkpoints_are_measured_where_the_loop_makes_them(tiny_config):
