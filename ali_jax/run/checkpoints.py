@@ -121,8 +121,9 @@ class Checkpoints:
             return candidate, shapes._replace(**found)
         if unreadable:
             newest, error = unreadable[0]
+            asked = "" if step is None else f" of step {step}"
             raise UserError(
-                f"No checkpoint in {self.directory} can be read (step {newest}: {first_line(error)}); "
+                f"No checkpoint{asked} in {self.directory} can be read (step {newest}: {first_line(error)}); "
                 "restore one from a copy, or train into another --workdir."
             ) from error
         return None
