@@ -74,13 +74,11 @@ def train_all(
             workdirs.claim(folder, one, known, start)
         each = [stack.enter_context(Checkpoints(folder, config.keep_checkpoints)) for folder in folders]
         step, states = first_states(configs, game, splits["train"], each, devices.replicated(mesh))
+        sizes = (step, config.num_steps, config.batch_size)
+        writers = [stack.enter_context(open_writer(folder, *sizes, name=folder.name)) for folder in folders]
         look = functools.partial(train.show, game, splits)
-        runs = []
-        for folder, checkpoints in zip(folders, each, strict=True):
-            sizes = (step, config.num_steps, config.batch_size)
-            writer = stack.enter_context(open_writer(folder, *sizes, name=folder.name))
-            runs.append(Run(folder, checkpoints, train.Watch(config, writer, step, look)))
-        of_all = Runs(runs, config.figures_every)
+        watches = [train.Watch(config, writer, step, look) for writer in writers]
+        of_all = Runs([*map(Run, folders, each, watches)], config.figures_every)
         states = train.loop(config, run_steps, batches, mesh, step, states, of_all, of_all)
     return int(states.step[0])
 
