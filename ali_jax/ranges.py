@@ -76,6 +76,7 @@ COLUMNS = {
 SETTINGS = {
     **dict.fromkeys(("weight", "d", "ge", "gamma"), NOT_NEGATIVE),
     "temperature": POSITIVE,
+    "share": Range(0, 1, open_below=True),
     **dict.fromkeys(("translation", "cutout", "colour", "zoom", "mirror", "shear", "negative"), SHARE),
     "noise": NOT_NEGATIVE,
     "every": COUNT,

@@ -17,6 +17,7 @@ def contrast(
     *,
     weight: float = 1.0,
     temperature: float = 0.5,
+    share: float = 1.0,
     translation: float = 1 / 8,
     colour: float = 0.0,
     cutout: float = 0.0,
@@ -35,6 +36,8 @@ def contrast(
 
     Args:
       temperature: what distances are divided by; the smaller, the more the nearest codes matter.
+      share: of a code's dimensions, the first of them, that is compared (ours; at least one is). The others
+        are left to what the changes alter, and reconstructions and neighbours of whole codes gain.
       translation, colour, cutout, zoom, mirror, noise, shear, negative: the changes; see the functions of
         `disturbance`.
     """
@@ -43,10 +46,8 @@ def contrast(
     strengths |= {"zoom": zoom, "mirror": mirror, "noise": noise}
     strengths |= {"shear": shear, "negative": negative}
     copy = changed(key_copy, round.x, **strengths)
-    chances = chances_of_a_match(
-        _place(round.encoding), _place(players.encode(copy, key_encode)), temperature
-    )
-    return Share(ge=-weight * jnp.mean(chances))
+    z, z_copy = (_first(share, e) for e in (round.encoding, players.encode(copy, key_encode)))
+    return Share(ge=-weight * jnp.mean(chances_of_a_match(z, z_copy, temperature)))
 
 
 @needs(encoder=True)
@@ -104,3 +105,9 @@ def chances_of_a_match(z: jax.Array, z_copy: jax.Array, temperature: float) -> j
 def _place(encoding) -> jax.Array:
     """mu, or the draw of an implicit E, which has no mu."""
     return encoding.z if encoding.mu is None else encoding.mu
+
+
+def _first(share: float, encoding) -> jax.Array:
+    """The first dimensions of `_place`, a share of them and at least one."""
+    place = _place(encoding)
+    return place[:, : max(1, round(share * place.shape[1]))]

@@ -57,6 +57,19 @@ def test_an_implicit_encoder_is_taken_at_its_draw():
     assert loss_of(implicit, x).ge == loss_of(explicit, x).ge
 
 
+@pytest.mark.parametrize(("share", "compared"), [(0.01, 1), (0.5, 2), (0.6, 2), (1.0, 4)])
+def test_a_share_compares_the_first_dimensions_alone(share, compared):
+    """The loss is that of an encoder which has these dimensions and no others."""
+    x = jax.random.uniform(KEY, (3, 8, 8, 1))
+
+    def first(count):
+        return lambda x, key: Encoding(None, x.reshape(len(x), -1)[:, :count], None)
+
+    some = loss_of(first(4), x, share=share).ge
+    np.testing.assert_allclose(some, loss_of(first(compared), x).ge, rtol=1e-6)
+    assert compared == 4 or some != loss_of(first(4), x).ge
+
+
 def test_changes_are_those_of_the_disturbance():
     x = jax.random.uniform(KEY, (3, 8, 8, 3))
     np.testing.assert_array_equal(
