@@ -17,7 +17,8 @@ random (there at 0); the learning rate falls to 0 linearly over the second half 
 `:latent_regressor`: D sees x alone, with the layers that D has here, and E minimises the squared distance of
 z and E(G(z)) (there their cross entropy), of which G learns nothing.
 
-Measured for 25 of its 400 epochs, and for all of them as it was before: experiments/README.md.
+Measured, all 400 epochs, 3 seeds: 96.89 % in the layer before the code; :latent_regressor: not run. See
+experiments/README.md.
 """
 
 from ali_jax import config as config_lib
