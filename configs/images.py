@@ -8,6 +8,7 @@ commas, what else there is to say:
 
     grey            one channel instead of three
     mirrored        they mean the same in a mirror, as faces do and letters do not; or
+    objects         the same, and they show many things, as CIFAR-10's do; or
     signs           photographs of signs, as house numbers, which may be light on dark; or
     strokes         no photographs, as handwritten letters, each in the middle of its image
     attributes=40   conditional on as many, as configs/celeba_conditional.py
@@ -26,7 +27,7 @@ from ali_jax import recipes
 from ali_jax.errors import UserError
 
 SMALLEST = 8
-KINDS = tuple(kind for kind in recipes.COPIES if kind != "any")
+KINDS = tuple(kind for kind in recipes.KINDS if kind != "any")
 PLAIN = ("grey", *KINDS)
 COUNTED = ("attributes", "classes", "width")  # with a number behind
 

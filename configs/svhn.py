@@ -66,4 +66,4 @@ def get_config(variant: str = "recommended"):
     )
     if variant == "small":  # few images may be all there are: SVHN's two training splits together
         config.train_split, config.validation_split = "extra+train[:-1000]", "train[-1000:]"
-    return recipes.vary(config, variant, small_steps=6_000, kind="signs")
+    return recipes.vary(config, variant, small_steps=10_000, kind="signs")
