@@ -244,11 +244,7 @@ def _encoder(stack: Stack | None, model: Mapping[str, Any]) -> Encoder | None:
             f"The last row of config.model.encoder ends in {head.nonlinearity}; make it linear, as it gives "
             "mu and log sigma."
         )
-    if head.features not in (n, 2 * n):
-        raise UserError(
-            f"The last row of config.model.encoder has {head.features} features; with "
-            f"config.model.latent_dim={n} it needs {n}, or {2 * n} for a Gaussian posterior."
-        )
-    # The head's width follows from the posterior, so that one override turns ALI into BiGAN.
+    # The head's width follows, whatever its row says, so that one override turns ALI into BiGAN, or gives
+    # codes of another size.
     head = head._replace(features=2 * n if posterior == "gaussian" else n)
     return Encoder(stack.clone(rows=(*stack.rows[:-1], head)), posterior, n)
