@@ -24,24 +24,17 @@ class Kind(NamedTuple):
     # Codes of two images are about 16 apart: at a temperature of 1 a reconstruction is soon told from all
     # others, and no more is asked of it. 8 goes on asking: photographs keep their class more often by it.
     recognition: dict[str, float] | None = {"weight": 10.0, "temperature": 8.0}  # noqa: RUF012 - never changed
-    latent_dim: int = LATENT_DIM  # of the small networks
 
 
 # A copy may differ in what says nothing of the thing that is seen: where it is, how large, in which light.
 _ANY = {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
-_MIRRORED = _ANY | {"mirror": 0.5}  # they mean the same in a mirror, as faces do and letters do not
-# A share of 0.5 leaves half of a code to what copies change, so that reconstructions need not do without.
 KINDS = {
     "any": Kind(_ANY),
-    "mirrored": Kind(_MIRRORED),
-    # Of many things, as CIFAR-10's: a heavier cycle takes nothing from codes that have room for both.
-    "objects": Kind(
-        _MIRRORED | {"share": 0.5},
-        cycle=10.0,
-        recognition={"weight": 15.0, "temperature": 8.0},
-        latent_dim=2 * LATENT_DIM,
-    ),
-    # As house numbers: slanted, light on dark or dark on light. They keep less by a higher temperature.
+    "mirrored": Kind(
+        _ANY | {"mirror": 0.5}
+    ),  # they mean the same in a mirror, as faces do and letters do not
+    # As house numbers: slanted, light on dark or dark on light. They keep more where half of a code is left
+    # to what copies change, and less by a recognition at a higher temperature.
     "signs": Kind(_ANY | {"share": 0.5, "shear": 0.3, "negative": 0.5}, recognition={"weight": 5.0}),
     # No photographs, as handwritten digits: in their middle, of one size, and of one colour. They keep their
     # class without a recognition; in its place a score of x alone widens the samples. (On photographs such a
@@ -75,7 +68,7 @@ def vary(
     """
     if not reading(variant, recommended=False, recipe=True, small=True, **dict.fromkeys(readings, False)):
         return config
-    copies, cycle, recognition, latent_dim = KINDS[kind]
+    copies, cycle, recognition = KINDS[kind]
     config.terms = as_terms(
         {
             "adversarial": {},
@@ -94,11 +87,11 @@ def vary(
         config.learning_rate = 1e-3
         config.num_steps = small_steps
         config.figures_every = config.checkpoint_every = small_steps // 5
-        make_small(config.model, width, latent_dim)
+        make_small(config.model, width)
     return config
 
 
-def make_small(model: ConfigDict, width: int = WIDTH, latent_dim: int = LATENT_DIM) -> None:
+def make_small(model: ConfigDict, width: int = WIDTH) -> None:
     """Gives all three networks few and narrow layers, which have strides from the first on.
 
     A CPU spends its time where images are large: one layer of stride 2 (4 at 64x64) leaves maps of 15x15,
@@ -107,16 +100,15 @@ def make_small(model: ConfigDict, width: int = WIDTH, latent_dim: int = LATENT_D
     Args:
       model: of square images of any size from 8x8.
       width: features of the first layer of E and D, and of the last but one of G.
-      latent_dim: dimensions of the codes.
     """
     layers = small_layers(model.x_shape[0], width)
     (_, kernel_of_x, stride_of_x), (hidden, _, _) = layers[0], layers[-1]
     model.leak, model.init_std = 0.1, 0.05
-    model.latent_dim = latent_dim
+    model.latent_dim = LATENT_DIM
     model.encoder = (
         *(conv(features, kernel, stride=stride, norm=True) for features, kernel, stride in layers),
         *_embeddings(model.encoder),
-        conv(2 * latent_dim, nonlinearity="linear"),  # mu and log sigma
+        conv(2 * LATENT_DIM, nonlinearity="linear"),  # mu and log sigma
     )
     model.generator = (
         *_embeddings(model.generator),

@@ -8,7 +8,6 @@ commas, what else there is to say:
 
     grey            one channel instead of three
     mirrored        they mean the same in a mirror, as faces do and letters do not; or
-    objects         the same, and they show many things, as CIFAR-10's do; or
     signs           photographs of signs, as house numbers, which may be light on dark; or
     strokes         no photographs, as handwritten letters, each in the middle of its image
     attributes=40   conditional on as many, as configs/celeba_conditional.py

@@ -1,7 +1,7 @@
 """What the small recipe's terms do on photographs, for `experiments.ablation --config=configs/svhn.py:small`.
 
 All variants have its networks, rates and average; a field is named as on the command line. For CIFAR-10's
-recipe as it was: grids/small_cifar10.py.
+recipe, whose settings are others: grids/small_cifar10.py.
 """
 
 from ali_jax import config as config_lib
