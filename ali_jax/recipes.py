@@ -19,7 +19,7 @@ WIDTH = 32  # features of their first layer
 class Kind(NamedTuple):
     """What the recipe is for a kind of images."""
 
-    copies: dict[str, float]  # settings of the contrast, first of all what its copies go through
+    contrast: dict[str, float]  # its settings, first of all what copies go through
     cycle: float = 3.0
     # Codes of two images are about 16 apart: at a temperature of 1 a reconstruction is soon told from all
     # others, and no more is asked of it. 8 goes on asking: photographs keep their class more often by it.
@@ -30,9 +30,8 @@ class Kind(NamedTuple):
 _ANY = {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
 KINDS = {
     "any": Kind(_ANY),
-    "mirrored": Kind(
-        _ANY | {"mirror": 0.5}
-    ),  # they mean the same in a mirror, as faces do and letters do not
+    # They mean the same in a mirror, as faces do and letters do not.
+    "mirrored": Kind(_ANY | {"mirror": 0.5}),
     # As house numbers: slanted, light on dark or dark on light. They keep more where half of a code is left
     # to what copies change, and less by a recognition at a higher temperature.
     "signs": Kind(_ANY | {"share": 0.5, "shear": 0.3, "negative": 0.5}, recognition={"weight": 5.0}),
@@ -68,12 +67,12 @@ def vary(
     """
     if not reading(variant, recommended=False, recipe=True, small=True, **dict.fromkeys(readings, False)):
         return config
-    copies, cycle, recognition = KINDS[kind]
+    contrast, cycle, recognition = KINDS[kind]
     config.terms = as_terms(
         {
             "adversarial": {},
             "cycle": {"weight": cycle},
-            "contrast": copies,
+            "contrast": contrast,
             "r1": {"gamma": 0.1},
             **({"recognition": recognition} if recognition else {"unary_x": {}}),
         }

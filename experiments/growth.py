@@ -88,9 +88,9 @@ def points(config, values) -> Iterator[Point]:
 
 def _kind(config) -> str:
     """The option of configs/images.py by which a contrast changes its copies as the config's does, if any."""
-    copies = config.terms.to_dict().get("contrast")
+    contrast = config.terms.to_dict().get("contrast")
     return next(
-        (f",{kind}" for kind, of in recipes.KINDS.items() if kind != "any" and of.copies == copies), ""
+        (f",{kind}" for kind, of in recipes.KINDS.items() if kind != "any" and of.contrast == contrast), ""
     )
 
 
