@@ -1,9 +1,11 @@
 """What every config holds, with its default, and the checks that need no data."""
 
+import contextlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +148,13 @@ def load(path: Path | str, *variant: str) -> ConfigDict:
       variant: where it does not stand behind the colon of the path.
 
     Raises:
-      UserError: there is no such config, or it has no such variant.
+      UserError: there is no such config, it has no such variant, or it has a mistake in it.
     """
     file, named = find(path)
     spec = importlib.util.spec_from_file_location(file.stem, file)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _telling_where(module.__file__):
+        spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise UserError(f"{file} has no function get_config; pass the path of a config, as in {CONFIGS}.")
     asked = (*named, *variant)
@@ -162,7 +165,31 @@ def load(path: Path | str, *variant: str) -> ConfigDict:
             f"get_config of {file} does not take the variant {', '.join(asked) or '(none)'} ({error}); "
             "name one that it has, or none."
         ) from None
-    return module.get_config(*asked)
+    with _telling_where(module.__file__):
+        config = module.get_config(*asked)
+    if not isinstance(config, ConfigDict):
+        raise UserError(
+            f"get_config of {file} gave {type(config).__name__}; return a config begun with "
+            "ali_jax.config.default()."
+        )
+    return config
+
+
+@contextlib.contextmanager
+def _telling_where(file: str) -> Iterator[None]:
+    """What a config's file raises, as a UserError that names its line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, SyntaxError) and error.filename == file:
+            line = error.lineno
+        else:
+            frames = traceback.extract_tb(error.__traceback__)
+            line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), 1)
+        what = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+        raise UserError(f"{file} has a mistake in line {line} ({what}); mend it there.") from error
 
 
 def find(path: Path | str) -> tuple[Path, tuple[str, ...]]:

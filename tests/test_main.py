@@ -43,6 +43,7 @@ def test_killed_at_any_moment_and_resumed_it_ends_bit_identical(tmp_path, in_pro
     [
         (["--config.batch_sise=10"], "batch_sise"),
         ([*SMALL, "--config.train_split=train[500:]"], "'train[500:]' of noise is empty"),
+        (["--flagfile=/nowhere"], "'/nowhere'"),
     ],
 )
 def test_a_mistake_ends_the_process_in_one_sentence(tmp_path, flags, words):
@@ -99,7 +100,9 @@ def test_mistakes_are_named_in_one_line(tmp_path, in_process, flags, words):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("def get_config(:", "config.py, line 1, is no Python"),
+        ("def get_config(:", r"config.py has a mistake in line 1 \(SyntaxError: "),
+        ("import nowhere", r"config.py has a mistake in line 1 \(ModuleNotFoundError: No module named 'nowhere'"),
+        ("def get_config():\n    return of()\ndef of():\n    1 + 'a'", r"in line 4 \(TypeError: unsupported"),
         ("def get_config():\n    return 5", "gave int; return a config"),
     ],
 )

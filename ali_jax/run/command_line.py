@@ -40,7 +40,10 @@ def run(program, define_flags, default: Path = DEFAULT):
         imported, so that programs can be imported together whatever their flags are called.
       default: the config where the command line names none.
     """
-    define_shared_flags()
+    try:
+        define_shared_flags()
+    except flags.Error as error:  # ml_collections reads every --flagfile where its own flag is defined
+        sys.exit(f"Error: {last_line(error)}")
     define_flags()
     log_to_stderr()
     if jax.config.jax_compilation_cache_dir is None:  # so that a second run starts in seconds
@@ -86,32 +89,19 @@ def parse_flags(argv, default: Path = DEFAULT):
         # Not the flag's own default: overrides of another config would be tried on that as well.
         argv = [argv[0], f"--config={default}", *argv[1:]]
     argv = [argv[0], *map(_with_home, argv[1:])]
-    file, _ = config_lib.find(_config_named(argv))
+    fields = paths(config_lib.load(_config_named(argv)))  # ml_collections' own errors do not say where
     given = sys.argv
     try:
         sys.argv = [arg for arg in argv if not _sets_terms(arg)]  # where ml_collections finds overrides
         remaining = flags.FLAGS(sys.argv)
-        getattr(flags.FLAGS.config, "seed", None)  # raises what loading the config met
-    except OSError as error:
-        reason = last_line(error).rpartition("failure to load: ")[2]
-        raise UserError(
-            f"The config cannot be loaded ({reason}); pass --config=PATH of one in {CONFIGS}."
-        ) from None
-    except SyntaxError as error:
-        raise UserError(f"{error.filename}, line {error.lineno}, is no Python ({error.msg}).") from None
     except (AttributeError, KeyError, flags.Error) as error:
-        raise UserError(_mistake(argv, error)) from None
-    except (IndexError, TypeError, ValueError):  # of --config.batch-size, or a mistake in the config's file
-        if told := _unknown_field_of_config(argv):
+        raise UserError(_unknown_field(argv, fields) or last_line(error)) from None
+    except (IndexError, TypeError, ValueError):  # of --config.batch-size
+        if told := _unknown_field(argv, fields):
             raise UserError(told) from None
         raise
     finally:
         sys.argv = given
-    if not isinstance(flags.FLAGS.config, ConfigDict):
-        raise UserError(
-            f"get_config of {file} gave {type(flags.FLAGS.config).__name__}; return a config begun with "
-            "ali_jax.config.default()."
-        )
     set_terms(flags.FLAGS.config, argv)
     return remaining
 
@@ -130,25 +120,6 @@ def _config_named(argv: list[str]) -> str:
         if name in ("-config", "--config"):
             named = value if equals else following
     return named
-
-
-def _mistake(argv: list[str], error: Exception) -> str:
-    """What is wrong with the command line, in one sentence."""
-    try:
-        fields = paths(config_lib.load(_config_named(argv)))
-    except UserError as told:  # which ml_collections wraps, or does not know
-        return str(told)
-    except Exception:  # Whatever loading it raised is told by who loaded it first.
-        return last_line(error)
-    return _unknown_field(argv, fields) or last_line(error)
-
-
-def _unknown_field_of_config(argv: list[str]) -> str | None:
-    """`_unknown_field` of the config that a command line names; None where that cannot be loaded."""
-    try:
-        return _unknown_field(argv, paths(config_lib.load(_config_named(argv))))
-    except Exception:  # Whatever loading it raised is told by who loaded it first.
-        return None
 
 
 def _unknown_field(argv: list[str], fields: Iterable[str]) -> str | None:
