@@ -129,28 +129,36 @@ def _check(config: ConfigDict, needs: Needs) -> None:
     _check_packing(config, needs)
     _check_norm_by_kind(config, needs)
     _check_attributes(model)
-    if needs.labels and config.classes:
+    if needs.labels:
+        _check_labels(config, names, needs)
+    else:
+        _check_no_labels(config, names)
+
+
+def _check_no_labels(config: ConfigDict, names: str) -> None:
+    if config.labelled_batch_size:
+        raise UserError(
+            f"config.labelled_batch_size is {config.labelled_batch_size}, but no term of config.terms "
+            f"({names}) learns from labels; leave it at 0."
+        )
+    if config.num_labels:
+        raise UserError(
+            f"config.num_labels is {config.num_labels}, but no term of config.terms ({names}) learns "
+            "from labels; add the term labels, or pass a config that has it."
+        )
+    if config_lib.num_logits(config) != 1:
+        raise UserError(
+            f"The last row of config.model.discriminator_joint has {config_lib.num_logits(config)} "
+            f"features; without a term that learns from labels (config.terms has {names}) it needs 1."
+        )
+
+
+def _check_labels(config: ConfigDict, names: str, needs: Needs) -> None:
+    if config.classes:
         raise UserError(
             f"config.classes is {tuple(config.classes)}, and config.terms ({names}) learns from labels of "
             "all classes; set it to (), or drop the terms that learn from labels."
         )
-    if not needs.labels:
-        if config.labelled_batch_size:
-            raise UserError(
-                f"config.labelled_batch_size is {config.labelled_batch_size}, but no term of config.terms "
-                f"({names}) learns from labels; leave it at 0."
-            )
-        if config.num_labels:
-            raise UserError(
-                f"config.num_labels is {config.num_labels}, but no term of config.terms ({names}) learns "
-                "from labels; add the term labels, or pass a config that has it."
-            )
-        if config_lib.num_logits(config) != 1:
-            raise UserError(
-                f"The last row of config.model.discriminator_joint has {config_lib.num_logits(config)} "
-                f"features; without a term that learns from labels (config.terms has {names}) it needs 1."
-            )
-        return
     if config.num_labels < 1:
         raise UserError(f"config.num_labels is {config.num_labels}; config.terms ({names}) needs labels.")
     # A classifier sees labelled examples alone, a game both kinds.
