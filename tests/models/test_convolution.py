@@ -141,6 +141,22 @@ def test_only_the_cpu_gets_rewritten_convolutions(platform, rewritten):
     assert ("optimization_barrier" in program) == rewritten
 
 
+@pytest.mark.parametrize(("operation", "reference"), PAIRS)
+def test_the_pullback_of_a_pullback_is_a_jvp(operation, reference):
+    """As the README says to take one, since forward mode is refused."""
+    with jax.enable_x64(True):
+        x, kernel, _ = arrays(10, 4, 2, False)
+        x = x if operation is conv else x[:, :4, :4, :1].repeat(6, axis=3)
+        tangent = np.random.default_rng(0).normal(size=x.shape)
+        y, pull = jax.vjp(lambda x: jnp.tanh(operation(x, kernel, 2)), x)
+        [ours] = jax.vjp(pull, y)[1]((tangent,))
+        _, theirs = jax.jvp(lambda x: jnp.tanh(reference(x, kernel, 2)), (x,), (tangent,))
+        assert np.abs(theirs).max() > 0.1
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+        with pytest.raises(TypeError, match="custom_vjp"):
+            jax.jvp(lambda x: operation(x, kernel, 2), (x,), (tangent,))
+
+
 def test_composes_with_scan_and_grad():
     kernel = np.random.default_rng(0).normal(size=(3, 3, 2, 2)).astype(np.float32)
 
