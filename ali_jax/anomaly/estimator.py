@@ -26,9 +26,9 @@ FLAGGED = 0.05  # share of held-out rows below the threshold where contamination
 class Detector(OutlierMixin, BaseEstimator):
     """An outlier detector: adversarially learned inference on rows of a table, or on images.
 
-    Fitted on normal examples (a few strange ones among them do little harm), it scores others by how badly a
-    few small models bring them back, and how unlikely their codes are. Scaling, sizes, steps and stopping
-    follow from the data. Seconds for hundreds of rows, a few minutes for hundreds of thousands, on two cores.
+    Fitted on normal examples (strange ones among them cost accuracy), it scores others by how badly a few
+    small models bring them back, and how unlikely their codes are. Scaling, sizes, steps and stopping
+    follow from the data. Seconds for hundreds of rows, half a minute for hundreds of thousands, on one core.
 
     X is a table (N, columns), of NumPy or pandas, or images, (N, H, W) or (N, H, W, C), uint8 or floats in
     [0, 1].
