@@ -20,6 +20,7 @@ HELD_OUT = 0.2  # share of the rows that a member is not trained on,
 MOST_HELD_OUT = 5000  # and how many that is at most
 FEWEST = 20  # rows below which all are trained on, and looked at
 LEFT_OUT = 2  # times `contamination` of the examples, the strangest, are not trained on
+LAST = "offset_"  # what `fit` sets when all else is there
 FLAGGED = 0.05  # share of held-out rows below the threshold where contamination is "auto"
 
 
@@ -80,6 +81,9 @@ class Detector(OutlierMixin, BaseEstimator):
           UserError: X or a parameter cannot be used.
         """
         self._check_parameters()
+        # A fit that does not end leaves no detector, rather than one of two fits' parts.
+        for fitted in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, fitted)
         x = inputs.checked(self, X, fitting=True)
         self.shape_ = x.shape[1:]
         of_shape = scores.OF_TABLES if x.ndim == 2 else scores.OF_IMAGES
@@ -94,7 +98,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each example is, (N,): the lower, the stranger."""
-        check_is_fitted(self)
+        check_is_fitted(self, LAST)
         return -self._strangeness(self.scaling_.apply(inputs.checked(self, X, fitting=False)))
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -107,14 +111,14 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """G(E(x)) of the first member: rows in units of their columns, images about [0, 1]."""
-        check_is_fitted(self)
+        check_is_fitted(self, LAST)
         x = self.scaling_.apply(inputs.checked(self, X, fitting=False))
         made = inference.reconstruct(self.members_[0].model(self._plan()), x)
         return self.scaling_.undo(made)
 
     def save(self, path: str | Path) -> None:
         """Writes the fitted detector to one file, whole or not at all; `load` reads it."""
-        check_is_fitted(self)
+        check_is_fitted(self, LAST)
         files.write(Path(path).expanduser(), self)
 
     @classmethod
@@ -188,9 +192,15 @@ class Detector(OutlierMixin, BaseEstimator):
 
 
 def _shares(count: int, members: int, random: np.random.RandomState):
-    """(rows to train on, rows held out) of each member, which holds out other rows than those before it."""
-    order = random.permutation(count)
+    """(rows to train on, rows held out) of each member.
+
+    Members hold out other rows than those before them; where no such are left, they are drawn again.
+    """
     share = count if count < FEWEST else min(max(round(HELD_OUT * count), FEWEST // 2), MOST_HELD_OUT)
-    for number in range(members):
-        turned = np.roll(order, -number * share)
+    place = count  # in the order of the rows, of the first that no member has held out
+    for _ in range(members):
+        if place + share > count:
+            order, place = random.permutation(count), 0
+        turned = np.roll(order, -place)
+        place += share
         yield (turned if share == count else turned[share:]), turned[:share]

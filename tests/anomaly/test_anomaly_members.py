@@ -51,5 +51,9 @@ def test_every_member_holds_out_other_rows_than_it_is_trained_on():
     for kept, held_out in shares:
         assert sorted([*kept, *held_out]) == [*range(100)] and len(held_out) == 20
     assert len({*np.concatenate([held_out for _, held_out in shares])}) == 60
+    held_out = [sorted(each) for _, each in estimator._shares(20, 4, np.random.RandomState(0))]
+    assert all(len(each) == 10 for each in held_out)
+    assert sorted(held_out[0] + held_out[1]) == sorted(held_out[2] + held_out[3]) == [*range(20)]
+    assert held_out[2] not in held_out[:2]  # drawn again where no other rows are left
     ((kept, held_out),) = estimator._shares(5, 1, np.random.RandomState(0))
     assert sorted(kept) == sorted(held_out) == [*range(5)]

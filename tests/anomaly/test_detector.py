@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -131,6 +132,7 @@ def test_a_random_state_of_numpy_is_kept(tmp_path):
 
 def test_ctrl_c_at_the_last_look_of_a_member_stops_the_fit(monkeypatch):
     """Its training is done, and nothing is left to be stopped of it, but the other members are."""
+    detector = Detector(**SMALL).fit(TABLE[:30])
     save, sent = members.Best.save, []
 
     def interrupted(best, step, state):
@@ -140,8 +142,19 @@ def test_ctrl_c_at_the_last_look_of_a_member_stops_the_fit(monkeypatch):
 
     monkeypatch.setattr(members.Best, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Detector(**SMALL).fit(TABLE)
+        detector.fit(TABLE)
     assert sent
+    with pytest.raises(NotFittedError):  # not a detector of one fit's members and another's scaling
+        detector.score_samples(TABLE)
+
+
+def test_after_a_fit_that_was_refused_nothing_is_fitted():
+    detector = Detector(**SMALL)
+    with pytest.raises(UserError):
+        detector.fit([[np.nan, 1.0], [1.0, 2.0]])
+    for call in (detector.predict, detector.reconstruct):
+        with pytest.raises(NotFittedError):
+            call([[0.0, 1.0]])
 
 
 def test_a_file_that_is_no_detector_is_named(fitted, tmp_path):
