@@ -90,7 +90,10 @@ class _Chosen(tuple):
 
 def _load_newest(source: str | Path) -> inference.Model:
     path = pretrained.find(source)
-    return _load(path, tuple(kept_steps(path)) if path.is_dir() else path.stat().st_mtime_ns)
+    # The config's time too: a workdir may have been removed and trained anew, to the same steps.
+    of_run = path / "config.json"
+    steps = tuple(kept_steps(path)) if path.is_dir() else ()
+    return _load(path, (steps, (of_run if of_run.exists() else path).stat().st_mtime_ns))
 
 
 @functools.lru_cache(maxsize=4)

@@ -77,9 +77,9 @@ def truncate(folder):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def make_conditional_config(*x_shape: int):
+def make_conditional_config(*x_shape: int, variant: tuple[str, ...] = ()):
     """configs/celeba_conditional.py as one linear map a network, each with its embedding of 40 attributes."""
-    config = load_config("celeba_conditional")
+    config = load_config("celeba_conditional", *variant)
     config.model.x_shape, config.model.latent_dim = x_shape, 4
     config.model.init_std = 0.5
     pixels = x_shape[0] * x_shape[1] * x_shape[2]

@@ -166,9 +166,47 @@ def test_a_traced_value_a_mask_and_a_swapped_key_are_told(model, images):
     assert slope.shape == z.shape and np.any(slope)
     with pytest.raises(UserError, match="x has masked values"):
         inference.encode(model, np.ma.masked_less(images / 255, 0.5))
-    for swapped in ((3, jax.random.key(0)), (0, 3), (jax.random.key(0), 2.5)):
-        with pytest.raises(UserError, match="sample takes a key and a count"):
-            inference.sample(model, *swapped)
+    for arguments, words in (
+        ((3, jax.random.key(0)), "key is a int"),
+        ((jax.random.key(0), 2.5), "count is 2"),
+    ):
+        with pytest.raises(UserError, match=words):
+            inference.sample(model, *arguments)
+
+
+def test_what_is_no_key_or_no_number_is_told(model, images):
+    for key in (0, np.arange(3), images, jax.random.split(jax.random.key(0))):
+        for call in (
+            lambda key: inference.sample(model, key, 2),
+            lambda key: inference.encode(model, images, key=key),
+            lambda key: inference.reconstruct(model, images, key=key),
+            lambda key: inference.interpolate(model, images, images, key=key),
+        ):
+            with pytest.raises(UserError, match="pass a key of JAX's"):
+                call(key)
+    former = inference.encode(model, images, key=jax.random.PRNGKey(3))
+    np.testing.assert_array_equal(former, inference.encode(model, images, key=jax.random.key(3)))
+    for steps in (0, 2.5, "two", True):
+        with pytest.raises(UserError, match="must be a whole number from 1 up"):
+            inference.interpolate(model, images, images, steps=steps)
+
+
+def test_features_of_a_model_in_bfloat16_are_float32(images):
+    config = make_tiny_config()
+    config.dtype = "bfloat16"
+    features = inference.features(untrained(config, x=images), images)
+    assert {name: x.dtype for name, x in features.items()} == dict.fromkeys(features, np.float32)
+
+
+@pytest.mark.parametrize("variant", [(), ("code",)])  # of embeddings that learn, and of frozen ones
+def test_attributes_of_another_width_are_refused(variant):
+    model = untrained(
+        make_conditional_config(1, 1, 3, variant=variant),
+        x=np.zeros((1, 1, 1, 3), np.uint8),
+        attributes=np.zeros((1, 40), np.uint8),
+    )
+    with pytest.raises(UserError, match=r"attributes has the shape \(2, 39\); this model takes \(N, 40\)"):
+        inference.sample(model, jax.random.key(0), 2, np.zeros((2, 39)))
 
 
 def test_features_are_reduced_on_the_way(model, images, monkeypatch):

@@ -1,5 +1,6 @@
 """A trained encoder in scikit-learn's pipelines."""
 
+import os
 import shutil
 
 import numpy as np
@@ -28,7 +29,8 @@ def test_an_encoder_is_a_step_of_a_pipeline(tiny_workdir):
     assert classifier.fit(x, label).score(x, label) > 0.5
 
 
-def test_it_is_the_model_that_is_there_now(tiny_workdir, tmp_path):
+def test_it_is_the_model_that_is_there_now(tiny_workdir, tmp_path, monkeypatch):
+    load = inference.load
     x = data.load("digits", "test").x[:5]
     workdir = shutil.copytree(tiny_workdir, tmp_path / "run")
     features = EncoderFeatures(workdir)
@@ -37,6 +39,13 @@ def test_it_is_the_model_that_is_there_now(tiny_workdir, tmp_path):
     earlier = features.transform(x)
     np.testing.assert_array_equal(earlier, inference.encode(inference.load(workdir), x))
     assert not np.array_equal(earlier, newest)
+    loaded = []
+    monkeypatch.setattr(inference, "load", lambda path: loaded.append(path) or load(path))
+    features.transform(x)
+    assert not loaded
+    os.utime(workdir / "config.json")  # as of a run that was removed and trained anew, to the same steps
+    features.transform(x)
+    assert loaded == [workdir]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def class_probabilities(
         )
     if key is None:
         return _class_probabilities(model, x, attributes, None)
-    draws = [_class_probabilities(model, x, attributes, k) for k in jax.random.split(key, samples)]
+    keys = jax.random.split(inputs.key(key), inputs.count("samples", samples))
+    draws = [_class_probabilities(model, x, attributes, k) for k in keys]
     return np.mean(draws, axis=0)
 
 

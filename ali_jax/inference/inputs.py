@@ -91,6 +91,22 @@ def attributes(model: Model, given: Any, count: int) -> np.ndarray | None:
     return array
 
 
+def key(given: Any) -> jax.Array | np.ndarray:
+    """A key of JAX's, of either kind; a UserError for anything else."""
+    dtype, ndim = getattr(given, "dtype", None), getattr(given, "ndim", None)
+    new = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and ndim == 0
+    if not new and not (dtype == np.uint32 and ndim == 1):
+        raise UserError(f"key is a {type(given).__name__}; pass a key of JAX's, as jax.random.key(0).")
+    return given
+
+
+def count(name: str, given: Any) -> int:
+    """A whole number from 1 up; a UserError for anything else."""
+    if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 1:
+        raise UserError(f"{name} is {given!r}; it must be a whole number from 1 up.")
+    return int(given)
+
+
 def is_conditional(model: Model) -> bool:
     """Whether its networks are given attributes."""
     stacks = [stack for module in model.networks if module is not None for stack in vars(module).values()]
@@ -108,10 +124,15 @@ def _rows(stack: Any) -> tuple:
 
 
 def _num_attributes(model: Model) -> int | None:
-    """A, by the kernel of a learned embedding; None where all are frozen and take any number."""
-    for number, row in enumerate(model.networks.generator.stack.rows, 1):
-        if row.operation == "embed":
-            return len(model.params.generator["stack"][f"layer_{number}"]["kernel"])
+    """A, by the kernel of an embedding; None where the network that has one was not exported."""
+    for role, module in model.networks._asdict().items():
+        if getattr(model.params, role) is None:
+            continue
+        for name, stack in vars(module).items():
+            for number, row in enumerate(_rows(stack), 1):
+                if row.operation.startswith("embed"):
+                    kind = "batch_stats" if row.operation == "embed_frozen" else "params"
+                    return len(model.variables(role)[kind][name][f"layer_{number}"]["kernel"])
     return None
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from ali_jax.errors import UserError
 from ali_jax.inference import inputs
 from ali_jax.inference.passes import decode, encode
 from ali_jax.pretrained import Model
@@ -46,10 +45,9 @@ def interpolate(
       attributes: of x1, and of x2 too unless `attributes2` says otherwise; those between are on a line.
       path: `linear` (the paper) or `spherical`.
     """
-    keys = (None, None) if key is None else jax.random.split(key)
+    keys = (None, None) if key is None else jax.random.split(inputs.key(key))
     attributes2 = attributes if attributes2 is None else attributes2
-    if steps < 1:
-        raise UserError(f"An interpolation has {steps} steps; it needs at least 1.")
+    steps = inputs.count("steps", steps)
     z1, z2 = encode(model, x1, attributes, keys[0]), encode(model, x2, attributes2, keys[1])
     inputs.require_as_many("x2", z2, len(z1))
     along = np.linspace(0, 1, steps + 1, dtype=np.float32)

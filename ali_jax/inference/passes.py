@@ -17,11 +17,8 @@ from ali_jax.pretrained import Model
 
 def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
     """G(z) of `count` draws z from the prior: (count, H, W, C)."""
-    if not isinstance(count, int | np.integer) or not isinstance(key, jax.Array | np.ndarray):
-        raise UserError("sample takes a key and a count, as in sample(model, jax.random.key(0), 64).")
-    if count < 1:
-        raise UserError(f"There are {count} samples to draw; ask for at least 1.")
-    return decode(model, inputs.network(model, "generator").sample_prior(key, count), attributes)
+    generator, key, count = inputs.network(model, "generator"), inputs.key(key), inputs.count("count", count)
+    return decode(model, generator.sample_prior(key, count), attributes)
 
 
 def decode(model: Model, z: np.ndarray, attributes: np.ndarray | None = None) -> np.ndarray:
@@ -48,7 +45,7 @@ def encode(
     attributes = inputs.attributes(model, attributes, len(x))
     noise = jnp.zeros((len(x), encoder.noise_dim))
     if key is not None:
-        noise = jax.random.normal(key, noise.shape)
+        noise = jax.random.normal(inputs.key(key), noise.shape)
     run = functools.partial(_encode, encoder, model.variables("encoder"))
     return in_chunks(run, x, noise, attributes)
 
@@ -69,7 +66,7 @@ def features(
     attributes: np.ndarray | None = None,
     reduce: Callable[[dict[str, jax.Array]], Any] | None = None,
 ) -> Any:
-    """Every layer of E before its nonlinearity, by name ("layer_1" ...), and "mu"; each (N, ...).
+    """Every layer of E before its nonlinearity, by name ("layer_1" ...), and "mu"; each float32 (N, ...).
 
     With `reduce`, a function of that dict, what it returns: it runs on the device, on a chunk of examples at
     a time, so that layers it drops or pools are never held for all of them.
@@ -157,5 +154,5 @@ def _features(module, reduce, variables, x, attributes):
     noise = jnp.zeros((len(x), module.noise_dim))
     encoding, sown = module.apply(variables, unit_interval(x), noise, attributes, mutable=["intermediates"])
     layers = {name: layer["output"][0] for name, layer in sown["intermediates"]["stack"].items()}
-    layers = layers | {"mu": encoding.z}
+    layers = {name: x.astype(jnp.float32) for name, x in (layers | {"mu": encoding.z}).items()}
     return layers if reduce is None else reduce(layers)
