@@ -8,9 +8,11 @@ SMALLEST_CELL = 32  # pixels; smaller images are enlarged by a whole factor, so 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:
     """Images row by row, one pixel apart: uint8 or [0, 1] float (N, H, W, C) -> uint8 (H', W', 3).
 
-    The last row is filled with white where N is not a multiple of `columns`.
+    The last row is filled with white where N is not a multiple of `columns`. Of channels that are no colours,
+    two or more than three, the first one or three are shown.
     """
     images = to_uint8(images)
+    images = images[..., : 3 if images.shape[3] >= 3 else 1]
     enlarge = max(1, -(-SMALLEST_CELL // images.shape[1]))
     images = images.repeat(enlarge, axis=1).repeat(enlarge, axis=2)
     images = np.broadcast_to(images, (*images.shape[:3], 3))

@@ -36,12 +36,14 @@ def _of_images(model: inference.Model, validation: data.Split) -> dict[str, np.n
 def _of_points(model: inference.Model, validation: data.Split) -> np.ndarray:
     key_z, key_noise = jax.random.split(jax.random.key(0))
     x, component = _head(validation.x, POINTS), _head(validation.label, POINTS)
+    attributes = _head(validation.attributes, POINTS)
+    count = POINTS if attributes is None else len(attributes)
     panels = {"data": (x, component, 6.0)}
     if model.networks.encoder is not None:
-        codes = inference.encode(model, x, key=key_noise)
+        codes = inference.encode(model, x, attributes, key_noise)
         panels["codes"] = (codes, component, 4.0)
-        panels["reconstructions"] = (inference.decode(model, codes), component, 6.0)
-    panels["samples"] = (inference.sample(model, key_z, POINTS), None, 6.0)
+        panels["reconstructions"] = (inference.decode(model, codes, attributes), component, 6.0)
+    panels["samples"] = (inference.sample(model, key_z, count, attributes), None, 6.0)
     return images.scatter_panels(panels)
 
 

@@ -13,6 +13,12 @@ def test_grid_places_images_row_by_row_and_fills_with_white():
     assert out[40, 0].tolist() == [2, 2, 2] and out[40, 40].tolist() == [255] * 3
 
 
+def test_of_channels_that_are_no_colours_the_first_are_shown():
+    x = np.random.default_rng(0).integers(256, size=(3, 32, 32, 5), dtype=np.uint8)
+    np.testing.assert_array_equal(images.grid(x, 2), images.grid(x[..., :3], 2))
+    np.testing.assert_array_equal(images.grid(x[..., :2], 2), images.grid(x[..., :1], 2))
+
+
 def test_small_images_are_enlarged_by_a_whole_factor():
     x = np.random.default_rng(0).random((1, 8, 8, 1))
     out = images.grid(x, columns=1)

@@ -3,9 +3,11 @@
 import jax
 import numpy as np
 import pytest
+from conftest import load_config
 from helpers import make_conditional_config, untrained
 
 from ali_jax import data, inference
+from ali_jax.models import rows
 from ali_jax.run import images, pictures
 
 CELL = 33  # 32 pixels and the line between two cells
@@ -44,6 +46,18 @@ def test_the_same_examples_and_noise_are_drawn_each_time(tiny_config, five_digit
     once, again = (pictures.of_training(model, five_digits) for _ in range(2))
     for name, picture in once.items():
         np.testing.assert_array_equal(picture, again[name])
+
+
+def test_a_conditional_model_of_points_is_drawn():
+    """One picture of data, codes, reconstructions and as many samples as there are rows of attributes."""
+    x, attributes = RANDOM.normal(size=(6, 2)).astype(np.float32), RANDOM.integers(2, size=(6, 3))
+    config = load_config("mixture")
+    config.model.num_attributes = 3
+    for stack in ("encoder", "generator", "discriminator_joint"):
+        config.model[stack] = (rows.embed(4), *config.model[stack])
+    model = untrained(config, x=x, attributes=attributes)
+    drawn = pictures.of_training(model, data.Split(x, None, attributes))
+    assert list(drawn) == ["mixture"] and drawn["mixture"].shape == (420, 1600, 3)
 
 
 def test_a_conditional_model_draws_a_sample_for_each_of_five_rows_of_attributes():
