@@ -12,7 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict, config_dict
 
 from ali_jax import data, ranges
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, require_known
 from ali_jax.models.rows import Row
 
 PACKAGE = Path(__file__).parent
@@ -92,12 +92,14 @@ def as_terms(terms: Mapping[str, Mapping[str, Any]]) -> ConfigDict:
 
 def check(config: ConfigDict) -> None:
     """Raises UserError, naming the field, for a value that no run can use; see `ranges`."""
+    _check_kinds(config)
     for part in ("rate_of", "disturbance", "images"):
         if missing := sorted({*default()[part]} - {*config[part]}):
             raise UserError(
                 f"config.{part} has no {missing[0]}, as a mapping takes the place of all of it; set single "
                 f"fields, such as config.{part}.{missing[0]}."
             )
+        require_known(config[part], default()[part], f"config.{part}.")
     ranges.check(config.to_dict())
     for field in ("translation", "cutout", "colour"):
         if config.disturbance[field] and len(config.model.x_shape) != 3:
@@ -112,6 +114,17 @@ def check(config: ConfigDict) -> None:
                 f"config.images.{field} is of images of your own, and config.dataset is {config.dataset}; "
                 "leave it out, or pass --config.dataset=images:FOLDER or arrays:FILE."
             )
+
+
+def _check_kinds(config: ConfigDict) -> None:
+    """Raises UserError for a field that there is not, or a mapping, text or tuple that is none."""
+    usual = default()
+    require_known(config, usual, "config.")
+    kinds = {"a mapping": ConfigDict, "text": str, "a tuple": tuple | list}
+    for name, value in usual.items():
+        for words, kind in kinds.items():
+            if isinstance(value, kind) and not isinstance(config.get(name), kind):
+                raise UserError(f"config.{name} is {config.get(name)!r}; it must be {words}.")
 
 
 def plans_ahead(config: ConfigDict) -> bool:

@@ -1,7 +1,9 @@
-"""The one exception that is addressed to the user, and how it quotes others."""
+"""The one exception that is addressed to the user, and what its sentences are made of."""
 
+import difflib
 import zipfile
 import zlib
+from collections.abc import Iterable
 
 # What NumPy and zipfile raise for a .npy or .npz that is damaged or something else; a RuntimeError where a
 # member seems to be encrypted, or compressed in a way that zipfile does not know. Not OSError, a disk's.
@@ -15,6 +17,22 @@ class UserError(ValueError):
     it and exits with status 1. Anything else that is raised is a defect of the program and keeps
     its traceback.
     """
+
+
+def require_known(given: Iterable[str], known: Iterable[str], before: str) -> None:
+    """Raises UserError for a name that is not known: one that is misspelt would be left unread."""
+    known = [*known]
+    for name in given:
+        if name not in known:
+            raise UserError(f"There is no {before}{name}; is it {nearest(name, known, before)}?")
+
+
+def nearest(field: str, fields: Iterable[str], before: str = "config.") -> str:
+    """ "config.b1 or config.b2": those of `fields` that may have been meant."""
+    fields = [*fields]
+    near = difflib.get_close_matches(field, fields, n=3, cutoff=0.4) or fields[:3]
+    near += [name for name in fields if name.endswith(f"_{field}")]
+    return " or ".join(f"{before}{name}" for name in dict.fromkeys(near))
 
 
 def first_line(reason: object) -> str:

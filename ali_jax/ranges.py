@@ -90,9 +90,21 @@ def check(fields: Mapping[str, Any], before: str = "") -> None:
         path = f"{before}{name}"
         if isinstance(value, Mapping):
             check(value, f"{path}.")
-        elif path in FIELDS or (isinstance(value, numbers.Real) and not isinstance(value, bool)):
+            continue
+        _require_plain(f"config.{path}", value)
+        if path in FIELDS or (isinstance(value, numbers.Real) and not isinstance(value, bool)):
             for each in value if isinstance(value, list | tuple) else (value,):
                 require(f"config.{path}", each, FIELDS.get(path, FINITE))
+
+
+def _require_plain(what: str, value: Any) -> None:
+    """Raises a UserError for what config.json could not hold, as numbers of NumPy's."""
+    for each in value if isinstance(value, list | tuple) else ():
+        _require_plain(what, each)
+    if not (value is None or isinstance(value, bool | int | float | str | list | tuple)):
+        raise UserError(
+            f"{what} is {value!r}, a {type(value).__name__}; write a plain number, text or tuple."
+        )
 
 
 def require(what: str, value: Any, within: Range) -> None:

@@ -21,8 +21,9 @@ class Kind(NamedTuple):
 
     contrast: dict[str, float]  # its settings, first of all what copies go through
     cycle: float = 3.0
-    # Codes of two images are about 16 apart, as the term measures it: at a temperature of 1 a reconstruction is soon told from all
-    # others, and no more is asked of it. 8 goes on asking: photographs keep their class more often by it.
+    # Codes of two images are about 16 apart, as the term measures it: at a temperature of 1 a reconstruction
+    # is soon told from all others, and no more is asked of it. 8 goes on asking: photographs keep their class
+    # more often by it.
     recognition: dict[str, float] | None = {"weight": 10.0, "temperature": 8.0}  # noqa: RUF012 - never changed
 
 

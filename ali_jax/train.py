@@ -60,6 +60,8 @@ def train_and_evaluate(
     splits = {role: examples.fit(s, config) for role, s in (splits or examples.load_splits(config)).items()}
     labelled = examples.labelled_examples(config, splits["train"])
     workdirs.check_labelled(labelled, workdir)
+    known = examples.fingerprint(splits["train"].x)
+    workdirs.check_examples(known, workdir)
     process = (jax.process_index(), jax.process_count())
     batches = examples.open_batches(config, splits["train"], labelled, *process)
     run_steps = compiled_steps(game, mesh)
@@ -68,7 +70,7 @@ def train_and_evaluate(
     if state is not None:
         return state
     with workdirs.locked(workdir):
-        workdirs.claim(workdir, config, labelled, start)
+        workdirs.claim(workdir, config, labelled, start, known)
         with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
             step, state = first_state(config, game, splits["train"], checkpoints, mesh, model)
             look = functools.partial(show, game, splits)

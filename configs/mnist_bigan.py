@@ -9,10 +9,11 @@ paper's code. Published: 1-nearest-neighbour accuracy 97.39 % (a latent regresso
 of what: it prints 92.10 % for E(x) itself and 97.35 % for the layer of E before it.
 
 Codes are squashed into (-1, 1), as there, and D judges them so (there: before they are). Batch normalisation
-is that code's, too: no scale, no shift, an epsilon of 1e-8, and in D of real and of generated pairs apart. Its losses are half of ours, so that its weight decay of 2.5e-5
-is 5e-5 here. Where this departs from that code: codes are tanh(h) (there tanh(h / 2)); the second layer of G
-does not see z again; running statistics are kept (there: recomputed before each test); D's last layer starts
-random (there at 0); the learning rate falls to 0 linearly over the second half (there to 1 %, exponentially).
+is that code's: no scale, no shift, an epsilon of 1e-8, and in D of real and of generated pairs apart. Its
+losses are half of ours, so that its weight decay of 2.5e-5 is 5e-5 here. Where this departs from that code:
+codes are tanh(h) (there tanh(h / 2)); the second layer of G does not see z again; running statistics are kept
+(there: recomputed before each test); D's last layer starts random (there at 0); the learning rate falls to 0
+linearly over the second half (there to 1 %, exponentially).
 
 `:latent_regressor`: D sees x alone, with the layers that D has here, and E minimises the squared distance of
 z and E(G(z)) (there their cross entropy), of which G learns nothing.

@@ -1,9 +1,12 @@
+import functools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import CONFIGS, load_config
 
+from ali_jax import build
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 
@@ -66,6 +69,36 @@ def test_a_mapping_that_leaves_fields_out_is_refused():
     config.rate_of = {"generator": 2.0}
     with pytest.raises(UserError, match=r"config\.rate_of has no discriminator"):
         config_lib.check(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"avarage_rate": 0.5}, r"There is no config\.avarage_rate; is it config\.average_rate"),
+        ({"disturbance.color": 1.0}, r"no config\.disturbance\.color; is it config\.disturbance\.colour"),
+        (
+            {"model.spectral_norms": ()},
+            r"no config\.model\.spectral_norms; is it config\.model\.",
+        ),
+        ({"terms": None}, r"config\.terms is None; it must be a mapping"),
+        ({"train_split": None}, r"config\.train_split is None; it must be text"),
+        ({"classes": 3}, r"config\.classes is 3; it must be a tuple"),
+        ({"model.x_shape": 64}, r"config\.model\.x_shape is 64; it must be the shape of an example"),
+        ({"model.encoder": 5}, r"config\.model\.encoder is 5; it must be a tuple of rows"),
+        ({"learning_rate": np.float32(0.1)}, r"config\.learning_rate is np\.float32\(0\.1\), a float32"),
+        ({"classes": (np.int64(1),)}, r"config\.classes is np\.int64\(1\), a int64"),
+    ],
+)
+def test_what_a_file_may_get_wrong_is_named(changes, words):
+    """The command line knows a config's fields; a file may add any, which nothing would read."""
+    config = load_config("digits")
+    for path, value in changes.items():
+        *rooms, name = path.split(".")
+        room = functools.reduce(getattr, rooms, config)
+        with room.unlocked(), room.ignore_type():
+            room[name] = value
+    with pytest.raises(UserError, match=words):
+        build.game(config)
 
 
 @pytest.mark.parametrize(

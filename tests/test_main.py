@@ -101,7 +101,7 @@ def test_mistakes_are_named_in_one_line(tmp_path, in_process, flags, words):
     ("text", "words"),
     [
         ("def get_config(:", r"config.py has a mistake in line 1 \(SyntaxError: "),
-        ("import nowhere", r"config.py has a mistake in line 1 \(ModuleNotFoundError: No module named 'nowhere'"),
+        ("import nowhere", r"config.py has a mistake in line 1 \(ModuleNotFoundError: "),
         ("def get_config():\n    return of()\ndef of():\n    1 + 'a'", r"in line 4 \(TypeError: unsupported"),
         ("def get_config():\n    return 5", "gave int; return a config"),
     ],

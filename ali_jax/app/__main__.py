@@ -14,9 +14,10 @@ import socket
 
 from absl import flags
 
-from ali_jax import data, inference, pretrained
+from ali_jax import inference, pretrained
 from ali_jax.app import gallery
 from ali_jax.app.explorer import Explorer
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.pretrained import weights
 from ali_jax.run import command_line
@@ -67,7 +68,7 @@ def open_explorer(
     model = inference.load(source)
     images = gallery.load(model, config, asked, split, most)
     print(f"{source}, beside {images.source}", flush=True)
-    frame = data.Frame(tuple(config.model.x_shape), **config.images)
+    frame = examples.frame(config)
     return Explorer(model, images, frame, conditional=config.model.num_attributes > 0)
 
 

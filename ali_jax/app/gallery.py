@@ -95,8 +95,7 @@ def _of_own(config: ConfigDict, most: int) -> Gallery:
 
 
 def _of_data(config: ConfigDict, dataset: str, split: str, most: int) -> Gallery:
-    frame = data.Frame(tuple(config.model.x_shape), **config.images)
-    whole = data.load(dataset, split, config.data_dir, frame)
+    whole = data.load(dataset, split, config.data_dir, examples.frame(config))
     if dataset == config.dataset:
         whole = examples.of_classes(whole, tuple(config.classes), dataset)
     _require_fit(config, dataset, whole)

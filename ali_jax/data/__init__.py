@@ -72,5 +72,7 @@ def _load_part(name: str, part: splits.Part, data_dir: str | None, frame: Frame 
     if kind not in OWN or not colon:
         known = ", ".join([*SETS, *(f"{kind}:PATH" for kind in OWN)])
         raise UserError(f"There is no data set {name!r}; choose one of {known}.")
+    if not path:
+        raise UserError(f"The data set {name!r} names no path; write it behind the colon, as in {name}PATH.")
     whole, row_at = OWN[kind](path, part.base, data_dir, frame)
     return take(whole, part.rows(name, len(whole.x), row_at))

@@ -1,4 +1,4 @@
-"""Networks built from the rows of a config: the only place that imports Linen."""
+"""Networks built from the rows of a config: the only place that builds with Linen."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax import ranges
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, require_known
 from ali_jax.models import rows
 from ali_jax.models.initial import initialize
 from ali_jax.models.layers import APPENDED, NONLINEARITIES, OPERATIONS
@@ -92,6 +92,12 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     missing = [field for field in FIELDS if field not in model]
     if missing:
         raise UserError(f"config.model has no {missing[0]}; compare it with a config in configs/.")
+    require_known(model, (*FIELDS, *HEADS.values(), *NORMS, "num_attributes", "packing"), "config.model.")
+    if not isinstance(model["x_shape"], tuple | list):
+        raise UserError(
+            f"config.model.x_shape is {model['x_shape']!r}; it must be the shape of an example, such as "
+            "(32, 32, 3)."
+        )
     if model["prior"] not in PRIORS:
         raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
     ranges.check({name: value for name, value in model.items() if value is not None}, "model.")
@@ -111,6 +117,8 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     def stack(field: str) -> Stack | None:
         if model.get(field) is None:
             return None
+        if not isinstance(model[field], tuple | list):
+            raise UserError(f"config.model.{field} is {model[field]!r}; it must be a tuple of rows.")
         parsed = tuple(
             rows.parse(f"config.model.{field}", number, row, (*OPERATIONS, *APPENDED), NONLINEARITIES)
             for number, row in enumerate(model[field], 1)

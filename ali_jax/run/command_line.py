@@ -1,7 +1,6 @@
 """The command line of every program: flags, overrides of the config, and mistakes in one sentence."""
 
 import ast
-import difflib
 import functools
 import itertools
 import json
@@ -19,7 +18,7 @@ from ml_collections import ConfigDict, config_flags
 
 from ali_jax import config as config_lib
 from ali_jax.config import CONFIGS
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, nearest
 from ali_jax.models import onednn
 
 DEFAULT = CONFIGS / "digits.py"
@@ -126,7 +125,7 @@ def _unknown_field(argv: list[str], fields: Iterable[str]) -> str | None:
     """The sentence for the first --config.FIELD that is none of the config's fields."""
     for field in _fields_named(arg for arg in argv if not _sets_terms(arg)):
         if field not in fields:
-            return f"There is no config.{field}; is it {suggest(field, fields)}?"
+            return f"There is no config.{field}; is it {nearest(field, fields)}?"
     return None
 
 
@@ -136,13 +135,6 @@ def _fields_named(argv: Iterable[str]) -> Iterator[str]:
         name = arg.split("=")[0].lstrip("-")
         if arg.startswith("-") and name.startswith("config."):
             yield name.removeprefix("config.")
-
-
-def suggest(field: str, fields: Iterable[str]) -> str:
-    """ "config.b1 or config.b2": those of `fields` that may have been meant."""
-    near = difflib.get_close_matches(field, fields, n=3, cutoff=0.4) or [*fields][:3]
-    near += [name for name in fields if name.endswith(f"_{field}")]
-    return " or ".join(f"config.{name}" for name in dict.fromkeys(near))
 
 
 def paths(config: ConfigDict, before: str = "") -> dict[str, None]:

@@ -1,4 +1,4 @@
-"""What says of a workdir which run it holds: config.json and, with labels, labelled_examples.json."""
+"""What says of a workdir which run it holds: config.json, examples.json, labelled_examples.json."""
 
 import contextlib
 import json
@@ -21,6 +21,7 @@ from ali_jax.run.files import write_whole
 logger = logging.getLogger(__name__)
 
 LABELLED = "labelled_examples.json"
+EXAMPLES = "examples.json"
 
 # A resumed run may change these; every other field is part of what was trained.
 MAY_CHANGE = (
@@ -32,19 +33,6 @@ MAY_CHANGE = (
     "keep_checkpoints",
     "steps_per_dispatch",
 )
-
-
-# Runs of before there were terms named an objective, with the weight of the game in D's loss.
-FORMER_OBJECTIVES = {
-    "joint_adversarial": {"adversarial": {}},
-    "semi_supervised": {"labels": {}, "adversarial": {"unlabelled": True}},
-    "feature_matching": {
-        "labels": {},
-        "adversarial": {"unlabelled": True, "ge": 0.0},
-        "feature_matching": {},
-    },
-    "supervised": {"labels": {}},
-}
 
 
 def folder(workdir: str | Path) -> Path:
@@ -82,13 +70,6 @@ def read_config(workdir: Path) -> ConfigDict:
 
 def as_config(fields: dict) -> ConfigDict:
     """The config of a config.json's content."""
-    former = fields.pop("objective", None)
-    if former is not None:
-        terms = {name: dict(settings) for name, settings in FORMER_OBJECTIVES[former].items()}
-        weight = fields.pop("unsupervised_weight", 1.0)
-        if weight != 1.0 and "unlabelled" in terms.get("adversarial", {}):
-            terms["adversarial"]["d"] = weight
-        fields["terms"] = terms
     config = config_lib.default()
     if "terms" in fields:
         config.terms = config_lib.as_terms(fields.pop("terms"))  # not merged with the default's
@@ -165,6 +146,27 @@ def check_labelled(labelled: np.ndarray | None, workdir: Path) -> None:
         )
 
 
+def check_examples(known: dict[str, int], workdir: Path) -> None:
+    """Raises UserError if `workdir` was begun on more or fewer examples than these; warns of other ones.
+
+    Args:
+      known: of the training examples, see `examples.fingerprint`.
+    """
+    try:
+        before = json.loads((workdir / EXAMPLES).read_text())
+    except (OSError, ValueError):  # of a run of before it was written, or damaged; nothing else depends on it
+        return
+    if before == known:
+        return
+    if before["count"] != known["count"]:
+        raise UserError(
+            f"{workdir} was begun on {before['count']:,} training examples, and its data set now gives "
+            f"{known['count']:,}; restore its data, or pass another --workdir."
+        )
+    # Not refused: another version of a decoder may read the same files a little otherwise.
+    logger.warning("%s was begun on training examples that are not quite these.", workdir)
+
+
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
     """Makes a workdir and keeps other runs out of it; of several processes of a run, the first does for all.
@@ -189,12 +191,16 @@ def locked(workdir: Path) -> Iterator[None]:
 
 
 def claim(
-    workdir: Path, config: ConfigDict, labelled: np.ndarray | None = None, begun: dict | None = None
+    workdir: Path,
+    config: ConfigDict,
+    labelled: np.ndarray | None = None,
+    begun: dict | None = None,
+    known: dict[str, int] | None = None,
 ) -> None:
     """Makes the workdir and writes config.json there, or checks that the one there agrees.
 
     Beside it, labelled_examples.json: the numbers of the examples whose label is known; and, of a new run,
-    begun.json (see `begun`).
+    begun.json (see `begun`) and examples.json, by which its training examples are `known` again.
     """
     is_new = not (workdir / "config.json").exists()
     check(config, workdir)
@@ -203,6 +209,8 @@ def claim(
     def write() -> None:
         if begun and is_new:
             write_whole(workdir / NAME, (json.dumps(begun, indent=2) + "\n").encode())
+        if known and is_new:
+            write_whole(workdir / EXAMPLES, (json.dumps(known) + "\n").encode())
         if labelled is not None:
             write_whole(workdir / LABELLED, json.dumps(labelled.tolist()).encode())
         # Last: with it the run is there, and what says how it was begun has to be there, too.

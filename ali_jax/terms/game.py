@@ -1,14 +1,14 @@
 """What a term is given, what it gives, and the sum of terms that is a game."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.models import HEADS, Encoding, Judgement
+from ali_jax.models import HEADS, Encoding, Judgement, packing_of
 from ali_jax.roles import Roles
 
 
@@ -78,9 +78,8 @@ def needs(**what: Any) -> Callable[[Term], Term]:
 
     A value may be a function of the term's settings, a mapping.
     """
-    unknown = {*what.get("heads", ())} - HEADS.keys()
-    if unknown:
-        raise ValueError(f"D has no head for {min(unknown)}; heads are {', '.join(HEADS)}")
+    if not callable(what.get("heads", ())):
+        _check_heads(what.get("heads", ()))
 
     def note(term: Term) -> Term:
         term.needs = what
@@ -93,7 +92,14 @@ def need_of(term: Term) -> Needs:
     """What a term needs, also where its settings are bound by functools.partial."""
     settings = dict(getattr(term, "keywords", {}))
     noted = getattr(getattr(term, "func", term), "needs", {})
-    return Needs(**{name: value(settings) if callable(value) else value for name, value in noted.items()})
+    need = Needs(**{name: value(settings) if callable(value) else value for name, value in noted.items()})
+    _check_heads(need.heads)
+    return need
+
+
+def _check_heads(heads: Collection[str]) -> None:
+    if unknown := {*heads} - HEADS.keys():
+        raise ValueError(f"D has no head for {min(unknown)}; heads are {', '.join(HEADS)}")
 
 
 def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None:
@@ -103,6 +109,17 @@ def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None
     """
     if needs.encoder and networks.encoder is None:
         raise UserError("A term needs an encoder, and networks.encoder is None; add one, or drop the term.")
+    if networks.encoder is not None and (needs.encoder is False or not needs.generated):
+        raise UserError(
+            "These terms are a game without an encoder, with D of x alone, and networks.encoder is there; "
+            "build networks without one, or add a term that plays with generated pairs."
+        )
+    packing = packing_of(networks.discriminator)
+    if packing > 1 and (needs.labels or len(batch["x"]) % packing):
+        raise UserError(
+            f"D judges packs of {packing} pairs, so that labels, which are of single examples, cannot be "
+            f"learned, and the batch must be a multiple of it; it has {len(batch['x'])} examples."
+        )
     if needs.labels and "label" not in batch:
         raise UserError(
             'A term learns from labels, and the batch has none; add batch["label"], (M,) int32, -1 where '

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from ali_jax import models
-from ali_jax.errors import UserError, first_line
+from ali_jax.errors import UserError, first_line, nearest
 from ali_jax.run import command_line
 
 # Fields that a model may have, and that configs leave out.
@@ -80,7 +80,7 @@ def configured(config: ConfigDict, name: str, changes: Mapping[str, Any]) -> Con
         if field not in known:
             raise UserError(
                 f"VARIANTS[{name!r}] changes config.{field}, which there is not; "
-                f"is it {command_line.suggest(field, known)}?"
+                f"is it {nearest(field, known)}?"
             )
         _set(config, name, field, value)
     return config

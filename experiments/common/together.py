@@ -61,17 +61,19 @@ def train_all(
     splits = splits or examples.load_splits(config)
     splits = {role: examples.fit(split, config) for role, split in splits.items()}
     labelled = [examples.labelled_examples(one, splits["train"]) for one in configs]
-    for known, folder in zip(labelled, folders, strict=True):
-        workdirs.check_labelled(known, folder)
+    known = examples.fingerprint(splits["train"].x)
+    for numbers, folder in zip(labelled, folders, strict=True):
+        workdirs.check_labelled(numbers, folder)
+        workdirs.check_examples(known, folder)
     pairs = zip(configs, labelled, strict=True)
-    batches = Batches([examples.open_batches(one, splits["train"], known) for one, known in pairs])
+    batches = Batches([examples.open_batches(one, splits["train"], numbers) for one, numbers in pairs])
     run_steps = run_all(game)
     trace(run_steps, config, game, batches[0])  # raises what the first step would, before a claim
     mesh = devices.make_mesh(jax.local_devices()[:1])
     with contextlib.ExitStack() as stack:
-        for one, folder, known in zip(configs, folders, labelled, strict=True):
+        for one, folder, numbers in zip(configs, folders, labelled, strict=True):
             stack.enter_context(workdirs.locked(folder))
-            workdirs.claim(folder, one, known, start)
+            workdirs.claim(folder, one, numbers, start, known)
         each = [stack.enter_context(Checkpoints(folder, config.keep_checkpoints)) for folder in folders]
         step, states = first_states(configs, game, splits["train"], each, devices.replicated(mesh))
         sizes = (step, config.num_steps, config.batch_size)

@@ -23,6 +23,8 @@ def test_sums_are_one_split_after_the_other():
     ("name", "split", "named"),
     [
         ("didgits", "train", "digits, mixture, .*images:PATH, arrays:PATH"),
+        ("images:", "train", "names no path; write it behind the colon, as in images:PATH"),
+        ("arrays:", "train", "names no path"),
         ("digits", "valid", "train, test"),
         ("digits", "train[5:5]", "1,500"),
         ("digits", "train[:1501]", "1,500"),

@@ -11,9 +11,19 @@ from conftest import CONFIGS, load_config
 from helpers import ROOT
 
 from ali_jax import build
+from ali_jax.data.examples import fingerprint
 from ali_jax.errors import UserError
 from ali_jax.run import devices
-from ali_jax.run.workdirs import check, check_same_run, claim, folder, locked, read_config, to_json
+from ali_jax.run.workdirs import (
+    check,
+    check_examples,
+    check_same_run,
+    claim,
+    folder,
+    locked,
+    read_config,
+    to_json,
+)
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 
@@ -78,31 +88,16 @@ def test_another_dtype_is_another_run(tmp_path):
         check_same_run(config, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "variant", "former"),
-    [
-        ("digits", ("paper",), "joint_adversarial"),
-        ("digits_semi_supervised", ("ali",), "semi_supervised"),
-        ("digits_semi_supervised", ("feature_matching",), "feature_matching"),
-        ("digits_semi_supervised", ("supervised",), "supervised"),
-    ],
-)
-def test_runs_of_before_there_were_terms_are_the_same_runs(tmp_path, name, variant, former):
-    config = load_config(name, *variant)
-    fields = json.loads(to_json(config))
-    del fields["terms"]
-    fields |= {"objective": former, "unsupervised_weight": 1.0}
-    (tmp_path / "config.json").write_text(json.dumps(fields))
-    check_same_run(config, tmp_path)
-    assert to_json(read_config(tmp_path)) == to_json(config)
-
-
-def test_the_former_weight_of_the_game_is_that_of_the_share_of_D(tmp_path):
-    fields = json.loads(to_json(load_config("digits_semi_supervised")))
-    del fields["terms"]
-    fields |= {"objective": "semi_supervised", "unsupervised_weight": 0.5}
-    (tmp_path / "config.json").write_text(json.dumps(fields))
-    assert read_config(tmp_path).terms.adversarial.d == 0.5
+def test_a_run_goes_on_with_the_examples_it_was_begun_on(tmp_path, tiny_config, caplog):
+    x = np.arange(3000 * 4, dtype=np.float32).reshape(3000, 4)
+    check_examples(fingerprint(x), tmp_path)  # of a run of before it was kept
+    claim(tmp_path, tiny_config, known=fingerprint(x))
+    check_examples(fingerprint(x.copy()), tmp_path)
+    assert not caplog.records
+    with pytest.raises(UserError, match="begun on 3,000 training examples, and its data set now gives 2,999"):
+        check_examples(fingerprint(x[1:]), tmp_path)
+    check_examples(fingerprint(x + 1), tmp_path)
+    assert "not quite these" in caplog.text
 
 
 def test_another_term_or_setting_is_another_run(tmp_path):

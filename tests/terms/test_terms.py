@@ -7,7 +7,7 @@ import pytest
 from conftest import make_tiny_config
 from helpers import begun
 
-from ali_jax import terms
+from ali_jax import models, terms
 from ali_jax.errors import UserError
 from ali_jax.terms import Needs, Round, Share, bind, needs, needs_of, play_for
 from ali_jax.terms.few_labels import labels
@@ -65,6 +65,27 @@ def test_what_a_term_needs_is_seen_through_partial_and_may_depend_on_its_setting
     assert needs_of(bind({"adversarial": {"unlabelled": True}})) == Needs(True, True)
     with pytest.raises(ValueError, match="no head for joint"):
         needs(heads=("joint",))
+    of_settings = needs(heads=lambda settings: (settings.get("head", "x"),))(asks)
+    assert needs_of({"asks": functools.partial(of_settings, head="xx")}).heads == ("xx",)
+    with pytest.raises(ValueError, match="no head for joint"):
+        needs_of({"asks": functools.partial(of_settings, head="joint")})
+    del asks.needs
+
+
+def test_a_loop_of_ones_own_is_told_what_networks_and_batch_lack():
+    config = make_tiny_config()
+    config.model.packing = 2
+    networks, batch = models.build(config.model), {"x": np.zeros((4, 8, 8, 1))}
+    terms.check_needs(Needs(), networks, batch)
+    for needed, given, words in (
+        (Needs(encoder=False), batch, "a game without an encoder"),
+        (Needs(generated=False, labels=True), batch, "a game without an encoder"),
+        (Needs(labels=True), batch, "packs of 2 pairs"),
+        (Needs(), {"x": batch["x"][:3]}, "it has 3 examples"),
+        (Needs(heads=("x",)), batch, "its x_head is None"),
+    ):
+        with pytest.raises(UserError, match=words):
+            terms.check_needs(needed, networks, given)
 
 
 def test_settings_are_bound():
