@@ -12,7 +12,6 @@ from ml_collections import ConfigDict
 from ali_jax.config import as_terms, reading
 from ali_jax.models.rows import Row, conv, transposed
 
-LATENT_DIM = 64  # of the small networks; the paper's 256 dimensions they do not fill, and D sees that at once
 WIDTH = 32  # features of their first layer
 
 
@@ -20,26 +19,40 @@ class Kind(NamedTuple):
     """What the recipe is for a kind of images."""
 
     contrast: dict[str, float]  # its settings, first of all what copies go through
-    cycle: float = 3.0
+    cycle: float = 10.0
     # Codes of two images are about 16 apart, as the term measures it: at a temperature of 1 a reconstruction
     # is soon told from all others, and no more is asked of it. 8 goes on asking: photographs keep their class
     # more often by it.
-    recognition: dict[str, float] | None = {"weight": 10.0, "temperature": 8.0}  # noqa: RUF012 - never changed
+    recognition: dict[str, float] | None = {"weight": 15.0, "temperature": 8.0}  # noqa: RUF012 - never changed
+    # Dimensions of the small networks' codes. The paper's 256 they do not fill, and D sees that at once.
+    latent_dim: int = 128
 
 
 # A copy may differ in what says nothing of the thing that is seen: where it is, how large, in which light.
-_ANY = {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
+_COPY = {"temperature": 1.0, "translation": 1 / 8, "zoom": 0.4, "colour": 1.0}
+# What copies change, reconstructions need: a part of the code is left to it.
+_ANY = _COPY | {"share": 0.75}
 KINDS = {
     "any": Kind(_ANY),
     # They mean the same in a mirror, as faces do and letters do not.
     "mirrored": Kind(_ANY | {"mirror": 0.5}),
     # As house numbers: slanted, light on dark or dark on light. They keep more where half of a code is left
     # to what copies change, and less by a recognition at a higher temperature.
-    "signs": Kind(_ANY | {"share": 0.5, "shear": 0.3, "negative": 0.5}, recognition={"weight": 5.0}),
+    "signs": Kind(
+        _COPY | {"share": 0.5, "shear": 0.3, "negative": 0.5},
+        cycle=3.0,
+        recognition={"weight": 5.0},
+        latent_dim=64,
+    ),
     # No photographs, as handwritten digits: in their middle, of one size, and of one colour. They keep their
     # class without a recognition; in its place a score of x alone widens the samples. (On photographs such a
     # score costs reconstructions and widens nothing.)
-    "strokes": Kind(_ANY | {"translation": 1 / 14, "zoom": 0.25, "shear": 0.3}, cycle=5.0, recognition=None),
+    "strokes": Kind(
+        _COPY | {"translation": 1 / 14, "zoom": 0.25, "shear": 0.3},
+        cycle=5.0,
+        recognition=None,
+        latent_dim=64,
+    ),
 }
 
 
@@ -68,7 +81,7 @@ def vary(
     """
     if not reading(variant, recommended=False, recipe=True, small=True, **dict.fromkeys(readings, False)):
         return config
-    contrast, cycle, recognition = KINDS[kind]
+    contrast, cycle, recognition, latent_dim = KINDS[kind]
     config.terms = as_terms(
         {
             "adversarial": {},
@@ -87,11 +100,11 @@ def vary(
         config.learning_rate = 1e-3
         config.num_steps = small_steps
         config.figures_every = config.checkpoint_every = small_steps // 5
-        make_small(config.model, width)
+        make_small(config.model, latent_dim, width)
     return config
 
 
-def make_small(model: ConfigDict, width: int = WIDTH) -> None:
+def make_small(model: ConfigDict, latent_dim: int, width: int = WIDTH) -> None:
     """Gives all three networks few and narrow layers, which have strides from the first on.
 
     A CPU spends its time where images are large: one layer of stride 2 (4 at 64x64) leaves maps of 15x15,
@@ -99,16 +112,17 @@ def make_small(model: ConfigDict, width: int = WIDTH) -> None:
 
     Args:
       model: of square images of any size from 8x8.
+      latent_dim: of the codes.
       width: features of the first layer of E and D, and of the last but one of G.
     """
     layers = small_layers(model.x_shape[0], width)
     (_, kernel_of_x, stride_of_x), (hidden, _, _) = layers[0], layers[-1]
     model.leak, model.init_std = 0.1, 0.05
-    model.latent_dim = LATENT_DIM
+    model.latent_dim = latent_dim
     model.encoder = (
         *(conv(features, kernel, stride=stride, norm=True) for features, kernel, stride in layers),
         *_embeddings(model.encoder),
-        conv(2 * LATENT_DIM, nonlinearity="linear"),  # mu and log sigma
+        conv(2 * latent_dim, nonlinearity="linear"),  # mu and log sigma
     )
     model.generator = (
         *_embeddings(model.generator),

@@ -75,4 +75,4 @@ def get_config(variant: str = "recommended"):
         conv(1, 1, dropout=0.5, nonlinearity="linear"),
     )
     readings = ("code", "paper")
-    return recipes.vary(config, variant, small_steps=6_000, kind="mirrored", readings=readings)
+    return recipes.vary(config, variant, small_steps=10_000, kind="mirrored", readings=readings)

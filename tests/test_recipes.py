@@ -30,7 +30,7 @@ def test_small_networks_map_images_to_codes_and_back(side):
     embed = Row("embed", 1, 1, 8, False, 0.0, "linear", "tied")
     config.model.update(num_attributes=5, encoder=(embed,), generator=(embed,), discriminator_joint=(embed,))
     config.model.update(discriminator_x=(), discriminator_z=())
-    recipes.make_small(config.model, width=4)
+    recipes.make_small(config.model, latent_dim=6, width=4)
     networks = models.build(config.model)
     assert all(Row(*config.model[stack][at]) == embed for stack, at in (("encoder", -2), ("generator", 0)))
 
@@ -42,4 +42,4 @@ def test_small_networks_map_images_to_codes_and_back(side):
         return z, networks.generator.apply(variables(*of_role, "generator"), z, condition, train=False)
 
     z, x = jax.eval_shape(there_and_back, jax.random.key(0))
-    assert z.shape == (2, recipes.LATENT_DIM) and x.shape == (2, side, side, 3)
+    assert z.shape == (2, 6) and x.shape == (2, side, side, 3)
