@@ -67,7 +67,7 @@ def test_networks_fit_every_size(side):
     """Building lets shapes through all three networks."""
     game = build.game(load_config("images", f"{side},grey"))
     assert game.example["x"].shape == (1, side, side, 1)
-    assert game.networks.encoder.stack.rows[-1].features == 128
+    assert game.networks.encoder.stack.rows[-1].features == 2 * game.networks.generator.latent_dim
 
 
 def test_at_the_papers_size_it_is_the_recipe():

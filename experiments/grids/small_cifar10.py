@@ -5,6 +5,9 @@ from ali_jax import config as config_lib
 REFERENCE = "the recipe"
 
 GAME = config_lib.load(config_lib.CONFIGS / "cifar10.py", "small").terms.to_dict()
+# As when the grid was run, on codes of 64 dimensions.
+GAME["contrast"]["share"] = 1.0
+GAME["cycle"]["weight"], GAME["recognition"]["weight"] = 3.0, 10.0
 
 VARIANTS = {
     "the recipe": {"terms": GAME},
