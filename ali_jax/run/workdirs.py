@@ -156,7 +156,7 @@ def check_examples(known: dict[str, int], workdir: Path) -> None:
         before = json.loads((workdir / EXAMPLES).read_text())
     except (OSError, ValueError):  # of a run of before it was written, or damaged; nothing else depends on it
         return
-    if before == known:
+    if before == known or not isinstance(before, dict) or before.keys() != known.keys():
         return
     if before["count"] != known["count"]:
         raise UserError(

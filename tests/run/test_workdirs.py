@@ -98,6 +98,9 @@ def test_a_run_goes_on_with_the_examples_it_was_begun_on(tmp_path, tiny_config, 
         check_examples(fingerprint(x[1:]), tmp_path)
     check_examples(fingerprint(x + 1), tmp_path)
     assert "not quite these" in caplog.text
+    for damaged in ("", "[3000]", '{"count": 2999}'):
+        (tmp_path / "examples.json").write_text(damaged)
+        check_examples(fingerprint(x), tmp_path)
 
 
 def test_another_term_or_setting_is_another_run(tmp_path):
