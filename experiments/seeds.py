@@ -30,6 +30,8 @@ def main(argv):
     values = flags.FLAGS
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
+    if "seed" in program.fields_named(sys.argv):
+        raise UserError("The runs have the seeds of --seeds; leave --config.seed out.")
     seeds = as_numbers(values.seeds)
     configs = [config_lib.of_seed(values.config, seed) for seed in seeds]
     for config in configs:

@@ -160,6 +160,8 @@ def test_the_command_trains_each_seed_in_a_workdir_of_its_own(tmp_path, in_proce
     in_process(program, *flags)
     assert {folder.name for folder in tmp_path.iterdir()} == {"seed_2", "seed_4"}
     assert read_config(tmp_path / "seed_4").seed == 4
+    with pytest.raises(UserError, match="the seeds of --seeds"):
+        in_process(program, *flags, "--config.seed=7")
 
 
 @pytest.mark.parametrize("texts", [["one"], [], ["1", "1"]])

@@ -73,7 +73,7 @@ def data_dir_alone() -> str | None:
     """
     if _config_named(sys.argv):
         raise UserError("The config of a trained model is kept with it; leave --config out.")
-    for field in _fields_named(sys.argv):
+    for field in fields_named(sys.argv):
         if field != "data_dir":
             raise UserError(
                 f"config.{field} is as it was when the model was trained; leave --config.{field} out (only "
@@ -123,13 +123,13 @@ def _config_named(argv: list[str]) -> str:
 
 def _unknown_field(argv: list[str], fields: Iterable[str]) -> str | None:
     """The sentence for the first --config.FIELD that is none of the config's fields."""
-    for field in _fields_named(arg for arg in argv if not _sets_terms(arg)):
+    for field in fields_named(arg for arg in argv if not _sets_terms(arg)):
         if field not in fields:
             return f"There is no config.{field}; is it {nearest(field, fields)}?"
     return None
 
 
-def _fields_named(argv: Iterable[str]) -> Iterator[str]:
+def fields_named(argv: Iterable[str]) -> Iterator[str]:
     """FIELD of every --config.FIELD of a command line."""
     for arg in argv:
         name = arg.split("=")[0].lstrip("-")
