@@ -64,4 +64,4 @@ def hidden(layers: dict[str, jax.Array]) -> list[jax.Array]:
 
 
 def _join(parts: list[jax.Array]) -> jax.Array:
-    return jnp.concatenate([part.reshape(len(part), -1).astype(jnp.float32) for part in parts], axis=1)
+    return jnp.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
