@@ -100,7 +100,7 @@ def machine() -> dict:
         "devices": jax.device_count(),
         "cpu": info.get("model name", platform.processor()),
         "cpu_features_sha256": hashlib.sha256(flags.encode()).hexdigest(),
-        "cpu_cores": os.cpu_count(),
+        "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         # The courses state their own, and the run is made in a process without those of the tests.
         "xla_flags": os.environ["XLA_FLAGS"].replace(os.environ["QUICK_COMPILER"], ""),
     }
