@@ -11,6 +11,8 @@ import jaxlib
 import numpy as np
 from golden_games import GAMES, course, make_batches, resume_run, use_run, words
 
+from ali_jax.data import own
+
 GOLDEN = Path(__file__).parent / "golden"
 RUN = GOLDEN / "run"
 
@@ -100,7 +102,7 @@ def machine() -> dict:
         "devices": jax.device_count(),
         "cpu": info.get("model name", platform.processor()),
         "cpu_features_sha256": hashlib.sha256(flags.encode()).hexdigest(),
-        "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpu_cores": own.cores(),
         # The courses state their own, and the run is made in a process without those of the tests.
         "xla_flags": os.environ["XLA_FLAGS"].replace(os.environ["QUICK_COMPILER"], ""),
     }
