@@ -92,14 +92,15 @@ def as_terms(terms: Mapping[str, Mapping[str, Any]]) -> ConfigDict:
 
 def check(config: ConfigDict) -> None:
     """Raises UserError, naming the field, for a value that no run can use; see `ranges`."""
-    _check_kinds(config)
+    usual = default()
+    _check_kinds(config, usual)
     for part in ("rate_of", "disturbance", "images"):
-        if missing := sorted({*default()[part]} - {*config[part]}):
+        if missing := sorted({*usual[part]} - {*config[part]}):
             raise UserError(
                 f"config.{part} has no {missing[0]}, as a mapping takes the place of all of it; set single "
                 f"fields, such as config.{part}.{missing[0]}."
             )
-        require_known(config[part], default()[part], f"config.{part}.")
+        require_known(config[part], usual[part], f"config.{part}.")
     ranges.check(config.to_dict())
     for field in ("translation", "cutout", "colour"):
         if config.disturbance[field] and len(config.model.x_shape) != 3:
@@ -108,17 +109,16 @@ def check(config: ConfigDict) -> None:
             )
     if config.disturbance.noise_z and config.model.encoder is None:
         raise UserError("config.disturbance.noise_z is of codes, and a plain GAN has none; set it to 0.")
-    for field, usual in default().images.items():
-        if config.images[field] != usual and config.dataset.partition(":")[0] not in data.OWN:
+    for field, value in usual.images.items():
+        if config.images[field] != value and config.dataset.partition(":")[0] not in data.OWN:
             raise UserError(
                 f"config.images.{field} is of images of your own, and config.dataset is {config.dataset}; "
                 "leave it out, or pass --config.dataset=images:FOLDER or arrays:FILE."
             )
 
 
-def _check_kinds(config: ConfigDict) -> None:
+def _check_kinds(config: ConfigDict, usual: ConfigDict) -> None:
     """Raises UserError for a field that there is not, or a mapping, text or tuple that is none."""
-    usual = default()
     require_known(config, usual, "config.")
     kinds = {"a mapping": ConfigDict, "text": str, "a tuple": tuple | list}
     for name, value in usual.items():

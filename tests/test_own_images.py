@@ -73,7 +73,9 @@ def test_networks_fit_every_size(side):
 def test_at_the_papers_size_it_is_the_recipe():
     config, svhn = load_config("images", "32,signs"), load_config("svhn", "small")
     assert config.model == svhn.model and config.terms == svhn.terms
-    assert load_config("images", "32,mirrored").terms == load_config("cifar10", "small").terms
+    mirrored, cifar10 = load_config("images", "32,mirrored"), load_config("cifar10", "small")
+    assert mirrored.model == cifar10.model and mirrored.terms == cifar10.terms
+    assert load_config("images", "64,mirrored").terms == load_config("celeba", "small").terms
     drawn, mnist = load_config("images", "28,grey,strokes"), load_config("mnist")
     assert drawn.model == mnist.model and drawn.terms == mnist.terms
     assert not {"mirror", "shear", "negative"} & set(load_config("images", "32").terms.contrast)

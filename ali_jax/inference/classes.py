@@ -10,6 +10,7 @@ from ali_jax.errors import UserError
 from ali_jax.inference import inputs
 from ali_jax.inference.passes import encode, judge
 from ali_jax.pretrained import Model
+from ali_jax.ranges import COUNT, require
 
 
 def class_probabilities(
@@ -33,8 +34,10 @@ def class_probabilities(
         )
     if key is None:
         return _class_probabilities(model, x, attributes, None)
-    keys = jax.random.split(inputs.key(key), inputs.count("samples", samples))
-    draws = [_class_probabilities(model, x, attributes, k) for k in keys]
+    require("samples", samples, COUNT)
+    draws = [
+        _class_probabilities(model, x, attributes, k) for k in jax.random.split(inputs.key(key), samples)
+    ]
     return np.mean(draws, axis=0)
 
 

@@ -4,6 +4,7 @@ Images are integers from 0 to 255 of whatever type, or floats from 0 to 1, as on
 or of PIL images. What is neither is refused: networks make something of any numbers.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -13,7 +14,7 @@ import numpy as np
 
 from ali_jax.data.pictures import in_colours
 from ali_jax.errors import UserError
-from ali_jax.models import Stack
+from ali_jax.models import Row, Stack
 from ali_jax.pretrained import Model
 
 ROUNDING = 1e-3  # by so much floats may leave [0, 1], as resizing leaves them
@@ -100,17 +101,9 @@ def key(given: Any) -> jax.Array | np.ndarray:
     return given
 
 
-def count(name: str, given: Any) -> int:
-    """A whole number from 1 up; a UserError for anything else."""
-    if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 1:
-        raise UserError(f"{name} is {given!r}; it must be a whole number from 1 up.")
-    return int(given)
-
-
 def is_conditional(model: Model) -> bool:
     """Whether its networks are given attributes."""
-    stacks = [stack for module in model.networks if module is not None for stack in vars(module).values()]
-    return any(row.operation.startswith("embed") for stack in stacks for row in _rows(stack))
+    return any(_embeddings(model))
 
 
 def require_as_many(name: str, array: np.ndarray, count: int) -> None:
@@ -123,16 +116,21 @@ def _rows(stack: Any) -> tuple:
     return stack.rows if isinstance(stack, Stack) else ()
 
 
-def _num_attributes(model: Model) -> int | None:
-    """A, by the kernel of an embedding; None where the network that has one was not exported."""
+def _embeddings(model: Model) -> Iterator[tuple[str, str, str, Row]]:
+    """(role, stack, layer, row) of every row that embeds attributes."""
     for role, module in model.networks._asdict().items():
-        if getattr(model.params, role) is None:
-            continue
-        for name, stack in vars(module).items():
+        for name, stack in ({} if module is None else vars(module)).items():
             for number, row in enumerate(_rows(stack), 1):
                 if row.operation.startswith("embed"):
-                    kind = "batch_stats" if row.operation == "embed_frozen" else "params"
-                    return len(model.variables(role)[kind][name][f"layer_{number}"]["kernel"])
+                    yield role, name, f"layer_{number}", row
+
+
+def _num_attributes(model: Model) -> int | None:
+    """A, by the kernel of an embedding; None where the network that has one was not exported."""
+    for role, stack, layer, row in _embeddings(model):
+        if getattr(model.params, role) is not None:
+            kind = "batch_stats" if row.operation == "embed_frozen" else "params"
+            return len(model.variables(role)[kind][stack][layer]["kernel"])
     return None
 
 

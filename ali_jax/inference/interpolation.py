@@ -8,6 +8,7 @@ import numpy as np
 from ali_jax.inference import inputs
 from ali_jax.inference.passes import decode, encode
 from ali_jax.pretrained import Model
+from ali_jax.ranges import COUNT, require
 
 
 def linear(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
@@ -47,7 +48,7 @@ def interpolate(
     """
     keys = (None, None) if key is None else jax.random.split(inputs.key(key))
     attributes2 = attributes if attributes2 is None else attributes2
-    steps = inputs.count("steps", steps)
+    require("steps", steps, COUNT)
     z1, z2 = encode(model, x1, attributes, keys[0]), encode(model, x2, attributes2, keys[1])
     inputs.require_as_many("x2", z2, len(z1))
     along = np.linspace(0, 1, steps + 1, dtype=np.float32)

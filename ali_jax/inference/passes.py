@@ -13,11 +13,13 @@ from ali_jax.inference import inputs
 from ali_jax.inference.chunks import in_chunks
 from ali_jax.models import HEADS, Judgement, packing_of, unit_interval
 from ali_jax.pretrained import Model
+from ali_jax.ranges import COUNT, require
 
 
 def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
     """G(z) of `count` draws z from the prior: (count, H, W, C)."""
-    generator, key, count = inputs.network(model, "generator"), inputs.key(key), inputs.count("count", count)
+    generator, key = inputs.network(model, "generator"), inputs.key(key)
+    require("count", count, COUNT)
     return decode(model, generator.sample_prior(key, count), attributes)
 
 

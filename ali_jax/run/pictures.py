@@ -19,11 +19,7 @@ def of_training(model: inference.Model, validation: data.Split) -> dict[str, np.
 
 def _of_images(model: inference.Model, validation: data.Split) -> dict[str, np.ndarray]:
     key_z, key_noise = jax.random.split(jax.random.key(0))
-    attributes = _head(validation.attributes, COLUMNS**2)
-    # A sample for each row of attributes, of which a small split has fewer.
-    count = COLUMNS**2 if attributes is None else len(attributes)
-    samples = inference.sample(model, key_z, count, attributes)
-    figures = {"samples": images.grid(samples, COLUMNS)}
+    figures = {"samples": images.grid(_samples(model, validation, key_z, COLUMNS**2), COLUMNS)}
     if model.networks.encoder is not None:
         originals = _head(validation.x, COLUMNS**2 // 2)
         attributes = _head(validation.attributes, COLUMNS**2 // 2)
@@ -37,14 +33,19 @@ def _of_points(model: inference.Model, validation: data.Split) -> np.ndarray:
     key_z, key_noise = jax.random.split(jax.random.key(0))
     x, component = _head(validation.x, POINTS), _head(validation.label, POINTS)
     attributes = _head(validation.attributes, POINTS)
-    count = POINTS if attributes is None else len(attributes)
     panels = {"data": (x, component, 6.0)}
     if model.networks.encoder is not None:
         codes = inference.encode(model, x, attributes, key_noise)
         panels["codes"] = (codes, component, 4.0)
         panels["reconstructions"] = (inference.decode(model, codes, attributes), component, 6.0)
-    panels["samples"] = (inference.sample(model, key_z, count, attributes), None, 6.0)
+    panels["samples"] = (_samples(model, validation, key_z, POINTS), None, 6.0)
     return images.scatter_panels(panels)
+
+
+def _samples(model: inference.Model, validation: data.Split, key: jax.Array, count: int) -> np.ndarray:
+    """As many samples; of a conditional model one for each row of attributes, of which there may be fewer."""
+    attributes = _head(validation.attributes, count)
+    return inference.sample(model, key, count if attributes is None else len(attributes), attributes)
 
 
 def _head(array: np.ndarray | None, count: int) -> np.ndarray | None:

@@ -14,6 +14,7 @@ import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
 
+from ali_jax.data import own
 from ali_jax.errors import UserError
 from ali_jax.run.files import save_png, write_whole, writing
 
@@ -93,7 +94,7 @@ def module_name() -> str:
 
 def _cores(there: int) -> str:
     """How many there are, and how many of them this process may use where taskset and the like say so."""
-    ours = len(os.sched_getaffinity(0))
+    ours = own.cores()
     return f"{there} cores" if ours == there else f"{ours} of {there} cores"
 
 
