@@ -233,7 +233,11 @@ def test_benchmarks_run_beside_an_opponent_of_the_same_size():
     assert found[1].environment == {"JAX_DEFAULT_MATMUL_PRECISION": "tensorfloat32"}
 
 
-def test_an_opponent_without_a_name_is_refused_before_anything_is_copied(tmp_path, in_process):
-    with pytest.raises(UserError, match="NAME: COMMAND"):
-        in_process(program, "prepare", f"--workdir={tmp_path / 'gpu'}", "--opponent=torch_ali.py {model}")
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [("--opponent=torch_ali.py {model}", "NAME: COMMAND"), ("--share=nan", "--share is nan")],
+)
+def test_what_cannot_be_planned_is_refused_before_anything_is_copied(flag, said, tmp_path, in_process):
+    with pytest.raises(UserError, match=said):
+        in_process(program, "prepare", f"--workdir={tmp_path / 'gpu'}", flag)
     assert not (tmp_path / "gpu").exists()

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from ali_jax import inference
+from ali_jax import inference, ranges
 from ali_jax.anomaly import files, inputs, members, networks, scaling, scores
 from ali_jax.anomaly.evidence import chunks
 from ali_jax.anomaly.members import Member
@@ -187,8 +187,7 @@ class Detector(OutlierMixin, BaseEstimator):
         chosen = {"steps": self.steps, "latent_dim": self.latent_dim}
         counts |= {name: value for name, value in chosen.items() if value is not None}
         for name, value in counts.items():
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise UserError(f"{name} is {value!r}; it must be a whole number from 1 up.")
+            ranges.require(name, value, ranges.COUNT)
 
 
 def _shares(count: int, members: int, random: np.random.RandomState):

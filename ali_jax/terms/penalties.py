@@ -75,14 +75,15 @@ def settled(terms: Mapping[str, Term], due: Collection[str]) -> dict[str, Term]:
     """The game at a step at which, of the penalties that are not of every step, these are due."""
     # After 0 steps any penalty is due, after 1 none but those of every step.
     known = {
-        name: functools.partial(_at, term, int(name not in due))
+        name: functools.partial(_after, int(name not in due), term)
         for name, term in terms.items()
         if name in PENALTIES
     }
     return {**terms, **known}
 
 
-def _at(term: Term, step: int, round: Round, players: Players, key: jax.Array) -> Share:
+def _after(step: int, term: Term, round: Round, players: Players, key: jax.Array) -> Share:
+    """What the term gives after so many steps, whatever the round says."""
     return term(round._replace(step=step), players, key)
 
 

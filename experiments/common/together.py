@@ -60,11 +60,8 @@ def train_all(
         return config.num_steps
     splits = splits or examples.load_splits(config)
     splits = {role: examples.fit(split, config) for role, split in splits.items()}
-    labelled = [examples.labelled_examples(one, splits["train"]) for one in configs]
     known = examples.fingerprint(splits["train"].x)
-    for numbers, folder in zip(labelled, folders, strict=True):
-        workdirs.check_labelled(numbers, folder)
-        workdirs.check_examples(known, folder)
+    labelled = labelled_of_each(configs, folders, splits["train"], known)
     pairs = zip(configs, labelled, strict=True)
     batches = Batches([examples.open_batches(one, splits["train"], numbers) for one, numbers in pairs])
     run_steps = run_all(game)
@@ -83,6 +80,17 @@ def train_all(
         of_all = Runs([*map(Run, folders, each, watches)], config.figures_every)
         states = train.loop(config, run_steps, batches, mesh, step, states, of_all, of_all)
     return int(states.step[0])
+
+
+def labelled_of_each(
+    configs: Sequence[ConfigDict], folders: Sequence[Path], split: data.Split, known: dict[str, int]
+) -> list[np.ndarray | None]:
+    """The labelled examples of each run, all checked against what its workdir was begun on."""
+    labelled = [examples.labelled_examples(one, split) for one in configs]
+    for numbers, folder in zip(labelled, folders, strict=True):
+        workdirs.check_labelled(numbers, folder)
+        workdirs.check_examples(known, folder)
+    return labelled
 
 
 def trace(run_steps, config: ConfigDict, game: build.Game, example) -> None:
