@@ -36,13 +36,12 @@ KINDS = {
     "any": Kind(_ANY),
     # They mean the same in a mirror, as faces do and letters do not.
     "mirrored": Kind(_ANY | {"mirror": 0.5}),
-    # As house numbers: slanted, light on dark or dark on light. They keep more where half of a code is left
+    # As house numbers: slanted, light on dark or dark on light. They keep more where most of a code is left
     # to what copies change, and less by a recognition at a higher temperature.
     "signs": Kind(
-        _COPY | {"share": 0.5, "shear": 0.3, "negative": 0.5},
+        _COPY | {"share": 0.25, "shear": 0.3, "negative": 0.5},
         cycle=3.0,
         recognition={"weight": 5.0},
-        latent_dim=64,
     ),
     # No photographs, as handwritten digits: in their middle, of one size, and of one colour. They keep their
     # class without a recognition; in its place a score of x alone widens the samples. (On photographs such a
