@@ -27,7 +27,7 @@ def main(argv):
         raise UserError("Where are the plan and its data? Pass --workdir.")
     folder = Path(values.workdir)
     if argv[1] == "prepare":
-        ranges.require("--share", values.share, ranges.SHARE)  # absl lets NaN pass
+        ranges.require("--share", values.share, ranges.SHARE)
         plan.prepare(folder, plan.all_parts(values.share, values.opponent), values.config.data_dir)
     elif argv[1] == "run":
         slices.run(folder, values.minutes, values.parts)
