@@ -235,7 +235,11 @@ def test_benchmarks_run_beside_an_opponent_of_the_same_size():
 
 @pytest.mark.parametrize(
     ("flag", "said"),
-    [("--opponent=torch_ali.py {model}", "NAME: COMMAND"), ("--share=nan", "--share is nan")],
+    [
+        ("--opponent=torch_ali.py {model}", "NAME: COMMAND"),
+        ("--share=nan", "--share is nan"),
+        ("--minutes=nan", "--minutes is nan"),
+    ],
 )
 def test_what_cannot_be_planned_is_refused_before_anything_is_copied(flag, said, tmp_path, in_process):
     with pytest.raises(UserError, match=said):

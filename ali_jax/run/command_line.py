@@ -17,6 +17,7 @@ from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 from ali_jax import config as config_lib
+from ali_jax import ranges
 from ali_jax.config import CONFIGS
 from ali_jax.errors import UserError, nearest
 from ali_jax.models import onednn
@@ -102,7 +103,16 @@ def parse_flags(argv, default: Path = DEFAULT):
     finally:
         sys.argv = given
     set_terms(flags.FLAGS.config, argv)
+    _require_finite_flags()
     return remaining
+
+
+def _require_finite_flags() -> None:
+    """Raises a UserError for a program's own flag that is NaN or infinite: bounds of absl's let NaN pass."""
+    for name in flags.FLAGS:
+        value = flags.FLAGS[name].value
+        if isinstance(value, float) and not name.startswith("config."):  # fields have ranges of their own
+            ranges.require(f"--{name}", value, ranges.FINITE)
 
 
 def _with_home(arg: str) -> str:

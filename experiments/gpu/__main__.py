@@ -4,7 +4,6 @@ from pathlib import Path
 
 from absl import flags
 
-from ali_jax import ranges
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from experiments.gpu import plan, slices
@@ -13,7 +12,7 @@ COMMANDS = ("prepare", "run", "status")
 
 
 def define_flags() -> None:
-    flags.DEFINE_float("share", 1.0, "prepare: of their full lengths that trainings take.")
+    flags.DEFINE_float("share", 1.0, "prepare: of their full lengths that trainings take.", 0.0, 1.0)
     flags.DEFINE_string("opponent", None, "prepare: NAME: COMMAND of a program to compare with.")
     flags.DEFINE_float("minutes", 9.0, "run: of the slice.")
     flags.DEFINE_list("parts", [], "run: the parts to work at; default: all that have not failed.")
@@ -27,7 +26,6 @@ def main(argv):
         raise UserError("Where are the plan and its data? Pass --workdir.")
     folder = Path(values.workdir)
     if argv[1] == "prepare":
-        ranges.require("--share", values.share, ranges.SHARE)
         plan.prepare(folder, plan.all_parts(values.share, values.opponent), values.config.data_dir)
     elif argv[1] == "run":
         slices.run(folder, values.minutes, values.parts)
