@@ -127,7 +127,7 @@ def _check(config: ConfigDict, needs: Needs) -> None:
     _check_encoder(model.encoder is not None, names, needs)
     _check_heads(model, names, needs)
     _check_packing(config, needs)
-    _check_norm_by_kind(config, needs)
+    _check_norm_by_kind(config, names, needs)
     _check_attributes(model)
     if needs.labels:
         _check_labels(config, names, needs)
@@ -206,13 +206,11 @@ def _check_packing(config: ConfigDict, needs: Needs) -> None:
         )
 
 
-def _check_norm_by_kind(config: ConfigDict, needs: Needs) -> None:
-    alone = [name for name in penalties.PENALTIES if name in config.terms]
-    if config.model.get("norm_by_kind") and (alone or not needs.generated):
-        names = ", ".join(alone or config.terms)
+def _check_norm_by_kind(config: ConfigDict, names: str, needs: Needs) -> None:
+    if config.model.get("norm_by_kind") and (needs.one_kind or not needs.generated):
         raise UserError(
-            f"config.model.norm_by_kind is {config.model.norm_by_kind}, but with {names} in config.terms D "
-            "sees one kind of pairs without the other; set it to (), or drop the term."
+            f"config.model.norm_by_kind is {config.model.norm_by_kind}, but config.terms ({names}) shows D one "
+            "kind of pairs without the other, as r1 and r2 do; set it to (), or drop the term."
         )
 
 

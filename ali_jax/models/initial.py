@@ -33,8 +33,11 @@ def initialize(
 
 
 def _encoder(encoder: Any, key: jax.Array, x: jax.Array, attributes: jax.Array | None):
-    count = len(x) if starts_on_data(encoder) else 1
-    return encoder.init(key, x[:count], jnp.zeros((count, encoder.noise_dim)), first(attributes, count))
+    """The variables of E. One that starts on data sees x as in training, without a noise of its own."""
+    on_data = starts_on_data(encoder)
+    count = len(x) if on_data else 1
+    noise = jnp.zeros((count, encoder.noise_dim))
+    return encoder.init(key, x[:count], noise, first(attributes, count), train=on_data)
 
 
 def _discriminator(networks: Roles, key: jax.Array, x: jax.Array, attributes: jax.Array | None):

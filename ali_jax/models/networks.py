@@ -197,6 +197,11 @@ def packing_of(discriminator: Any) -> int:
     return getattr(discriminator, "packing", 1)
 
 
+def normalises_by_kind(discriminator: Any) -> bool:
+    """Whether a discriminator takes every other example of a batch for real, to normalise them apart."""
+    return any(getattr(part, "norm_by_kind", False) for part in vars(discriminator).values())
+
+
 def pack(values: jax.Array | None, count: int) -> jax.Array | None:
     """`count` examples in a row side by side along the last axis: (M, ..., C) -> (M / count, ..., count C).
 

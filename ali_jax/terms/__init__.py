@@ -195,4 +195,5 @@ def needs_of(terms: Mapping[str, Term]) -> Needs:
         labels=any(need.labels for need in each.values()),
         encoder=True if with_encoder else False if without else None,
         heads=tuple(sorted({head for need in each.values() for head in need.heads})),
+        one_kind=any(need.one_kind for need in each.values()),
     )

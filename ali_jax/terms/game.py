@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ali_jax.errors import UserError
 from ali_jax.models import HEADS, Encoding, Judgement, packing_of
+from ali_jax.models.networks import normalises_by_kind
 from ali_jax.roles import Roles
 
 
@@ -66,6 +67,7 @@ class Needs(NamedTuple):
     labels: bool = False  # of some examples, and a logit of D for each class
     encoder: bool | None = None  # True: an encoder; False: none, as nothing would train it; None: either
     heads: tuple[str, ...] = ()  # of D, from `models.HEADS`
+    one_kind: bool = False  # D's judgement of one kind of pairs without the other, as `players.judge` gives
 
 
 Term = Callable[..., Share]
@@ -119,6 +121,11 @@ def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None
         raise UserError(
             f"D judges packs of {packing} pairs, so that labels, which are of single examples, cannot be "
             f"learned, and the batch must be a multiple of it; it has {len(batch['x'])} examples."
+        )
+    if normalises_by_kind(networks.discriminator) and (needs.one_kind or not needs.generated):
+        raise UserError(
+            "These terms show D one kind of pairs without the other, and it normalises batches in which both "
+            "are in turn; build it with an empty config.model.norm_by_kind, or drop the term."
         )
     if needs.labels and "label" not in batch:
         raise UserError(

@@ -5,7 +5,6 @@ the program is made (`due`, `settled`), it is in the program or is not: on a CPU
 branch without its fast convolutions, so that one penalty in eight steps took longer there than eight.
 """
 
-import functools
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -13,10 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.terms.game import Players, Round, Share, Term, needs
+from ali_jax.terms.game import Players, Round, Share, Term, need_of, needs
 
 
-@needs(encoder=True)
+@needs(encoder=True, one_kind=True)
 def r1(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, every: int = 1) -> Share:
     """gamma / 2 times the squared slope of D's score at real pairs (Mescheder et al., 2018).
 
@@ -27,7 +26,7 @@ def r1(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, ev
     return _penalty(round, players, key, gamma, every, (round.x, round.encoding.z))
 
 
-@needs(encoder=True)
+@needs(encoder=True, one_kind=True)
 def r2(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, every: int = 1) -> Share:
     """`r1` at generated pairs (Mescheder et al., 2018)."""
     return _penalty(round, players, key, gamma, every, (round.x_tilde, round.z))
@@ -74,17 +73,18 @@ def due(named: Mapping[str, Mapping[str, Any]], step: int, count: int = 1) -> tu
 def settled(terms: Mapping[str, Term], due: Collection[str]) -> dict[str, Term]:
     """The game at a step at which, of the penalties that are not of every step, these are due."""
     # After 0 steps any penalty is due, after 1 none but those of every step.
-    known = {
-        name: functools.partial(_after, int(name not in due), term)
-        for name, term in terms.items()
-        if name in PENALTIES
-    }
+    known = {name: _after(int(name not in due), term) for name, term in terms.items() if name in PENALTIES}
     return {**terms, **known}
 
 
-def _after(step: int, term: Term, round: Round, players: Players, key: jax.Array) -> Share:
-    """What the term gives after so many steps, whatever the round says."""
-    return term(round._replace(step=step), players, key)
+def _after(step: int, term: Term) -> Term:
+    """A term as it is after so many steps, whatever the round says."""
+
+    @needs(**need_of(term)._asdict())
+    def then(round: Round, players: Players, key: jax.Array) -> Share:
+        return term(round._replace(step=step), players, key)
+
+    return then
 
 
 PENALTIES = ("r1", "r2")

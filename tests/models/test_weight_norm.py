@@ -144,6 +144,16 @@ def test_twins_start_as_they_are_in_training(tiny_config):
     assert 0.7 < np.std(judged.score) < 1.4 and abs(np.mean(judged.score)) < 0.3
 
 
+def test_an_encoder_starts_as_it_is_in_training(tiny_config):
+    """Of E with batch normalisation, whose running statistics say nothing yet."""
+    tiny_config.model.weight_norm = ("encoder",)
+    game = build.game(tiny_config)
+    assert any(Row(*row).norm for row in tiny_config.model.encoder)
+    state = jax.jit(game.init)(jax.random.key(0), batch=images(256))
+    _, metrics = jax.jit(game.step)(state, images(256))
+    assert 0.7 < metrics["mu_std"] < 1.4 and metrics["sigma_max"] < 100
+
+
 def test_packs_start_as_packs(normed):
     normed.model.packing = 2
     for count in (1, 7, 8):
