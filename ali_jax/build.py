@@ -13,7 +13,7 @@ from ali_jax import config as config_lib
 from ali_jax import disturbance, models
 from ali_jax.errors import UserError, first_line
 from ali_jax.roles import Roles
-from ali_jax.terms import Needs, Term, bind, needs_of, penalties
+from ali_jax.terms import Needs, Term, bind, needs_of
 from ali_jax.train_step import TrainState, init_state, train_step
 
 
@@ -29,11 +29,6 @@ class Game(NamedTuple):
     example: Mapping[str, jax.ShapeDtypeStruct]  # a batch of one
     shapes: TrainState  # shapes and dtypes of the state
     dtype: str  # of the computation
-
-    @property
-    def players(self) -> dict[str, Roles]:
-        """The keyword arguments that `init_state` and `train_step` share."""
-        return {"networks": self.networks, "optimizers": self.optimizers}
 
 
 def game(config: ConfigDict) -> Game:
@@ -71,7 +66,7 @@ def game(config: ConfigDict) -> Game:
     )
 
 
-def needs(config: ConfigDict) -> Needs:
+def needs_of_config(config: ConfigDict) -> Needs:
     """What the terms of the config need, without building the game."""
     return needs_of(bind(config.terms.to_dict()))
 
@@ -209,8 +204,8 @@ def _check_packing(config: ConfigDict, needs: Needs) -> None:
 def _check_norm_by_kind(config: ConfigDict, names: str, needs: Needs) -> None:
     if config.model.get("norm_by_kind") and (needs.one_kind or not needs.generated):
         raise UserError(
-            f"config.model.norm_by_kind is {config.model.norm_by_kind}, but config.terms ({names}) shows D one "
-            "kind of pairs without the other, as r1 and r2 do; set it to (), or drop the term."
+            f"config.model.norm_by_kind is {config.model.norm_by_kind}, but config.terms ({names}) shows D "
+            "one kind of pairs without the other, as r1 and r2 do; set it to (), or drop the term."
         )
 
 

@@ -46,7 +46,7 @@ def train_and_evaluate(
       command: that began the run, to be kept in the workdir.
 
     Raises:
-      UserError: a mistake in the config, the data or the workdir, or a loss that is no longer finite.
+      UserError: a mistake in the config, the data or the workdir; `Diverged`: a loss is no longer finite.
     """
     workdir = workdirs.folder(workdir)
     game, mesh = build.game(config), devices.make_mesh()
@@ -66,7 +66,7 @@ def train_and_evaluate(
     batches = examples.open_batches(config, splits["train"], labelled, *process)
     run_steps = compiled_steps(game, mesh)
     trace(run_steps, config, game, batches[0], mesh)  # raises what the first step would, before a claim
-    state = finished(config, game, workdir, mesh)
+    state = finished_state(config, game, workdir, mesh)
     if state is not None:
         return state
     with workdirs.locked(workdir):
@@ -82,16 +82,20 @@ def train_and_evaluate(
                 raise diverged(error, workdir, checkpoints.latest_step()) from None
 
 
-def diverged(error: NotFinite, workdir: Path, last: int | None) -> UserError:
+class Diverged(UserError):
+    """A loss or a parameter of a run is no longer finite."""
+
+
+def diverged(error: NotFinite, workdir: Path, last: int | None) -> Diverged:
     """What to do about a run that is no longer finite; `last`: the step of its newest checkpoint."""
     kept = "no checkpoint is there yet" if last is None else f"the last good one is of step {last}"
-    return UserError(
+    return Diverged(
         f"{error} of {workdir} ({kept}); train into another --workdir with a lower learning rate or another "
         "seed."
     )
 
 
-def finished(config: ConfigDict, game: build.Game, workdir: Path, mesh) -> TrainState | None:
+def finished_state(config: ConfigDict, game: build.Game, workdir: Path, mesh) -> TrainState | None:
     """The last state of a run that has no steps left, of which nothing is written; None of any other."""
     restored = None
     if max(kept_steps(workdir), default=0) >= config.num_steps:
@@ -125,7 +129,8 @@ def loop(config: ConfigDict, run_steps: Callable, batches, mesh, step: int, stat
       mesh: over which the batches are laid out.
       step: done so far.
       state: after that step; may be donated.
-      checkpoints: where the state is saved.
+      checkpoints: told of states to keep in `save(step, state)`, asked in `preempted(call)` after every call
+        whether to end, and told by `wait()` that the loop has.
       watch: told of every call in `watch.after(step, count, state, metrics, finished)` and, before a
         checkpoint, in `watch.before_save(step, state)`; what it raises ends the loop.
     """

@@ -29,7 +29,6 @@ from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.checkpoints import kept_steps
-from ali_jax.run.metrics import NotFinite
 from experiments.common import (
     ablation_report,
     benches,
@@ -40,7 +39,7 @@ from experiments.common import (
     quality,
     report,
     shared_flags,
-    workdirs,
+    trained_runs,
 )
 
 SET_HERE = ("seed", "checkpoint_every", "keep_checkpoints")
@@ -137,9 +136,7 @@ def advance(config: ConfigDict, folder: Path, bench: quality.Bench, settings: di
         return
     try:
         state = train.train_and_evaluate(config, folder)
-    except UserError as error:
-        if not isinstance(error.__context__, NotFinite):
-            raise
+    except train.Diverged as error:
         measures = measures._replace(diverged=str(error))
         steps = [step for step in steps if step in kept_steps(folder)]
     else:
@@ -162,7 +159,7 @@ def untrained(config: ConfigDict, workdir: Path, bench: quality.Bench, settings:
     if 0 not in measures.by_step:
         encoder = {}
         if config.model.encoder is not None:
-            encoder = quality.of_encoder(workdirs.untrained(config), bench)
+            encoder = quality.of_encoder(trained_runs.untrained(config), bench)
         measures.by_step[0] = {"encoder": encoder}
         measure_files.write(path, settings, measures)
     return measures.by_step[0]

@@ -16,7 +16,7 @@ from ali_jax import data, inference
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run import images
-from experiments.common import report, shared_flags, workdirs
+from experiments.common import report, shared_flags, trained_runs
 
 BASES = (("Male", "Attractive", "Young"), ("Male", "Attractive"), ("Attractive", "Young"), ("Attractive",))
 SMILE = ("Black_Hair", "Smiling")
@@ -47,12 +47,12 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     faces, seed = flags.FLAGS.faces, flags.FLAGS.seed
-    run = workdirs.load(flags.FLAGS.workdir, program.data_dir_alone())
+    run = trained_runs.load(flags.FLAGS.workdir, program.data_dir_alone())
     if run.config.model.num_attributes != len(data.CELEBA_ATTRIBUTES):
         raise UserError(
             f"{run.workdir} holds a model that knows no attributes; train configs/celeba_conditional.py."
         )
-    validation = workdirs.examples(run.config, run.config.validation_split)
+    validation = trained_runs.examples(run.config, run.config.validation_split)
     if not 1 <= faces <= len(validation.x):
         raise UserError(f"--faces is {faces}; choose from 1 to the {len(validation.x):,} validation images.")
     output = report.output(flags.FLAGS.output, run.workdir, "attributes")
@@ -62,7 +62,7 @@ def main(argv):
     report.save_image(output, "editing", draw_editing(run.model, chosen))
     results = {
         "steps": run.model.step,
-        "data": workdirs.describe(run.config, run.config.validation_split, validation),
+        "data": trained_runs.describe(run.config, run.config.validation_split, validation),
         "seed": seed,
         "sequence_rows": BASES,
         "sequence_columns": ADDITIONS,

@@ -214,8 +214,8 @@ def peak_memory() -> int:
 def ours(values) -> dict[str, list[str]]:
     """The command of each dtype: this one's own, without what is of the comparison alone."""
     arguments = contest.without(sys.argv[1:], OF_THE_CONTEST)
-    program = [sys.executable, "-m", "experiments.benchmark", *arguments, "--noloop"]
-    return {f"ours, {dtype}": [*program, f"--config.dtype={dtype}"] for dtype in values.dtypes}
+    command = [sys.executable, "-m", "experiments.benchmark", *arguments, "--noloop"]
+    return {f"ours, {dtype}": [*command, f"--config.dtype={dtype}"] for dtype in values.dtypes}
 
 
 if __name__ == "__main__":

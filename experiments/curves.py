@@ -16,7 +16,7 @@ from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
-from experiments.common import report, shared_flags, workdirs
+from experiments.common import report, shared_flags, trained_runs
 
 PANELS = {
     "losses": ("loss_discriminator", "loss_generator_encoder"),
@@ -32,7 +32,7 @@ def define_flags() -> None:
 
 def main(argv):
     program.refuse_words(argv)
-    workdir, config = workdirs.read(flags.FLAGS.workdir, program.data_dir_alone())
+    workdir, config = trained_runs.read(flags.FLAGS.workdir, program.data_dir_alone())
     metrics = read_metrics(workdir)
     output = report.output(flags.FLAGS.output, workdir, "curves")
     report.save_plot(output, "curves", draw(metrics))
@@ -73,7 +73,7 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
     split = examples.load(config, config.train_split)
     steps = int(metrics["step"][-1])
     return {
-        "data": workdirs.describe(config, config.train_split, split),
+        "data": trained_runs.describe(config, config.train_split, split),
         "steps": steps,
         "batch_size": config.batch_size,
         "epochs": steps * examples_per_step(config) / len(split.x),

@@ -20,7 +20,7 @@ from ali_jax import data, inference
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run import images
-from experiments.common import reconstruction, report, shared_flags, workdirs
+from experiments.common import reconstruction, report, shared_flags, trained_runs
 
 
 def define_flags() -> None:
@@ -37,8 +37,8 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    run = workdirs.load(values.workdir, program.data_dir_alone(), needs_encoder=False)
-    validation = workdirs.examples(run.config, run.config.validation_split)
+    run = trained_runs.load(values.workdir, program.data_dir_alone(), needs_encoder=False)
+    validation = trained_runs.examples(run.config, run.config.validation_split)
     check(values, run, validation)
     output = report.output(values.output, run.workdir, "figures")
     key_samples, key_codes, key_errors = jax.random.split(jax.random.key(values.seed), 3)
@@ -48,20 +48,20 @@ def main(argv):
         report.save_image(output, name, picture)
     results = {
         "steps": run.model.step,
-        "data": workdirs.describe(run.config, run.config.validation_split, validation),
+        "data": trained_runs.describe(run.config, run.config.validation_split, validation),
         "seed": values.seed,
     }
     if run.model.networks.encoder is not None:
-        train_split = workdirs.examples(run.config, run.config.train_split)
+        train_split = trained_runs.examples(run.config, run.config.train_split)
         errors = reconstruction.errors(run.model, train_split, validation, order, key_errors)
         print_table(errors)
         results["reconstruction"] = errors
     print(report.write(output, results))
 
 
-def check(values, run: workdirs.Run, validation: data.Split) -> None:
+def check(values, run: trained_runs.Run, validation: data.Split) -> None:
     """Raises UserError where the figures cannot be drawn as asked."""
-    workdirs.refuse_points(run.config, validation)
+    trained_runs.refuse_points(run.config, validation)
     if min(values.rows, values.columns, values.interpolations) < 1 or values.columns % 2:
         raise UserError("--rows, --columns and --interpolations must be at least 1, and --columns even.")
     if values.between < 2:

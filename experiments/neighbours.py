@@ -24,7 +24,7 @@ from ali_jax import data, inference
 from ali_jax.errors import UserError
 from ali_jax.run import checkpoints, images
 from ali_jax.run import command_line as program
-from experiments.common import accuracies, features, labelled, report, shared_flags, workdirs
+from experiments.common import accuracies, features, labelled, report, shared_flags, trained_runs
 
 logger = logging.getLogger("ali_jax.neighbours")  # one that the command line shows
 
@@ -45,13 +45,13 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    run = workdirs.load(values.workdir, program.data_dir_alone())
+    run = trained_runs.load(values.workdir, program.data_dir_alone())
     steps = chosen_steps(run, values.checkpoints)
     names = labelled.names(values)
     splits = labelled.load(run.config, names)
     output = report.output(values.output, run.workdir, "neighbours")
 
-    pixels = tuple(workdirs.pixels(split.x) for split in splits)
+    pixels = tuple(trained_runs.pixels(split.x) for split in splits)
     of_pixels = score(pixels, splits)
     curves, codes = score_steps(run, steps, splits)
     if splits[0].x.ndim == 4:
@@ -67,7 +67,7 @@ def main(argv):
     print(report.write(output, results | rows | by_step))
 
 
-def score_steps(run: workdirs.Run, steps: list[int], splits: Splits) -> tuple[dict[str, dict], Features]:
+def score_steps(run: trained_runs.Run, steps: list[int], splits: Splits) -> tuple[dict[str, dict], Features]:
     """(`score` by name of the features and by step, the codes at the last step)."""
     curves: dict[str, dict[int, dict]] = {}
     for step, model in models(run, steps):
@@ -77,9 +77,9 @@ def score_steps(run: workdirs.Run, steps: list[int], splits: Splits) -> tuple[di
     return curves, found["mu"]
 
 
-def score_untrained(run: workdirs.Run, splits: Splits) -> dict[str, dict]:
+def score_untrained(run: trained_runs.Run, splits: Splits) -> dict[str, dict]:
     """`score` by name of the features, of the networks that the run started from."""
-    found = features_of(workdirs.untrained(run.config), splits)
+    found = features_of(trained_runs.untrained(run.config), splits)
     return {name: score(of_both, splits) for name, of_both in found.items()}
 
 
@@ -88,7 +88,7 @@ def features_of(model: inference.Model, splits: Splits) -> dict[str, Features]:
     return {name: (train_x[name], test_x[name]) for name in train_x}
 
 
-def models(run: workdirs.Run, steps: list[int]) -> Iterator[tuple[int, inference.Model]]:
+def models(run: trained_runs.Run, steps: list[int]) -> Iterator[tuple[int, inference.Model]]:
     """(step, model) of every checkpoint that can be read; a UserError where there is none."""
     unreadable = []
     for step in tqdm(steps, desc="checkpoints", disable=None):
@@ -108,7 +108,7 @@ def score(features_of_both: Features, splits: Splits) -> dict:
     return accuracies.measure(*features_of_both, *(split.label for split in splits))
 
 
-def chosen_steps(run: workdirs.Run, asked: list[str] | None) -> list[int]:
+def chosen_steps(run: trained_runs.Run, asked: list[str] | None) -> list[int]:
     """The steps that --checkpoints asks for; the loaded one where it asks for none."""
     if asked is None:
         return [run.model.step]
@@ -149,8 +149,8 @@ def draw_curve(curves: dict[str, dict[int, dict]], pixels: dict) -> Figure:
 def print_table(rows: dict[str, dict]) -> None:
     print(f"{'features':16} {'dim.':>6} {'1-NN, %':>8} {'probe, %':>9}")
     for name, row in rows.items():
-        accuracies = row["nearest_neighbour_accuracy_percent"], row["linear_probe_accuracy_percent"]
-        print(f"{name:16} {row['dimension']:6,} {accuracies[0]:8.2f} {accuracies[1]:9.2f}")
+        nearest, probe = row["nearest_neighbour_accuracy_percent"], row["linear_probe_accuracy_percent"]
+        print(f"{name:16} {row['dimension']:6,} {nearest:8.2f} {probe:9.2f}")
 
 
 if __name__ == "__main__":

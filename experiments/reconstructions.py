@@ -30,7 +30,7 @@ from absl import flags
 from ali_jax import data, inference
 from ali_jax.run import command_line as program
 from ali_jax.run import images
-from experiments.common import benches, costs, quality, referee, report, shared_flags, verdicts, workdirs
+from experiments.common import benches, costs, quality, referee, report, shared_flags, trained_runs, verdicts
 
 COLUMNS, PAIRS = 12, 4  # of the figure: images in a row, rows of originals
 CELLS = 4 * COLUMNS  # samples in it
@@ -48,13 +48,13 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    run = workdirs.load(values.workdir, program.data_dir_alone())
+    run = trained_runs.load(values.workdir, program.data_dir_alone())
     output = report.output(values.output, run.workdir, "reconstructions")
     file = Path(values.referee or run.workdir / "results" / "referee.npz")
     bench, described = benches.open_bench(run.config, values, file)
 
     numbers = quality.measure(run.model, bench, values.seed)
-    untrained = quality.of_encoder(workdirs.untrained(run.config), bench)
+    untrained = quality.of_encoder(trained_runs.untrained(run.config), bench)
     print_table(numbers, bench.numbers, untrained)
     report.save_image(output, "reconstructions", draw(run.model, bench, values.seed))
     results = {

@@ -116,12 +116,12 @@ def paper_table(rows: list[dict]) -> str:
     )
     lines = []
     for row in rows:
-        pod = row["share_of_communication_on_256_chips"]
+        of_pod = row["share_of_communication_on_256_chips"]
         cells = (
             row["config"],
             f"{row['batch_size']:,}",
             f"{row['share_of_communication_on_8_chips']:.0%}",
-            "-" if pod is None else f"{pod:.0%}",
+            "-" if of_pod is None else f"{of_pod:.0%}",
             f"{row['chips']}",
             f"{row['batch_size'] / row['chips']:.0f}",
             " + ".join(f"{1e3 * part:.2f}" for part in row["seconds"].values()),

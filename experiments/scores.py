@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ali_jax import data, inference
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments.common import benches, distances, inception, report, shared_flags, workdirs
+from experiments.common import benches, distances, inception, report, shared_flags, trained_runs
 
 MANIFOLDS = ("precision", "recall", "density", "coverage")
 
@@ -43,10 +43,12 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values, seed = flags.FLAGS, flags.FLAGS.seed
-    run = workdirs.load(values.workdir, program.data_dir_alone(), needs_encoder=values.features == "encoder")
+    run = trained_runs.load(
+        values.workdir, program.data_dir_alone(), needs_encoder=values.features == "encoder"
+    )
     names = {"real": run.config.validation_split, "training_images": run.config.train_split}
-    splits = {role: workdirs.examples(run.config, name) for role, name in names.items()}
-    workdirs.refuse_points(run.config, splits["real"])
+    splits = {role: trained_runs.examples(run.config, name) for role, name in names.items()}
+    trained_runs.refuse_points(run.config, splits["real"])
     count = min(values.examples, *(len(split.x) for split in splits.values()))
     if count <= distances.NEIGHBOURS:
         raise UserError(f"{count} images of each kind are too few to score; raise --examples.")
@@ -65,7 +67,9 @@ def main(argv):
     results = {
         "steps": run.model.step,
         "seed": seed,
-        "data": {role: workdirs.describe(run.config, names[role], split) for role, split in splits.items()},
+        "data": {
+            role: trained_runs.describe(run.config, names[role], split) for role, split in splits.items()
+        },
         "examples_of_each": count,
         "features": name,
         "dimension": real.shape[1],
@@ -80,22 +84,22 @@ def sample(model: inference.Model, like: data.Split, seed: int) -> data.Split:
 
 
 def sources(
-    run: workdirs.Run, real: data.Split, training_images: data.Split, seed: int
+    run: trained_runs.Run, real: data.Split, training_images: data.Split, seed: int
 ) -> dict[str, Callable[[], data.Split]]:
     """What is scored against the real images; each is made when its turn comes."""
     return {
         "samples": lambda: sample(run.model, real, seed),
         "training_images": lambda: training_images,
-        "untrained_generator": lambda: sample(workdirs.untrained(run.config), real, seed),
+        "untrained_generator": lambda: sample(trained_runs.untrained(run.config), real, seed),
     }
 
 
-def extractor(kind: str, run: workdirs.Run, weights: str | None) -> tuple[str, Extract]:
+def extractor(kind: str, run: trained_runs.Run, weights: str | None) -> tuple[str, Extract]:
     """The features of this --features: their name in results.json, and the function that takes them."""
     if kind == "encoder":
         return "encoder_mu", lambda split: inference.encode(run.model, split.x, split.attributes)
     if kind == "pixels":
-        return "pixels", lambda split: workdirs.pixels(split.x)
+        return "pixels", lambda split: trained_runs.pixels(split.x)
     network = inception.load(weights)
     return inception.NAME, lambda split: network(split.x)
 

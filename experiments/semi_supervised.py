@@ -26,7 +26,7 @@ from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
-from experiments.common import markdown, report, shared_flags, together, workdirs
+from experiments.common import markdown, report, shared_flags, together, trained_runs
 
 METHODS = ("ali", "feature_matching", "supervised")
 
@@ -59,7 +59,7 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    if not build.needs(values.config).labels:
+    if not build.needs_of_config(values.config).labels:
         raise UserError("--config has no labels; pass one such as configs/mnist_semi_supervised.py.")
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
@@ -119,7 +119,7 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
     config = config_lib.load(program.config_name().split(":")[0], method)
     config.update_from_flattened_dict(config_flags.get_override_values(flags.FLAGS["config"]))
     config.num_labels, config.seed, config.label_seed = num_labels, seed, seed
-    if not build.needs(config).generated:  # as many labels in a batch as the games have
+    if not build.needs_of_config(config).generated:  # as many labels in a batch as the games have
         config.batch_size = config.labelled_batch_size
     config_lib.check(config)
     return config
@@ -169,8 +169,10 @@ def write(output: Path, config: ConfigDict, splits: dict[str, data.Split], resul
 
 
 def describe(config: ConfigDict, splits: dict[str, data.Split]) -> dict[str, str]:
-    """`workdirs.describe` of each split."""
-    return {role: workdirs.describe(config, config[f"{role}_split"], split) for role, split in splits.items()}
+    """`trained_runs.describe` of each split."""
+    return {
+        role: trained_runs.describe(config, config[f"{role}_split"], split) for role, split in splits.items()
+    }
 
 
 def summarize(dataset: str, results: dict) -> dict[tuple[str, int], dict]:

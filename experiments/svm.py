@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from ali_jax import data, inference
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments.common import features, l2svm, labelled, report, shared_flags, workdirs
+from experiments.common import features, l2svm, labelled, report, shared_flags, trained_runs
 
 SETS = ("code", "pooled", "pixels", "untrained_code", "untrained_pooled")
 
@@ -36,7 +36,7 @@ def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
     check(values.sets)
-    run = workdirs.load(values.workdir, program.data_dir_alone())
+    run = trained_runs.load(values.workdir, program.data_dir_alone())
     names = labelled.names(values)
     splits = labelled.load(run.config, names)
     scale = sizes(splits[0].label, values.seed)
@@ -64,11 +64,11 @@ def check(names: list[str]) -> None:
         raise UserError(f"There is no feature set {unknown[0]!r}; choose --sets from {', '.join(SETS)}.")
 
 
-def extractor(name: str, run: workdirs.Run) -> Callable[[data.Split], np.ndarray]:
+def extractor(name: str, run: trained_runs.Run) -> Callable[[data.Split], np.ndarray]:
     """Split -> (N, D) float32."""
     if name == "pixels":
-        return lambda split: workdirs.pixels(split.x)
-    model = workdirs.untrained(run.config) if name.startswith("untrained_") else run.model
+        return lambda split: trained_runs.pixels(split.x)
+    model = trained_runs.untrained(run.config) if name.startswith("untrained_") else run.model
     reduce = {"code": features.code, "pooled": features.pooled}[name.removeprefix("untrained_")]
     extract = functools.partial(inference.features, model, reduce=reduce)
     return lambda split: extract(split.x, split.attributes)

@@ -1,5 +1,6 @@
 """experiments.anomaly: protocols, counts, who takes part, and the program."""
 
+import functools
 import json
 import sys
 
@@ -173,12 +174,18 @@ def test_a_run_scores_the_classes_it_was_not_trained_on(tiny_workdir, tmp_path, 
         program.main([])
     read = kept.read_config
 
-    def of_two_classes(workdir):
+    def of_two_classes(workdir, **fields):
         config = read(workdir)
         config.classes = (0, 1)
+        config.model.update(fields)
         return config
 
-    monkeypatch.setattr(of_run.workdirs, "read_config", of_two_classes)
+    monkeypatch.setattr(
+        of_run.trained_runs, "read_config", functools.partial(of_two_classes, prior="uniform")
+    )
+    with flags_of(program, workdir=str(tiny_workdir)), pytest.raises(UserError, match="has a uniform prior"):
+        program.main([])
+    monkeypatch.setattr(of_run.trained_runs, "read_config", of_two_classes)
     with flags_of(program, workdir=str(tiny_workdir), output=str(tmp_path)):
         program.main([])
     results = json.loads((tmp_path / "results.json").read_text())

@@ -8,7 +8,7 @@ from ali_jax import data, inference, train
 from ali_jax.errors import UserError
 from ali_jax.run import images
 from experiments import attributes
-from experiments.common import workdirs
+from experiments.common import trained_runs
 
 
 def named(y):
@@ -62,7 +62,7 @@ def test_a_sequence_and_edited_faces_are_drawn(conditional_workdir, run_program,
     results, output = run_program(attributes, workdir=str(workdir), faces=3)
     assert results["steps"] == 2 and len(results["sequence_columns"]) == 12
     assert Image.open(output / "sequence.png").size == (12 * 33 - 1, 4 * 33 - 1)
-    model = workdirs.load(workdir).model
+    model = trained_runs.load(workdir).model
     z = np.asarray(model.networks.generator.sample_prior(jax.random.key(0), 1))
     one_by_one = [inference.decode(model, z, y[None])[0] for y in attributes.sequence()]
     grid = images.grid(np.stack(one_by_one), 12)

@@ -9,10 +9,11 @@ from conftest import flags_of, load_config
 
 from ali_jax import data
 from ali_jax.errors import UserError
+from ali_jax.models.rows import dense
 from ali_jax.run import metrics, pictures
 from ali_jax.run.workdirs import claim
 from experiments import benchmark, curves, neighbours, scaling
-from experiments.common import flops, labelled, report, workdirs
+from experiments.common import flops, labelled, report, trained_runs
 
 
 def test_multiply_adds_are_those_of_the_table():
@@ -31,6 +32,16 @@ def test_multiply_adds_are_those_of_the_table():
     }
     per_image = flops.of_step(load_config("svhn")) / 100
     assert per_image == 2 * (3 * encoder + 3 * generator + 8 * discriminator)
+
+
+def test_multiply_adds_of_d_are_of_one_pair_in_a_pack_and_without_what_judges_twins(tiny_config):
+    alone = flops.forward_macs(tiny_config)["discriminator"]
+    tiny_config.model.discriminator_xx = (dense(5), dense(1, nonlinearity="linear"))
+    assert flops.forward_macs(tiny_config)["discriminator"] == alone
+    tiny_config.model.packing = 2
+    first, last = 64 * 12 + 3 * 12, 12 + 12 // 2  # maxout2 halves what D_z gives
+    assert alone == first + last
+    assert flops.forward_macs(tiny_config)["discriminator"] == (2 * first + last) / 2
 
 
 def test_a_gan_counts_no_encoder():
@@ -140,9 +151,9 @@ def test_curves_of_a_run(tiny_config, tiny_workdir, tmp_path):
 
 def test_a_workdir_without_a_run_is_named(tmp_path):
     with pytest.raises(UserError, match="workdir"):
-        workdirs.read(None)
+        trained_runs.read(None)
     with pytest.raises(UserError, match=r"no config\.json"):
-        workdirs.read(tmp_path)
+        trained_runs.read(tmp_path)
     with pytest.raises(UserError, match="no metrics yet"):
         curves.read_metrics(tmp_path)
     (tmp_path / "metrics.jsonl").write_text('{"step": 5, "test_error": 90.0}\n{"step": 10, "loss_discr')
@@ -160,8 +171,8 @@ def test_a_trained_run_takes_its_data_from_elsewhere_and_no_other_field(tiny_wor
     assert not any(tmp_path.iterdir())
     in_process(curves, run, f"--config.data_dir={tmp_path}", f"--output={tmp_path}")
     assert (tmp_path / "results.json").exists()
-    assert workdirs.load(tiny_workdir, "elsewhere").config.data_dir == "elsewhere"
-    assert workdirs.load(tiny_workdir).config.data_dir is None
+    assert trained_runs.load(tiny_workdir, "elsewhere").config.data_dir == "elsewhere"
+    assert trained_runs.load(tiny_workdir).config.data_dir is None
 
 
 def test_a_workdir_without_checkpoint_or_encoder_is_named(tiny_config, tmp_path, run_program):

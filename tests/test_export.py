@@ -13,7 +13,7 @@ from ali_jax import data, export, inference, pretrained
 from ali_jax.errors import UserError
 from ali_jax.pretrained import weights
 from ali_jax.roles import Roles
-from experiments.common import workdirs as experiment_workdirs
+from experiments.common import trained_runs
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_the_header_says_what_the_model_is(exported, tmp_path, tiny_config):
     assert about.config["model"]["x_shape"] == [8, 8, 1] and about.config["num_steps"] == 12
     assert (about.step, about.dataset, about.scores) == (12, "digits, split train", [])
     assert about.command == "python -m ali_jax.main" and len(about.sha256) == 64
-    path, config = experiment_workdirs.read(file)
+    path, config = trained_runs.read(file)
     assert str(path) == "runs/models/tiny" and config.to_dict()["terms"] == tiny_config.to_dict()["terms"]
 
 
@@ -181,7 +181,7 @@ def test_names_are_those_of_files_that_come_with_the_package(exported, tmp_path,
     assert pretrained.names() == ["tiny"]
     monkeypatch.chdir(tmp_path)
     same(inference.encode(inference.load("tiny"), x), inference.encode(inference.load(file), x))
-    assert experiment_workdirs.load("tiny").model.step == 12
+    assert trained_runs.load("tiny").model.step == 12
     (tmp_path / "tiny").mkdir()
     assert inference.load("tiny").step == 12, "a folder of that name is ./tiny"
     with pytest.raises(UserError, match="is a workdir"):

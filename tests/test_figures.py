@@ -10,12 +10,12 @@ from ali_jax import data, inference, train
 from ali_jax.errors import UserError
 from ali_jax.run import images
 from experiments import figures
-from experiments.common import reconstruction, workdirs
+from experiments.common import reconstruction, trained_runs
 
 
 @pytest.fixture(scope="module")
 def run(tiny_workdir):
-    return workdirs.load(tiny_workdir)
+    return trained_runs.load(tiny_workdir)
 
 
 @pytest.fixture(scope="module")

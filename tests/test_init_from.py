@@ -86,10 +86,10 @@ def test_a_run_that_was_killed_while_it_was_claimed_begins_anew(tiny_config, tmp
 
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
         broken.setattr(workdirs, "write_whole", killed)
-        workdirs.claim(tmp_path, tiny_config, begun=start)
+        workdirs.claim(tmp_path, tiny_config, start=start)
     assert not (tmp_path / "config.json").exists()
     begun.check(tmp_path, {})  # of no run yet, so that it may begin otherwise
-    workdirs.claim(tmp_path, tiny_config, begun=start)
+    workdirs.claim(tmp_path, tiny_config, start=start)
     assert begun.read(tmp_path) == start
 
 

@@ -7,7 +7,7 @@ from helpers import truncate
 from ali_jax import data, export, inference
 from ali_jax.errors import UserError
 from experiments import neighbours
-from experiments.common import accuracies, features, workdirs
+from experiments.common import accuracies, features, trained_runs
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_a_curve_over_checkpoints(run_program, tiny_workdir):
 def test_a_curve_leaves_out_checkpoints_that_cannot_be_read(tmp_path, tiny_workdir, caplog):
     workdir = shutil.copytree(tiny_workdir, tmp_path / "copy")
     truncate(workdir / "checkpoints" / "12")
-    run = workdirs.load(workdir)
+    run = trained_runs.load(workdir)
     truncate(workdir / "checkpoints" / "4")
     assert [step for step, _ in neighbours.models(run, [4, 8, 12])] == [8]
     assert caplog.text.count("Left out") == 2
@@ -109,7 +109,7 @@ def test_an_exported_model_is_scored_as_its_run(run_program, in_process, tiny_wo
 
 
 def test_checkpoints_are_chosen_by_step(tiny_workdir):
-    run = workdirs.Run(tiny_workdir, None, inference.Model(None, None, None, step=12))
+    run = trained_runs.Run(tiny_workdir, None, inference.Model(None, None, None, step=12))
     for chosen, steps in ((None, [12]), (["all"], [4, 8, 12]), (["8", "4"], [4, 8])):
         assert neighbours.chosen_steps(run, chosen) == steps
 

@@ -9,7 +9,7 @@ from ali_jax import data, inference
 from ali_jax.errors import UserError
 from ali_jax.models.rows import dense
 from experiments import reconstructions
-from experiments.common import benches, costs, flops, quality, reconstruction, referee, verdicts, workdirs
+from experiments.common import benches, costs, flops, quality, reconstruction, referee, trained_runs, verdicts
 
 QUICK = referee.Settings(width=8, hidden=16, steps=20, shift=0)
 
@@ -177,7 +177,7 @@ def test_examples_are_drawn_and_splits_too_small_or_of_points_are_named(run_prog
         run_program(reconstructions, workdir=str(tiny_workdir), test_split="test[:3]")
     with pytest.raises(UserError, match="points"):
         points = data.load("mixture", "test")
-        workdirs.refuse_points(make_conditional_config(8, 8, 3), points)
+        trained_runs.refuse_points(make_conditional_config(8, 8, 3), points)
 
 
 def test_the_table_is_printed_for_classes_and_for_attributes(bench, tiny_workdir, capsys):

@@ -10,7 +10,7 @@ from ali_jax import build, data
 from ali_jax.errors import UserError
 from ali_jax.inference import passes
 from experiments import svm
-from experiments.common import features, l2svm, workdirs
+from experiments.common import features, l2svm, trained_runs
 
 
 def feature_count(name, reduce):
@@ -140,8 +140,8 @@ def test_trained_encoder_and_controls_stand_in_one_table(run_program, tiny_workd
 
 
 def test_an_untrained_encoder_is_one_before_its_first_step(tiny_workdir):
-    run = workdirs.load(tiny_workdir)
-    fresh = workdirs.untrained(run.config)
+    run = trained_runs.load(tiny_workdir)
+    fresh = trained_runs.untrained(run.config)
     stats = fresh.batch_stats.encoder["stack"]["layer_1"]["norm"]
     assert not stats["mean"].any() and (stats["std"] == 1).all()
     assert fresh.step == 0 and run.model.step == 12

@@ -26,11 +26,17 @@ def same(a, b) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
+def players_of(config) -> dict:
+    """The keyword arguments that `init_state` and `train_step` share."""
+    game = build.game(config)
+    return {"networks": game.networks, "optimizers": game.optimizers}
+
+
 @pytest.fixture
 def game(tiny_config):
     """(state, batch, keyword arguments of train_step), parameters far enough from zero to matter."""
     tiny_config.model.init_std = 0.3
-    players = build.game(tiny_config).players
+    players = players_of(tiny_config)
     x = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
     init = jax.jit(functools.partial(init_state, **players))
     return init(jax.random.key(0), batch={"x": x}), {"x": x}, players
@@ -233,7 +239,7 @@ def test_a_generator_of_any_numbers_starts_at_the_mean_and_not_at_its_log_odds(t
 
 def test_plain_gan_has_no_encoder_and_a_D_blind_to_z():
     config = load_config("mixture", "gan")
-    players = build.game(config).players
+    players = players_of(config)
     batch = {"x": np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)}
     state = jax.jit(functools.partial(init_state, **players))(jax.random.key(0), batch=batch)
     after, metrics = jax.jit(functools.partial(train_step, **players))(state, batch)
@@ -254,7 +260,7 @@ def test_bfloat16_stays_close_to_float32():
     courses = {}
     for dtype in ("float32", "bfloat16"):
         config.dtype = dtype
-        arguments = build.game(config).players
+        arguments = players_of(config)
         init = functools.partial(init_state, batch={"x": stacked["x"][0]}, **arguments)
         step = functools.partial(train_step, **arguments)
         run = jax.jit(functools.partial(jax.lax.scan, step), compiler_options=OPTIMISED)
@@ -336,7 +342,7 @@ def test_D_sees_both_pairs_of_an_example_with_its_attributes():
     x = random.random((4, 1, 1, 3), dtype=np.float32)
     attributes = random.integers(2, size=(4, 40), dtype=np.uint8)
     batch = {"x": x, "attributes": attributes}
-    players = build.game(config).players
+    players = players_of(config)
     state = jax.jit(functools.partial(init_state, **players))(jax.random.key(0), batch=batch)
     given = {}
 

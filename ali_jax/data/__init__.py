@@ -52,14 +52,14 @@ def load(name: str, split: str, data_dir: str | None = None, frame: Frame | None
     are added. A sum of splits is a copy in memory.
 
     Args:
-        name: one of `SETS`, or "images:FOLDER" or "arrays:FILE".
-        split: the split, a slice of it, or a sum of both.
-        data_dir: where TFDS keeps its data; None for $TFDS_DATA_DIR or ~/tensorflow_datasets. Of the user's
-            own, where they are kept decoded; None for a folder `.ali_jax` beside them.
-        frame: what the user's own images are made into; the others are as they are.
+      name: one of `SETS`, or "images:FOLDER" or "arrays:FILE".
+      split: the split, a slice of it, or a sum of both.
+      data_dir: where TFDS keeps its data; None for $TFDS_DATA_DIR or ~/tensorflow_datasets. Of the user's
+        own, where they are kept decoded; None for a folder `.ali_jax` beside them.
+      frame: what the user's own images are made into; the others are as they are.
 
     Raises:
-        UserError: name, split or slice do not exist, or the data are missing or damaged.
+      UserError: name, split or slice do not exist, or the data are missing or damaged.
     """
     return splits.join([_load_part(name, part, data_dir, frame) for part in splits.parse(split)])
 

@@ -29,7 +29,7 @@ def read(folder: Path) -> Split:
     The content of a file is read through once after every change of it, for its checksum: not at every start.
 
     Raises:
-        UserError: a file is missing, or not what meta.json says.
+      UserError: a file is missing, or not what meta.json says.
     """
     described = _read_meta(folder)
     for field in described:
@@ -121,11 +121,11 @@ def create(folder: Path, specs: Mapping[str, tuple[tuple[int, ...], type]]) -> d
     """New array files in an existing folder, memory-mapped, to be filled and then described.
 
     Args:
-        folder: where the files are to be.
-        specs: the shape and the dtype of each field's array.
+      folder: where the files are to be.
+      specs: the shape and the dtype of each field's array.
 
     Raises:
-        OSError: the disk has no room for them.
+      OSError: the disk has no room for them.
     """
     needed = sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in specs.values())
     # Checked first because writing to a memory-mapped file on a full disk kills the process.

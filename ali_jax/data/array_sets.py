@@ -28,7 +28,7 @@ def load(
     """A whole split of FILE, and the row at which a percentage of it is; written anew the first time.
 
     Raises:
-        UserError: there is no such file or split, or it does not hold what it should.
+      UserError: there is no such file or split, or it does not hold what it should.
     """
     name = f"arrays:{path}"
     frame = pictures.check(name, frame)

@@ -23,7 +23,7 @@ class Attributes(NamedTuple):
         """uint8 (N, A) of images by their path, which the table may have without its first folders.
 
         Raises:
-            UserError: one of them is not in the table.
+          UserError: one of them is not in the table.
         """
         return np.stack([self._row(name) for name in names])
 
@@ -48,7 +48,7 @@ def read(path: Path) -> Attributes:
     (N, A) and, if wanted, `columns` (A,). Values are 0 and 1, or -1 and 1.
 
     Raises:
-        UserError: the file is neither.
+      UserError: the file is neither.
     """
     try:
         columns, names, values = (_read_csv if path.suffix == ".csv" else _read_npz)(path)
@@ -87,7 +87,7 @@ def as_bits(values: np.ndarray, where: str) -> np.ndarray:
     """(N, A) of zeros and ones, or as CelebA has them of -1 and 1, as uint8.
 
     Raises:
-        UserError: there are none, or others.
+      UserError: there are none, or others.
     """
     found = set(np.unique(values).tolist())
     if values.ndim != 2 or not values.size or not (found <= {0, 1} or found <= {-1, 1}):

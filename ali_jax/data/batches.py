@@ -29,7 +29,7 @@ class Batches:
         """`batch_size` counts the rows of all processes together.
 
         Raises:
-            UserError: `batch_size` does not fit the data or the processes, or `seed` is negative.
+          UserError: `batch_size` does not fit the data or the processes, or `seed` is negative.
         """
         _check_batches(len(split.x), batch_size, seed, process_count)
         # Base-class views: np.memmap's own indexing costs more than fetching a small batch.

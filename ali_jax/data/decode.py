@@ -33,7 +33,7 @@ def blocks(images: ImageSet, builder: Any, split: str) -> Iterator[tuple[np.ndar
     """All examples, in the order of the TFDS files: (row numbers (B,), the fields of `specs`, (B, ...) each).
 
     Raises:
-        tf.errors.OpError: the files are damaged.
+      tf.errors.OpError: the files are damaged.
     """
     import tensorflow as tf
 

@@ -47,7 +47,7 @@ def load(
     """A whole split of FOLDER, and the row at which a percentage of it is; decoded the first time.
 
     Raises:
-        UserError: there is no such folder, image or split, or more are unreadable than may be.
+      UserError: there is no such folder, image or split, or more are unreadable than may be.
     """
     name = f"images:{path}"
     frame = pictures.check(name, frame)

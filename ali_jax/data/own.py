@@ -65,7 +65,7 @@ def load(folder: Path, frame: Frame, source: Callable[[], Source]) -> tuple[Spli
     """The split of `folder`, memory-mapped, written the first time; and the row at which a percentage is.
 
     Raises:
-        UserError: too many of the examples are unreadable, or the files cannot be written.
+      UserError: too many of the examples are unreadable, or the files cannot be written.
     """
     try:
         if not folder.exists():

@@ -45,7 +45,7 @@ def read(file: Path | BinaryIO, frame: Frame) -> np.ndarray:
     """An image file, or an open one, as uint8 `frame.shape`, turned as its camera says.
 
     Raises:
-        Exception: whatever Pillow's decoders raise for a file that they cannot read.
+      Exception: whatever Pillow's decoders raise for a file that they cannot read.
     """
     from PIL import Image, ImageOps
 

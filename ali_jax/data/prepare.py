@@ -21,7 +21,7 @@ def load(images: ImageSet, split: str, data_dir: str | None) -> Split:
     """A whole split, memory-mapped; the first time, decodes it, downloading the data set where need be.
 
     Raises:
-        UserError: there is no such split, or the data cannot be had, are damaged, or cannot be written.
+      UserError: there is no such split, or the data cannot be had, are damaged, or cannot be written.
     """
     root = tfds_files.root_folder(data_dir)
     folder = tfds_files.decoded_folder(root, images.name, split)

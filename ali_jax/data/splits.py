@@ -49,7 +49,7 @@ class Part(NamedTuple):
         default in proportion, rounded, as TFDS does.
 
         Raises:
-            UserError: there are none, or not as many.
+          UserError: there are none, or not as many.
         """
         row_at = row_at or (lambda percent: round(percent * size / 100))
 
@@ -76,7 +76,7 @@ def parse(text: str) -> list[Part]:
     """The parts of which a split is the sum: one of "train[:1000]", two of "train+extra[:10%]".
 
     Raises:
-        UserError: the text is no split.
+      UserError: the text is no split.
     """
     found = [re.fullmatch(r"(\w+)(?:\[(-?\d+%?|):(-?\d+%?|)\])?", part) for part in text.split("+")]
     if None in found:

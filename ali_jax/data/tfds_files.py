@@ -13,7 +13,7 @@ def root_folder(data_dir: str | None) -> Path:
     """The folder of all data sets; `data_dir` None means what it means to TFDS.
 
     Raises:
-        UserError: `data_dir` is not of this machine's file system.
+      UserError: `data_dir` is not of this machine's file system.
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     if "://" in data_dir:
@@ -37,13 +37,13 @@ def open_builder(root: Path, name: str, by_hand: str = "") -> Any:
     """The TFDS builder of the newest version on disk, downloaded if there is none.
 
     Args:
-        root: the folder of all data sets.
-        name: of the data set in TFDS.
-        by_hand: the files that TFDS cannot download by itself, and where to get them.
+      root: the folder of all data sets.
+      name: of the data set in TFDS.
+      by_hand: the files that TFDS cannot download by itself, and where to get them.
 
     Raises:
-        UserError: the data set is neither there nor to be downloaded, or is damaged.
-        OSError: `root` cannot be written to.
+      UserError: the data set is neither there nor to be downloaded, or is damaged.
+      OSError: `root` cannot be written to.
     """
     import tensorflow_datasets as tfds
 

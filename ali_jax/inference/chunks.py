@@ -4,16 +4,15 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from ali_jax.errors import UserError
-
 CHUNK = 500  # examples through a network at a time
 
 
 def in_chunks(run, *arrays, packing: int = 1):
-    """run(*arrays), at most CHUNK examples, in whole packs, at a time; None stands for an absent array."""
+    """run(*arrays), at most CHUNK examples, in whole packs, at a time; None stands for an absent array.
+
+    There is at least one example.
+    """
     count = len(arrays[0])
-    if count == 0:
-        raise UserError("There are no examples to run the model on.")
     chunks, size = [], max(CHUNK // packing, 1) * packing
     # A bar only where a terminal watches and it takes longer than a few seconds.
     for start in tqdm(range(0, count, size), delay=5, disable=None, leave=False, unit="chunk"):

@@ -48,9 +48,8 @@ def principal(
     found = PCA(min(CANDIDATES * count, len(codes) - 1, codes.shape[1]), random_state=0).fit(codes)
     axes = found.components_ * np.sqrt(found.explained_variance_)[:, None]
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
-    steps = np.float32(
-        axes * np.where(largest < 0, -1, 1)
-    )  # the sign of an axis is any; ours is the same again
+    # The sign of an axis is any; so it is the same again.
+    steps = np.float32(axes * np.where(largest < 0, -1, 1))
     change = _changes(model, steps, codes, attributes)
     order = np.argsort(-change, kind="stable")[:count]
     return [Direction(str(place), steps[row], float(change[row])) for place, row in enumerate(order, 1)]

@@ -65,7 +65,7 @@ class Layer(nn.Module):
     spectral_norm: bool = False  # of the kernel
     # "fixed" or "learned": weight normalisation of the kernel, and whether its scale stays as it started.
     # Of a layer with batch normalisation, which divides by any scale, nothing is changed.
-    weight_norm: str | None = None
+    weight_norm_scale: str | None = None
     plain_norm: bool = False  # batch normalisation without a scale and a shift
     norm_by_kind: bool = False  # of real and of generated pairs, in turn in a batch, apart
 
@@ -112,7 +112,7 @@ class Layer(nn.Module):
 
     @property
     def _weight_normed(self) -> bool:
-        return bool(self.weight_norm) and not self.row.norm and self.row.operation in OPERATIONS
+        return bool(self.weight_norm_scale) and not self.row.norm and self.row.operation in OPERATIONS
 
     def _spectrally_normalised(self, kernel: jax.Array, out: int) -> jax.Array:
         # Not nn.SpectralNorm: around a layer it would divide an untied bias too and name its state by paths.
@@ -138,7 +138,7 @@ class Layer(nn.Module):
         return (h + per_channel(self.bias(*shape, centre=centre), h)).astype(h.dtype)
 
     def _scale(self, h: jax.Array) -> jax.Array:
-        if self.weight_norm == "learned":
+        if self.weight_norm_scale == "learned":
             return self.param("scale", lambda key: first_scale(h))
         return self.variable("batch_stats", "scale", first_scale, h).value
 

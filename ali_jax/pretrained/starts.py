@@ -11,6 +11,7 @@ from ali_jax import pretrained
 from ali_jax.errors import UserError
 from ali_jax.pretrained import Model, weights
 from ali_jax.roles import Roles
+from ali_jax.trees import by_name
 
 
 def load(source: str | Path, shapes: Any) -> Model:
@@ -24,7 +25,7 @@ def load(source: str | Path, shapes: Any) -> Model:
         for role, values in getattr(model, kind)._asdict().items():
             if values is None:
                 continue
-            here, there = _leaves(getattr(getattr(shapes, kind), role)), _leaves(values)
+            here, there = _shapes(getattr(getattr(shapes, kind), role)), _shapes(values)
             for name in sorted({*here, *there}):
                 if here.get(name) != there.get(name):
                     raise UserError(
@@ -34,10 +35,9 @@ def load(source: str | Path, shapes: Any) -> Model:
     return model
 
 
-def _leaves(tree: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
     """Name -> shape."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}
+    return {name: leaf.shape for name, leaf in by_name(tree).items()}
 
 
 def start_from(state: Any, model: Model) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 from ali_jax.errors import UserError, first_line
 from ali_jax.roles import Roles
 from ali_jax.run.files import write_whole
+from ali_jax.trees import by_name, name_of
 
 SUFFIX = ".safetensors"
 FORMAT = "ali_jax model 1"
@@ -29,9 +30,8 @@ class About(NamedTuple):
     step: int
     dataset: str  # and split
     command: str | None  # that began its training, where that is known
-    scores: list[
-        dict[str, Any]
-    ]  # results.json of programs that measured it, and then its twins of other seeds
+    # results.json of programs that measured it, and then its twins of other seeds
+    scores: list[dict[str, Any]]
     sha256: str = ""  # of its arrays
 
 
@@ -40,8 +40,8 @@ def flatten(params: Roles, batch_stats: Roles, roles: tuple[str, ...]) -> dict[s
     flat = {}
     for kind, of_kind in zip(KINDS, (params, batch_stats), strict=True):
         for role in roles:
-            for path, leaf in jax.tree_util.tree_leaves_with_path(getattr(of_kind, role)):
-                flat[_name(role, kind, path)] = np.asarray(leaf)
+            for place, leaf in by_name(getattr(of_kind, role)).items():
+                flat[f"{role}/{kind}/{place}"] = np.asarray(leaf)
     return flat
 
 
@@ -61,15 +61,11 @@ def as_roles(
             if role not in there:
                 return None
             return jax.tree_util.tree_map_with_path(
-                lambda place, leaf: _checked(path, arrays, _name(role, kind, place), leaf), tree
+                lambda place, leaf: _checked(path, arrays, f"{role}/{kind}/{name_of(place)}", leaf), tree
             )
 
         made.append(Roles(*(fetch(role, tree) for role, tree in of_kind._asdict().items())))
     return tuple(made)
-
-
-def _name(role: str, kind: str, path: tuple) -> str:
-    return "/".join([role, kind, jax.tree_util.keystr(path, simple=True, separator="/")])
 
 
 def _checked(path: Path, arrays: Mapping[str, np.ndarray], name: str, like: Any) -> jax.Array:

@@ -8,14 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ali_jax.trees import by_name
+
 
 def of_tree(tree: Any) -> dict[str, int]:
     """CRC-32 of the bytes of every array, by its path: {"params/encoder/stack/layer_1/kernel": 2837465, ...}.
 
     Of an array that several devices hold, each whole, it is that of the first one's copy.
     """
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): _of_array(leaf) for path, leaf in leaves}
+    return {name: _of_array(leaf) for name, leaf in by_name(tree).items()}
 
 
 def _of_array(array: jax.Array) -> int:

@@ -14,8 +14,7 @@ from ml_collections import ConfigDict
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.models.rows import Row
-from ali_jax.run import devices, files
-from ali_jax.run.begun import NAME
+from ali_jax.run import begun, devices, files
 from ali_jax.run.files import write_whole
 
 logger = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ def read_config(workdir: Path) -> ConfigDict:
 
 def as_config(fields: dict) -> ConfigDict:
     """The config of a config.json's content."""
-    config = config_lib.default()
+    config, fields = config_lib.default(), {**fields}
     if "terms" in fields:
         config.terms = config_lib.as_terms(fields.pop("terms"))  # not merged with the default's
     config.update(fields)
@@ -194,7 +193,7 @@ def claim(
     workdir: Path,
     config: ConfigDict,
     labelled: np.ndarray | None = None,
-    begun: dict | None = None,
+    start: dict | None = None,
     known: dict[str, int] | None = None,
 ) -> None:
     """Makes the workdir and writes config.json there, or checks that the one there agrees.
@@ -207,8 +206,8 @@ def claim(
     check_labelled(labelled, workdir)
 
     def write() -> None:
-        if begun and is_new:
-            write_whole(workdir / NAME, (json.dumps(begun, indent=2) + "\n").encode())
+        if start and is_new:
+            write_whole(workdir / begun.NAME, (json.dumps(start, indent=2) + "\n").encode())
         if known and is_new:
             write_whole(workdir / EXAMPLES, (json.dumps(known) + "\n").encode())
         if labelled is not None:

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ali_jax import disturbance
+from ali_jax import augmentation
 from ali_jax.errors import UserError
 from ali_jax.terms.game import Players, Round, Share, needs
 from ali_jax.terms.regressions import code
@@ -39,7 +39,7 @@ def contrast(
       share: of a code's dimensions, the first of them, that is compared (ours; at least one is). The others
         are left to what the changes alter, and reconstructions and neighbours of whole codes gain.
       translation, colour, cutout, zoom, mirror, noise, shear, negative: the changes; see the functions of
-        `disturbance`.
+        `augmentation`.
     """
     key_copy, key_encode = jax.random.split(key)
     strengths = {"translation": translation, "colour": colour, "cutout": cutout}
@@ -78,7 +78,7 @@ def recognition(
 
 
 def changed(key: jax.Array, x: jax.Array, **strengths: float) -> jax.Array:
-    """Images (N, H, W, C), each changed at random by the functions of `disturbance` with these names.
+    """Images (N, H, W, C), each changed at random by the functions of `augmentation` with these names.
 
     Raises:
       UserError: x are no images, or no change is made.
@@ -90,7 +90,7 @@ def changed(key: jax.Array, x: jax.Array, **strengths: float) -> jax.Array:
             + ("set one of them above 0." if not made else "the examples of this config are no images.")
         )
     for subkey, (name, strength) in zip(jax.random.split(key, len(made)), made.items(), strict=True):
-        x = getattr(disturbance, name)(subkey, x, strength)
+        x = getattr(augmentation, name)(subkey, x, strength)
     return x
 
 

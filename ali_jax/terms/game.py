@@ -151,7 +151,8 @@ def play_for(terms: Mapping[str, Term], round: Round, players: Players, key: jax
       UserError: a term gives no `Share` of scalars, or two log a metric of the same name.
     """
     total, metrics, batch_stats = Share(), {}, {}
-    # In an order that the config's does not change: sums are rounded as they are taken.
+    # In an order that the config's does not change: sums are rounded as they are taken. It is the reverse one
+    # so that losses stay, to the bit, what they were in earlier versions.
     for name in sorted(terms, reverse=True):
         share = terms[name](round, players, jax.random.fold_in(key, zlib.crc32(name.encode())))
         _check(name, share)

@@ -10,14 +10,14 @@ from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from experiments.anomaly import figures, study
 from experiments.anomaly.judging import judge
-from experiments.common import report, workdirs
+from experiments.common import report, trained_runs
 
 MOST = 2000  # held-out images that the scores refer to
 
 
 def main(values) -> None:
     """Scores the test split: images of config.classes are normal, all others anomalies."""
-    run = workdirs.load(values.workdir, program.data_dir_alone())
+    run = trained_runs.load(values.workdir, program.data_dir_alone())
     if not run.config.classes or run.config.model.num_attributes:
         raise UserError(
             f"{run.workdir} was trained on all classes, or with attributes; pass --tables, --images, or the "
@@ -28,8 +28,13 @@ def main(values) -> None:
             f"{run.workdir} holds a D that judges {run.config.model.packing} images at a time; pass the "
             "--workdir of a run with config.model.packing 1."
         )
+    if run.config.model.prior != "normal":
+        raise UserError(
+            f"{run.workdir} has a {run.config.model.prior} prior, and the scores compare codes with a normal "
+            "one; pass the --workdir of a run with config.model.prior normal."
+        )
     output = report.output(values.output, run.workdir, "anomaly")
-    held_out = workdirs.examples(run.config, run.config.validation_split).x[:MOST]
+    held_out = trained_runs.examples(run.config, run.config.validation_split).x[:MOST]
     test = examples.load(run.config, "test")
     anomaly = ~np.isin(test.label, run.config.classes)
     reference = scores.reference(chunks(run.model, np.asarray(held_out)))

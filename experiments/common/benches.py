@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from ali_jax import data
 from ali_jax.data import examples
 from ali_jax.errors import UserError
-from experiments.common import distances, quality, referee_files, workdirs
+from experiments.common import distances, quality, referee_files, trained_runs
 
 LEAST = distances.NEIGHBOURS + 1  # images of a split
 
@@ -28,14 +28,14 @@ def open_bench(config: ConfigDict, values, file: Path) -> tuple[quality.Bench, d
     # As they are on the disk: with attributes, whether the model is conditional on them or not.
     splits = [examples.load(config, name) for name in names]
     for name, split in zip(names, splits, strict=True):
-        workdirs.refuse_points(config, split)
+        trained_runs.refuse_points(config, split)
         if len(split.x) < LEAST:
             raise UserError(
                 f"The {len(split.x)} images of {name} are too few to measure; name a larger split."
             )
     trained = referee_files.obtain(file, config, names[0], splits[0])
     learn, judged = (choose(split, max(values.examples, LEAST), values.seed) for split in splits)
-    described = map(workdirs.describe, (config, config), names, splits)
+    described = map(trained_runs.describe, (config, config), names, splits)
     return quality.prepare(learn, judged, trained, values.seed), {
         "data": dict(zip(("learned_from", "judged"), described, strict=True)),
         "examples": {"learned_from": len(learn.x), "judged": len(judged.x)},

@@ -23,7 +23,7 @@ def of_step(config: ConfigDict) -> float:
     count, `cost_analysis()["flops"]`, includes zeros that a strided gradient multiplies).
     """
     forward = forward_macs(config)
-    if not build.needs(config).generated:  # D alone, on real examples
+    if not build.needs_of_config(config).generated:  # D alone, on real examples
         return 2.0 * 3 * forward["discriminator"] * config.batch_size
     macs = 3 * forward["encoder"] + 3 * forward["generator"] + 2 * 4 * forward["discriminator"]
     return 2.0 * macs * config.batch_size
@@ -73,9 +73,11 @@ def forward_macs(config: ConfigDict) -> dict[str, float]:
     """Multiply-adds of one example through each network."""
     game = build.game(config)
     networks, state, batch = game.networks, game.shapes, game.example
+    packing = models.packing_of(networks.discriminator)
     z = jax.ShapeDtypeStruct((1, config.model.latent_dim), jnp.float32)
     y = batch.get("attributes")
-    inputs = {"generator": (z, y), "discriminator": (batch["x"], z, y)}
+    of_pack = (a and jax.ShapeDtypeStruct((packing, *a.shape[1:]), a.dtype) for a in (batch["x"], z, y))
+    inputs = {"generator": (z, y), "discriminator": of_pack}
     if networks.encoder is not None:
         noise = jax.ShapeDtypeStruct((1, networks.encoder.noise_dim), jnp.float32)
         inputs["encoder"] = (batch["x"], noise, y)
@@ -83,6 +85,7 @@ def forward_macs(config: ConfigDict) -> dict[str, float]:
         role: _macs(*(getattr(of, role) for of in (networks, state.params, state.batch_stats)), arguments)
         for role, arguments in inputs.items()
     }
+    counted["discriminator"] /= packing
     return {"encoder": 0.0, **counted}  # a plain GAN has none
 
 
@@ -91,7 +94,7 @@ def _macs(module, params, batch_stats, inputs) -> float:
     variables = {"params": params, "batch_stats": batch_stats}
     _, sown = jax.eval_shape(apply, variables, *inputs)
     total = 0.0
-    for name in params:  # of stacks, by layer
+    for name in sown["intermediates"]:  # of the stacks that ran, by layer
         for number, row in enumerate(getattr(module, name).rows, 1):
             kernel = params[name].get(f"layer_{number}", {}).get("kernel")
             if kernel is None:

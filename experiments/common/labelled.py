@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import data
 from ali_jax.errors import UserError
-from experiments.common import workdirs
+from experiments.common import trained_runs
 
 
 def names(values) -> tuple[str, str]:
@@ -19,7 +19,7 @@ def load(config: ConfigDict, names: tuple[str, str]) -> tuple[data.Split, data.S
     Raises:
       UserError: they have no labels, or the training examples a single one.
     """
-    train_split, test = (workdirs.examples(config, name) for name in names)
+    train_split, test = (trained_runs.examples(config, name) for name in names)
     if train_split.label is None or test.label is None:
         raise UserError(
             f"{config.dataset} has no labels to compare; pass the --workdir of a run on a labelled data set."
@@ -32,6 +32,6 @@ def load(config: ConfigDict, names: tuple[str, str]) -> tuple[data.Split, data.S
 def describe(
     config: ConfigDict, names: tuple[str, str], splits: tuple[data.Split, data.Split]
 ) -> dict[str, str]:
-    """`workdirs.describe` of both splits of `load`."""
-    described = map(workdirs.describe, (config, config), names, splits)
+    """`trained_runs.describe` of both splits of `load`."""
+    described = map(trained_runs.describe, (config, config), names, splits)
     return dict(zip(("train", "test"), described, strict=True))

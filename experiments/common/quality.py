@@ -13,7 +13,15 @@ import numpy as np
 
 from ali_jax import data, inference
 from ali_jax.inference.inputs import is_conditional
-from experiments.common import accuracies, distances, features, reconstruction, referee, verdicts, workdirs
+from experiments.common import (
+    accuracies,
+    distances,
+    features,
+    reconstruction,
+    referee,
+    trained_runs,
+    verdicts,
+)
 from experiments.common.referee import Referee
 
 FEATURES = "referee"  # what the names of distances over its last hidden layer end in
@@ -22,9 +30,8 @@ FEATURES = "referee"  # what the names of distances over its last hidden layer e
 class Bench(NamedTuple):
     """What every model of a data set is measured on."""
 
-    learn: (
-        data.Split
-    )  # training images, with what is known of them, which neighbours and the probe learn from
+    # Training images, with what is known of them, which neighbours and the probe learn from.
+    learn: data.Split
     judged: data.Split  # other images, with the same
     referee: Referee
     truth: np.ndarray  # of the judged images, as the referee tells it: (N,) or (N, A)
@@ -45,7 +52,7 @@ def prepare(learn: data.Split, judged: data.Split, trained: Referee, seed: int =
     random = np.random.default_rng(seed)
     order, some = random.permutation(len(judged.x)), random.permutation(len(learn.x))[: len(judged.x)]
     bench = Bench(learn, judged, trained, truth, opinion.seen(trained.kind), opinion.features, {})
-    pixels = {"pixels": tuple(workdirs.pixels(split.x) for split in (learn, judged))}
+    pixels = {"pixels": tuple(trained_runs.pixels(split.x) for split in (learn, judged))}
     bench.numbers.update(
         referee=verdicts.accuracy(truth, bench.seen),
         reconstruction=reconstruction.references(learn, judged, order),

@@ -14,7 +14,8 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from ali_jax import data, inference
+from ali_jax import data
+from ali_jax.inference.chunks import in_chunks
 from ali_jax.models import Row, Stack, unit_interval
 from ali_jax.models.rows import conv, dense
 
@@ -159,11 +160,7 @@ class Opinion(NamedTuple):
 def look(referee: Referee, x: np.ndarray) -> Opinion:
     """x: uint8 or [0, 1] float (N, H, W, C)."""
     stack = network(x.shape[1:], referee.settings, referee.outputs)
-    parts = [
-        jax.device_get(_look(stack, referee.variables, x[start : start + inference.chunks.CHUNK]))
-        for start in range(0, len(x), inference.chunks.CHUNK)
-    ]
-    return Opinion(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+    return Opinion(*in_chunks(functools.partial(_look, stack, referee.variables), x))
 
 
 @functools.partial(jax.jit, static_argnums=0)

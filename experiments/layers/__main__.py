@@ -21,6 +21,7 @@ from absl import flags
 from tqdm import tqdm
 
 from ali_jax import config as config_lib
+from ali_jax.data.own import cores
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from experiments import benchmark
@@ -46,7 +47,7 @@ def main(argv):
         "config": os.path.relpath(program.config_name()),
         "batch_size": config.batch_size,
         "dtype": config.dtype,
-        "threads": threads(),
+        "threads": cores(),
     }
     if python:  # before time is spent on ours
         results["torch"] = theirs(python, config.dtype, [])["torch"]
@@ -79,11 +80,6 @@ def step_seconds(config) -> float:
     return benchmark.time_step(config, benchmark.random_splits(config)["train"], STEPS)["step_seconds"]
 
 
-def threads() -> int:
-    """As many as XLA takes: one for each core that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def theirs(python: str, dtype: str, seen: list[of_step.Seen]) -> dict:
     """What `outside` finds, once through all layers.
 
@@ -95,7 +91,7 @@ def theirs(python: str, dtype: str, seen: list[of_step.Seen]) -> dict:
     # Normalised kernels have no counterpart there.
     normalised = [each.layer.spectral_norm or each.layer.weight_norm for each in seen]
     there = [None if no else of_step.describe(each) for no, each in zip(normalised, seen, strict=True)]
-    asked = {"threads": threads(), "dtype": dtype, "layers": [each for each in there if each]}
+    asked = {"threads": cores(), "dtype": dtype, "layers": [each for each in there if each]}
     printed = elsewhere.run("PyTorch", python, OUTSIDE, given=json.dumps(asked))
     try:
         found = json.loads(printed)

@@ -70,8 +70,8 @@ def read(workdir: Path) -> ConfigDict:
 
 def ideal(points: measures.Points, x: np.ndarray) -> dict[str, jax.Array]:
     """The measures of a model that is perfect: what finite numbers of points leave of them."""
-    ideal = points._replace(samples=x, codes=points.prior, reconstructions=x)
-    return measures.measure(ideal, x, MIXTURE)
+    exact = points._replace(samples=x, codes=points.prior, reconstructions=x)
+    return measures.measure(exact, x, MIXTURE)
 
 
 def as_numbers(found: dict[str, jax.Array]) -> dict[str, float | None]:

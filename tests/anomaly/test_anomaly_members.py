@@ -22,7 +22,7 @@ def test_the_plan_follows_from_the_data():
 def test_the_game_of_a_plan_builds(columns, twins):
     config = networks.config(networks.plan(columns, 100, width=8, twins=twins))
     config_lib.check(config)
-    assert ("xx" in build.needs(config).heads) == twins
+    assert ("xx" in build.needs_of_config(config).heads) == twins
     assert (config.model.get("discriminator_xx") is not None) == twins
 
 

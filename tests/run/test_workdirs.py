@@ -15,6 +15,7 @@ from ali_jax.data.examples import fingerprint
 from ali_jax.errors import UserError
 from ali_jax.run import devices
 from ali_jax.run.workdirs import (
+    as_config,
     check,
     check_examples,
     check_same_run,
@@ -61,6 +62,12 @@ def test_a_longer_run_on_another_disk_is_the_same_run(tmp_path):
     (tmp_path / "config.json").write_text(to_json(config))
     config.num_steps, config.data_dir = 7, "/elsewhere"
     check_same_run(config, tmp_path)
+
+
+def test_what_a_config_is_made_of_stays_as_it_is():
+    fields = {"seed": 3, "terms": {"adversarial": {}, "cycle": {"weight": 2.0}}}
+    assert as_config(fields).terms.cycle.weight == 2.0
+    assert [*fields] == ["seed", "terms"]
 
 
 def test_a_workdir_older_than_a_field_has_its_default(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import begun
 
-from ali_jax import disturbance
+from ali_jax import augmentation
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding
 from ali_jax.terms import Players, Round, contrast
@@ -74,7 +74,7 @@ def test_changes_are_those_of_the_disturbance():
     x = jax.random.uniform(KEY, (3, 8, 8, 3))
     np.testing.assert_array_equal(
         contrast.changed(KEY, x, translation=0.0, colour=0.5, cutout=0.0),
-        disturbance.colour(jax.random.split(KEY, 1)[0], x, 0.5),
+        augmentation.colour(jax.random.split(KEY, 1)[0], x, 0.5),
     )
     with pytest.raises(UserError, match="set one of them above 0"):
         contrast.changed(KEY, x, translation=0.0, colour=0.0)

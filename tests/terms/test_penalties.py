@@ -11,7 +11,7 @@ from ali_jax import train
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding, judgement
 from ali_jax.run import devices
-from ali_jax.terms import Players, Round, bind
+from ali_jax.terms import Players, Round, bind, needs_of
 from ali_jax.terms.penalties import due, r1, r2, settled
 
 KEY = jax.random.key(0)
@@ -97,6 +97,7 @@ def test_where_the_step_is_known_the_penalty_is_the_same_without_a_branch(step):
     players, settings = Players(None, None, judge), {"r1": {"gamma": 0.2, "every": 4}, "r2": {}}
     terms = bind(settings)
     known = settled(terms, due(settings, step))
+    assert needs_of(known) == needs_of(terms)
 
     def shares(terms, round):
         return [terms[name](round, players, KEY).d for name in terms]

@@ -86,6 +86,11 @@ def test_a_loop_of_ones_own_is_told_what_networks_and_batch_lack():
     ):
         with pytest.raises(UserError, match=words):
             terms.check_needs(needed, networks, given)
+    config.model.norm_by_kind = ("discriminator_x",)
+    networks = models.build(config.model)
+    terms.check_needs(Needs(), networks, batch)
+    with pytest.raises(UserError, match="one kind of pairs without the other, and it normalises"):
+        terms.check_needs(Needs(one_kind=True), networks, batch)
 
 
 def test_settings_are_bound():
@@ -139,6 +144,7 @@ def test_what_a_game_needs_is_what_its_terms_need():
         return Share()
 
     assert needs_of({"cycle": cycle, "noise": noise}) == Needs(encoder=True, heads=("z",))
+    assert needs_of(bind({"adversarial": {}, "r1": {}})) == Needs(encoder=True, one_kind=True)
     with pytest.raises(UserError, match=r"cycle and feature_matching .* exclude each other"):
         needs_of({"cycle": cycle, **bind({"feature_matching": {}})})
 

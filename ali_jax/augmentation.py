@@ -1,0 +1,102 @@
+"""Random changes of images (N, H, W, C) in [0, 1], each image's its own.
+
+The first three are differentiable augmentation (Zhao et al., 2020), for pairs before D sees them
+(`disturbance`); all of them make the changed copies of the term `contrast`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def colour(key: jax.Array, x: jax.Array, strength: float) -> jax.Array:
+    """Brightness, saturation and contrast of each image at random; 1 is the strength of the paper's code."""
+    uniform = strength * jax.random.uniform(key, (3, len(x), 1, 1, 1), x.dtype, -1.0)
+    x = x + uniform[0] / 4
+    grey = jnp.mean(x, axis=3, keepdims=True)
+    x = grey + (1 + uniform[1]) * (x - grey)
+    mean = jnp.mean(x, axis=(1, 2, 3), keepdims=True)
+    return mean + (1 + uniform[2] / 2) * (x - mean)
+
+
+def translation(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """Each image moved by up to `share` of its sides, zeros where it leaves; the paper's code has 1/8."""
+    key_rows, key_columns = jax.random.split(key)
+    rows = _shifts(key_rows, len(x), x.shape[1], share)
+    columns = _shifts(key_columns, len(x), x.shape[2], share)
+    return jnp.einsum("nij,njkc,nlk->nilc", rows, x, columns, optimize=True)
+
+
+def cutout(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """A box of `share` of each side set to zero, centred anywhere; the paper's code has 1/2."""
+    key_rows, key_columns = jax.random.split(key)
+    rows = _intervals(key_rows, len(x), x.shape[1], share)
+    columns = _intervals(key_columns, len(x), x.shape[2], share)
+    return jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], 0, x)
+
+
+def noise(key: jax.Array, x: jax.Array, std: float) -> jax.Array:
+    """Gaussian noise on every value."""
+    return x + std * jax.random.normal(key, x.shape, x.dtype)
+
+
+def zoom(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """A random crop, each of its sides at most `share` shorter, brought back to full size (linearly)."""
+    key_size, key_rows, key_columns = jax.random.split(key, 3)
+    kept = 1 - share * jax.random.uniform(key_size, (2, len(x), 1))
+    rows = _resampling(key_rows, kept[0], x.shape[1])
+    columns = _resampling(key_columns, kept[1], x.shape[2])
+    return jnp.einsum("nij,njkc,nlk->nilc", rows, x, columns, optimize=True)
+
+
+def mirror(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """This share of the images, left and right exchanged."""
+    turned = jax.random.bernoulli(key, share, (len(x), 1, 1, 1))
+    return jnp.where(turned, x[:, :, ::-1], x)
+
+
+def negative(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
+    """This share of the images, dark and light exchanged, as where signs come in any colour on any other."""
+    turned = jax.random.bernoulli(key, share, (len(x), 1, 1, 1))
+    return jnp.where(turned, 1 - x, x)
+
+
+def shear(key: jax.Array, x: jax.Array, slope: float) -> jax.Array:
+    """Each image slanted: rows moved by up to `slope` times their distance from the middle, then columns."""
+    slopes = slope * jax.random.uniform(key, (2, len(x), 1, 1), minval=-1.0)
+    x = jnp.einsum("nrij,nrjc->nric", _slants(slopes[0], x.shape[1], x.shape[2]), x)
+    return jnp.einsum("ncij,njck->nick", _slants(slopes[1], x.shape[2], x.shape[1]), x)
+
+
+def _slants(slopes: jax.Array, lines: int, side: int) -> jax.Array:
+    """(N, lines, side, side): the weights of a line's values in it, moved by its slope times its distance."""
+    distances = jnp.arange(lines)[None, :, None] - (lines - 1) / 2
+    return _interpolation(jnp.arange(side)[None, None] + slopes * distances, side)
+
+
+def _resampling(key: jax.Array, kept: jax.Array, side: int) -> jax.Array:
+    """(N, side, side): the weights of a side's values in those of a crop of `kept` (N, 1) of it, anywhere."""
+    start = jax.random.uniform(key, kept.shape) * (1 - kept) * side
+    return _interpolation(start + (jnp.arange(side)[None] + 0.5) * kept - 0.5, side)
+
+
+def _interpolation(places: jax.Array, side: int) -> jax.Array:
+    """(..., side): the weights of a side's values in those at `places` (...); beyond its ends, of the end."""
+    places = jnp.clip(places, 0, side - 1)
+    distances = jnp.abs(places[..., None] - jnp.arange(side).reshape((1,) * places.ndim + (side,)))
+    return jnp.maximum(1 - distances, 0)
+
+
+def _shifts(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
+    """(count, side, side): matrices that shift, of zeros and ones; a gather's gradient is slow on a CPU."""
+    most = round(share * side)
+    shift = jax.random.randint(key, (count, 1), -most, most + 1)
+    return jax.nn.one_hot(jnp.arange(side)[None] - shift, side)
+
+
+def _intervals(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
+    """(count, side): which places are in an interval of `share` of the side, centred anywhere."""
+    width = round(share * side)
+    # An even width has its centre between two places, or at an end.
+    start = jax.random.randint(key, (count, 1), 0, side + 1 - width % 2) - width // 2
+    places = jnp.arange(side)[None]
+    return (start <= places) & (places < start + width)
