@@ -1,18 +1,16 @@
 """What every config holds, with its default, and the checks that need no data."""
 
-import contextlib
 import importlib.util
 import inspect
 import re
-import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
 from ali_jax import data, ranges
-from ali_jax.errors import UserError, require_known
+from ali_jax.errors import UserError, require_known, telling_where
 from ali_jax.models.rows import Row
 
 PACKAGE = Path(__file__).parent
@@ -166,7 +164,7 @@ def load(path: Path | str, *variant: str) -> ConfigDict:
     file, named = find(path)
     spec = importlib.util.spec_from_file_location(file.stem, file)
     module = importlib.util.module_from_spec(spec)
-    with _telling_where(module.__file__):
+    with telling_where(module.__file__):
         spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise UserError(f"{file} has no function get_config; pass the path of a config, as in {CONFIGS}.")
@@ -178,7 +176,7 @@ def load(path: Path | str, *variant: str) -> ConfigDict:
             f"get_config of {file} does not take the variant {', '.join(asked) or '(none)'} ({error}); "
             "name one that it has, or none."
         ) from None
-    with _telling_where(module.__file__):
+    with telling_where(module.__file__):
         config = module.get_config(*asked)
     if not isinstance(config, ConfigDict):
         raise UserError(
@@ -186,23 +184,6 @@ def load(path: Path | str, *variant: str) -> ConfigDict:
             "ali_jax.config.default()."
         )
     return config
-
-
-@contextlib.contextmanager
-def _telling_where(file: str) -> Iterator[None]:
-    """What a config's file raises, as a UserError that names its line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        if isinstance(error, SyntaxError) and error.filename == file:
-            line = error.lineno
-        else:
-            frames = traceback.extract_tb(error.__traceback__)
-            line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), 1)
-        what = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
-        raise UserError(f"{file} has a mistake in line {line} ({what}); mend it there.") from error
 
 
 def find(path: Path | str) -> tuple[Path, tuple[str, ...]]:

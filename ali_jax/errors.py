@@ -1,9 +1,11 @@
 """The one exception that is addressed to the user, and what its sentences are made of."""
 
+import contextlib
 import difflib
+import traceback
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 # What NumPy and zipfile raise for a .npy or .npz that is damaged or something else; a RuntimeError where a
 # member seems to be encrypted, or compressed in a way that zipfile does not know. Not OSError, a disk's.
@@ -41,3 +43,20 @@ def first_line(reason: object) -> str:
     if "allow_pickle" in line:  # what NumPy says of any file but its own, and how to run it
         return "it is no file of arrays, or one of Python's objects"
     return line if len(line) <= 160 else line[:157] + "..."
+
+
+@contextlib.contextmanager
+def telling_where(file: str) -> Iterator[None]:
+    """What a file of the user's raises, as a UserError that names its line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, SyntaxError) and error.filename == file:
+            line = error.lineno
+        else:
+            frames = traceback.extract_tb(error.__traceback__)
+            line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), 1)
+        what = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+        raise UserError(f"{file} has a mistake in line {line} ({what}); mend it there.") from error

@@ -47,8 +47,10 @@ def main(argv):
     """Writes the file that the flags ask for."""
     command_line.refuse_words(argv)
     values = flags.FLAGS
-    if not values.workdir or not (values.output or "").endswith(weights.SUFFIX):
+    if not values.workdir or not values.output:
         raise UserError(f"Which model, and where to? Pass --workdir=DIR and --output=FILE{weights.SUFFIX}.")
+    if not values.output.endswith(weights.SUFFIX):
+        raise UserError(f"--output is {values.output}; pass a name that ends in {weights.SUFFIX}.")
     workdir, output = workdirs.folder(values.workdir), Path(values.output)
     config = workdirs.read_config(workdir)
     config.data_dir = command_line.data_dir_alone() or config.data_dir

@@ -32,6 +32,10 @@ def main(argv):
         raise UserError("Where shall the runs be kept? Pass --workdir.")
     if "seed" in program.fields_named(sys.argv):
         raise UserError("The runs have the seeds of --seeds; leave --config.seed out.")
+    if (Path(values.workdir) / "config.json").exists():
+        raise UserError(
+            f"{values.workdir} is the workdir of a run; pass another folder, for the runs of all seeds."
+        )
     seeds = as_numbers(values.seeds)
     configs = [config_lib.of_seed(values.config, seed) for seed in seeds]
     for config in configs:

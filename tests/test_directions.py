@@ -54,6 +54,12 @@ def test_there_are_no_more_directions_than_dimensions_codes_or_wanted(linear, co
         linear.principal(codes[:1])
     with pytest.raises(UserError, match="diverged"):
         linear.principal(np.where(np.arange(500)[:, None] == 7, np.nan, codes))
+    with pytest.raises(UserError, match="count is 0"):
+        linear.principal(codes, count=0)
+    with pytest.raises(UserError, match="500 examples and 1 of attributes"):
+        linear.principal(codes, 4)
+    with pytest.raises(UserError, match=r"codes has the shape \(3,\)"):
+        linear.principal(codes[0])
 
 
 def test_the_way_to_a_group_is_from_the_mean_of_the_others(linear):
@@ -64,6 +70,10 @@ def test_the_way_to_a_group_is_from_the_mean_of_the_others(linear):
     np.testing.assert_allclose(found.step, [3, 6, 0], rtol=1e-6)
     np.testing.assert_allclose(found.change, np.sqrt(np.mean(np.square(found.step * WEIGHTS))), rtol=1e-5)
     assert linear.towards(codes, {}) == []
+    np.testing.assert_array_equal(linear.towards(codes, {"last": [0, 0, 1]})[0].step, found.step)
+    for group in ([2], [0, 1, 2], [0.5, 0, 1], inside[:2]):  # numbers of rows, labels, no bits, too few
+        with pytest.raises(UserError, match=r"The group 'last' must say of each of the 3 codes"):
+            linear.towards(codes, {"last": group})
 
 
 def test_a_step_to_a_group_is_no_less_than_a_deviation(linear):

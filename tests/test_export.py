@@ -90,6 +90,8 @@ def test_where_a_file_cannot_be_written_is_told(exported, tmp_path):
     (tmp_path / "taken").touch()
     with pytest.raises(UserError, match=r"taken/.* cannot be written .*pass another --output"):
         exported(name="taken/tiny.safetensors")
+    with pytest.raises(UserError, match=r"--output is .*tiny\.npz; pass a name that ends in \.safetensors"):
+        exported(name="tiny.npz")
 
 
 def test_the_header_says_what_the_model_is(exported, tmp_path, tiny_config):
@@ -186,6 +188,8 @@ def test_names_are_those_of_files_that_come_with_the_package(exported, tmp_path,
     assert inference.load("tiny").step == 12, "a folder of that name is ./tiny"
     with pytest.raises(UserError, match="is a workdir"):
         inference.about("./tiny")
+    with pytest.raises(UserError, match="and this is a Model"):
+        inference.load(inference.load("tiny"))
     with pytest.raises(UserError, match=r"mnist is no workdir, .*\(tiny\)"):
         inference.load("mnist")
 

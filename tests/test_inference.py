@@ -189,6 +189,10 @@ def test_what_is_no_key_or_no_number_is_told(model, images):
     for steps in (0, 2.5, "two", True):
         with pytest.raises(UserError, match=r"steps is .*; it must be a whole number in \[1, "):
             inference.interpolate(model, images, images, steps=steps)
+    with pytest.raises(UserError, match="path is 'spherical'; pass"):
+        inference.interpolate(model, images, images, path="spherical")
+    with pytest.raises(UserError, match=r"the shapes \(2, 3\), \(1, 3\) and \(2,\)"):
+        inference.spherical(np.ones((2, 3)), np.ones((1, 3)), [0, 1])
 
 
 def test_features_of_a_model_in_bfloat16_are_float32(images):

@@ -67,6 +67,7 @@ def test_lists_of_arrays_and_of_pil_images_are_images(model, images):
 WRONG = [
     (lambda x: x.astype(np.float32), "x holds floats from 0 to 255; images are whole numbers"),
     (lambda x: x / 127.5 - 1, "x holds floats from -1 to 1; images are whole"),
+    (lambda x: (x > 127).astype(int), "x holds whole numbers of no more than 1"),
     (lambda x: x.astype(np.int32) - 10, "x holds whole numbers from -10 to 245; images"),
     (lambda x: x.astype(np.int32) * 257, "x holds whole numbers from 0 to 65535"),
     (lambda x: x * np.nan, "x holds NaN"),
@@ -83,6 +84,10 @@ WRONG = [
     (lambda x: x.astype(str), "x holds values of type"),
     (lambda x: x + 1j, "x holds values of type complex"),
     (lambda x: Image.fromarray(x[0, ..., 0]), "single image; pass a list"),
+    (
+        lambda x: [Image.fromarray(x[0, ..., 0] - np.float32(99))],
+        "An image of x cannot be used .its values are",
+    ),
 ]
 
 

@@ -113,6 +113,20 @@ def test_a_file_that_is_no_config_is_named(tmp_path, in_process, text, words):
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
 
 
+def test_a_mistake_in_a_term_of_the_users_own_is_named_by_its_line(tmp_path, in_process, monkeypatch):
+    (tmp_path / "wrong_terms.py").write_text(
+        "def typo(round, players, key):\n    return players.encod(round.x)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    terms = '--config.terms={"adversarial": {}, "wrong_terms:typo": {}}'
+    words = (
+        r"wrong_terms\.py has a mistake in line 2 \(AttributeError: 'Players' object has no attribute 'encod'"
+    )
+    with pytest.raises(UserError, match=words) as error:
+        in_process(main, "--config=configs/digits.py:paper", terms, f"--workdir={tmp_path / 'run'}")
+    assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
+
+
 def test_neither_the_package_nor_the_game_imports_what_takes_seconds():
     """`import ali_jax` reads no JAX; the game, its training and its data need no TensorFlow nor its kin."""
     script = (

@@ -162,6 +162,8 @@ def test_the_command_trains_each_seed_in_a_workdir_of_its_own(tmp_path, in_proce
     assert read_config(tmp_path / "seed_4").seed == 4
     with pytest.raises(UserError, match="the seeds of --seeds"):
         in_process(program, *flags, "--config.seed=7")
+    with pytest.raises(UserError, match="seed_4 is the workdir of a run"):
+        in_process(program, *flags, f"--workdir={tmp_path / 'seed_4'}")
 
 
 @pytest.mark.parametrize("texts", [["one"], [], ["1", "1"]])

@@ -40,7 +40,8 @@ def columns(x: np.ndarray) -> Columns:
     """The scaling of rows (N, columns): by mean and spread of what is not among their most extreme 2 %.
 
     So a few huge values do not flatten the others, one at each end even of few rows. A column that is
-    constant but for these is scaled by all of it; of one that is constant altogether any change is strange.
+    constant but for these is scaled by all of it; of one that is constant altogether, a change by more than a
+    thousandth of its value is strange (where it is 0, by more than 0.001).
     """
     # Values that are there: between two of them, one that is huge would come to stand.
     low, high = (np.quantile(x, q, axis=0, method=m) for q, m in zip(TAILS, ("higher", "lower"), strict=True))

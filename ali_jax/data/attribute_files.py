@@ -48,7 +48,7 @@ def read(path: Path) -> Attributes:
     (N, A) and, if wanted, `columns` (A,). Values are 0 and 1, or -1 and 1.
 
     Raises:
-      UserError: the file is neither.
+      UserError: the file is neither, or has two rows for an image.
     """
     try:
         columns, names, values = (_read_csv if path.suffix == ".csv" else _read_npz)(path)
@@ -57,7 +57,11 @@ def read(path: Path) -> Attributes:
             f"{path} is no table of attributes ({first_line(error)}); it needs a name and values of 0 and 1 "
             "for each image, as README.md says."
         ) from error
-    return Attributes(path, columns, dict(zip(names, as_bits(values, str(path)), strict=True)))
+    of_file = dict(zip(names, as_bits(values, str(path)), strict=True))
+    if len(of_file) < len(names):
+        twice = next(name for name in of_file if names.count(name) > 1)
+        raise UserError(f"{path} has two rows for {twice}; remove one of them.")
+    return Attributes(path, columns, of_file)
 
 
 def _read_csv(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:

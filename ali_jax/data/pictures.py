@@ -75,7 +75,11 @@ def fit(image: Any, frame: Frame) -> np.ndarray:
 
 
 def in_colours(image: Any, channels: int) -> Any:
-    """A Pillow image in 8 bits a channel: grey of 1 channel, RGB of 3, and white where it is transparent."""
+    """A Pillow image in 8 bits a channel: grey of 1 channel, RGB of 3, and white where it is transparent.
+
+    Raises:
+      ValueError: it has more bits, and nothing says which number is white.
+    """
     return _opaque(image).convert("L" if channels == 1 else "RGB")
 
 
@@ -83,12 +87,26 @@ def _opaque(image: Any) -> Any:
     """The image in 8 bits a channel, and what is transparent white."""
     from PIL import Image
 
-    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip
-        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode[0] in "IF":  # grey of 16 or 32 bits, which Pillow would clip
+        return Image.fromarray(_eight_bits(np.asarray(image), whole=image.mode[0] == "I"))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image
+
+
+def _eight_bits(x: np.ndarray, whole: bool) -> np.ndarray:
+    """Grey of more bits as uint8: floats of [0, 1] or [0, 255], whole numbers of 16 bits, or 32 of [0, 255].
+
+    Raises:
+      ValueError: the numbers are in none of these ranges.
+    """
+    low, high = x.min(), x.max()
+    ranges_of = (1, 255) if not whole else (65535,) if x.dtype == np.uint16 else (255, 65535)
+    white = next((most for most in ranges_of if low >= 0 and high <= most), None)
+    if white is None:
+        raise ValueError(f"its values are from {low:g} to {high:g}, and white is none of {ranges_of}")
+    return np.uint8(x >> 8) if white == 65535 else np.uint8(np.round(x * (255 / white)))
 
 
 def _middle(size: tuple[int, int], zoom: float, aspect: float | None) -> tuple[float, float, float, float]:

@@ -78,6 +78,8 @@ def parse(text: str) -> list[Part]:
     Raises:
       UserError: the text is no split.
     """
+    if not isinstance(text, str):
+        raise UserError(f"The split is {text!r}; name one, as 'train' or 'test[:1000]'.")
     found = [re.fullmatch(r"(\w+)(?:\[(-?\d+%?|):(-?\d+%?|)\])?", part) for part in text.split("+")]
     if None in found:
         raise UserError(

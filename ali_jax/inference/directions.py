@@ -5,14 +5,16 @@ the direction, or the way to the mean of a class where that is longer.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
 
 from ali_jax.errors import UserError
+from ali_jax.inference import inputs
 from ali_jax.inference.passes import decode
 from ali_jax.pretrained import Model
+from ali_jax.ranges import COUNT, require
 
 CANDIDATES = 4  # principal directions that are compared, for each that is kept
 PROBES = 16  # codes at which it is measured how much a direction changes the image
@@ -39,8 +41,10 @@ def principal(
       attributes: of the codes, (N, A), where the model is conditional.
 
     Raises:
-      UserError: there are fewer than 2 codes, or some are not finite.
+      UserError: there are fewer than 2 codes, some are not finite, or attributes are not of as many.
     """
+    require("count", count, COUNT)
+    codes, attributes = _arrays(codes, attributes)
     if len(codes) < 2:
         raise UserError(f"There are {len(codes)} codes to find directions of; pass at least 2.")
     if not np.isfinite(codes).all():
@@ -64,7 +68,12 @@ def towards(
       groups: name -> bool (N,), of the codes of a class or with an attribute. A group of all codes, or of
         none, has no direction and is left out.
       attributes: of the codes, (N, A), where the model is conditional.
+
+    Raises:
+      UserError: a group is no such array, codes are none, or attributes are not of as many.
     """
+    codes, attributes = _arrays(codes, attributes)
+    groups = {name: _mask(name, inside, len(codes)) for name, inside in groups.items()}
     groups = {name: inside for name, inside in groups.items() if 0 < np.sum(inside) < len(inside)}
     if not groups:
         return []
@@ -75,6 +84,27 @@ def towards(
     steps = np.float32(axes * np.maximum(np.std(codes @ axes.T, axis=0), length)[:, None])
     change = _changes(model, steps, codes, attributes)
     return [Direction(*row) for row in zip(groups, steps, map(float, change), strict=True)]
+
+
+def _arrays(codes: Any, attributes: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    codes = np.asarray(codes)
+    if codes.ndim != 2:
+        raise UserError(f"codes has the shape {codes.shape}; pass codes (N, n), as of inference.encode.")
+    if attributes is not None:
+        attributes = np.atleast_1d(attributes)
+        inputs.require_as_many("attributes", attributes, len(codes))
+    return codes, attributes
+
+
+def _mask(name: str, inside: Any, count: int) -> np.ndarray:
+    """bool (count,), of booleans or of zeros and ones."""
+    mask = np.asarray(inside)
+    if mask.shape != (count,) or not np.isin(mask, (0, 1)).all():
+        raise UserError(
+            f"The group {name!r} must say of each of the {count} codes whether it is inside, by True or "
+            f"False; pass it as labels == 3, say, in the shape ({count},)."
+        )
+    return mask.astype(bool)
 
 
 def _changes(model: Model, steps: np.ndarray, codes: np.ndarray, attributes: np.ndarray | None) -> np.ndarray:

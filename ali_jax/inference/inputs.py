@@ -140,7 +140,12 @@ def _without_pil(x: Any, shape: tuple[int, ...]) -> Any:
         raise UserError("x is a single image; pass a list of them, such as [image].")
     if not isinstance(x, list | tuple):
         return x
-    return [np.atleast_3d(in_colours(each, shape[-1])) if hasattr(each, "getbands") else each for each in x]
+    try:
+        return [
+            np.atleast_3d(in_colours(each, shape[-1])) if hasattr(each, "getbands") else each for each in x
+        ]
+    except ValueError as error:
+        raise UserError(f"An image of x cannot be used ({error}); convert it to 8 bits.") from None
 
 
 def _array(values: Any, name: str) -> np.ndarray:
@@ -186,6 +191,11 @@ def pixels(array: np.ndarray, name: str) -> np.ndarray:
     array = array if whole else _floats(array, name)
     low, high, most = array.min(), array.max(), 255 if whole else 1
     slack = 0 if whole else ROUNDING
+    if whole and high == 1:
+        raise UserError(
+            f"{name} holds whole numbers of no more than 1, black among 0 to 255; if 1 is white, pass "
+            f"{name} as booleans or floats."
+        )
     if low < -slack or high > most + slack:
         raise UserError(
             f"{name} holds {'whole numbers' if whole else 'floats'} from {low:g} to {high:g}; images are "

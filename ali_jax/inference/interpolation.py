@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from ali_jax.errors import UserError
 from ali_jax.inference import inputs
 from ali_jax.inference.passes import decode, encode
 from ali_jax.pretrained import Model
@@ -13,19 +14,30 @@ from ali_jax.ranges import COUNT, require
 
 def linear(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
     """Points on the line from z1 to z2, (N, n), at fractions `along`, (T,): (N, T, n)."""
-    along = along[None, :, None]
+    z1, z2, along = _ends(z1, z2, along)
     return z1[:, None] + along * (z2 - z1)[:, None]
 
 
 def spherical(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
     """As `linear`, but on an arc about the origin (slerp), where codes between long ones stay long."""
+    z1, z2, along = _ends(z1, z2, along)
     lengths = np.linalg.norm(z1, axis=1) * np.linalg.norm(z2, axis=1)
     cosine = np.sum(z1 * z2, axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
     # Not 0 (there the arc is the line) and not pi (there it is any arc), where the formula divides by 0.
     angle = np.clip(np.arccos(np.clip(cosine, -1, 1)), 1e-3, np.pi - 1e-3)[:, None, None]
-    along = along[None, :, None]
     weights = np.sin((1 - along) * angle), np.sin(along * angle)
     return ((weights[0] * z1[:, None] + weights[1] * z2[:, None]) / np.sin(angle)).astype(np.float32)
+
+
+def _ends(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The arguments of a path, the last as (1, T, 1)."""
+    z1, z2, along = map(np.asarray, (z1, z2, along))
+    if z1.ndim != 2 or z1.shape != z2.shape or along.ndim != 1:
+        raise UserError(
+            f"A path leads from codes (N, n) to as many others at fractions (T,); these have the shapes "
+            f"{z1.shape}, {z2.shape} and {along.shape}."
+        )
+    return z1, z2, along[None, :, None]
 
 
 def interpolate(
@@ -49,6 +61,8 @@ def interpolate(
     keys = (None, None) if key is None else jax.random.split(inputs.key(key))
     attributes2 = attributes if attributes2 is None else attributes2
     require("steps", steps, COUNT)
+    if not callable(path):
+        raise UserError(f"path is {path!r}; pass inference.linear, inference.spherical or one of your own.")
     z1, z2 = encode(model, x1, attributes, keys[0]), encode(model, x2, attributes2, keys[1])
     inputs.require_as_many("x2", z2, len(z1))
     along = np.linspace(0, 1, steps + 1, dtype=np.float32)

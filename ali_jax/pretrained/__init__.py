@@ -6,6 +6,7 @@ all of which `python -m ali_jax.export` makes.
 """
 
 import functools
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,6 +90,11 @@ def find(source: str | Path) -> Path:
     Raises:
       UserError: there is nothing of the kind.
     """
+    if not isinstance(source, str | os.PathLike):
+        raise UserError(
+            f"A model is loaded from a workdir, a file or a name, and this is a {type(source).__name__}; a "
+            "model that is loaded is used as it is."
+        )
     if source in names():  # "./mnist" is a path of the user's own
         return MODELS / f"{source}{weights.SUFFIX}"
     path = workdirs.folder(source)

@@ -115,6 +115,8 @@ def _short(value) -> str:
 
 def check(config: ConfigDict, workdir: Path) -> None:
     """Raises UserError where `workdir` cannot be that of this run; needs no data, and writes nothing."""
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"The workdir {workdir} is a file; pass a folder, or a name that is not there yet.")
     for name in ("checkpoints", "figures"):
         if (workdir / name).exists() and not (workdir / name).is_dir():
             raise UserError(

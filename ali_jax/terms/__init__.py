@@ -112,13 +112,16 @@ def _bound(name: str, settings: Any) -> Term:
 def _settings(name: str, term: Term) -> list[inspect.Parameter]:
     """The parameters of a term after the three that all have."""
     try:
-        _, _, _, *parameters = inspect.signature(term).parameters.values()
+        parameters = [*inspect.signature(term).parameters.values()]
     except (TypeError, ValueError):
+        parameters = []
+    by_place = [p for p in parameters[:3] if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(by_place) < 3:
         raise UserError(
             f"{name} of config.terms is no term; a term is a function of (round, players, key) and, after "
             "these, of its settings."
-        ) from None
-    return parameters
+        )
+    return parameters[3:]
 
 
 def _check_value(name: str, parameter: inspect.Parameter, settings: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """What a term is given, what it gives, and the sum of terms that is a game."""
 
+import contextlib
+import inspect
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
@@ -7,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, telling_where
 from ali_jax.models import HEADS, Encoding, Judgement, packing_of
 from ali_jax.models.networks import normalises_by_kind
 from ali_jax.roles import Roles
@@ -154,13 +156,21 @@ def play_for(terms: Mapping[str, Term], round: Round, players: Players, key: jax
     # In an order that the config's does not change: sums are rounded as they are taken. It is the reverse one
     # so that losses stay, to the bit, what they were in earlier versions.
     for name in sorted(terms, reverse=True):
-        share = terms[name](round, players, jax.random.fold_in(key, zlib.crc32(name.encode())))
+        with _telling_where(name, terms[name]):
+            share = terms[name](round, players, jax.random.fold_in(key, zlib.crc32(name.encode())))
         _check(name, share)
         total = total._replace(d=_sum(total.d, share.d), ge=_sum(total.ge, share.ge))
         own = dict(share.metrics) | (_losses(name, share) if len(terms) > 1 else {})
         metrics = join(metrics, own)
         batch_stats = _join_statistics(name, batch_stats, share.batch_stats)
     return total._replace(metrics=metrics, batch_stats=batch_stats)
+
+
+def _telling_where(name: str, term: Term) -> contextlib.AbstractContextManager:
+    """Around a term of the user's own, module:function, what it raises is said of its file."""
+    function = getattr(term, "func", term)
+    own = ":" in name and inspect.isfunction(function)
+    return telling_where(inspect.getfile(function)) if own else contextlib.nullcontext()
 
 
 def join(*parts: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

@@ -67,6 +67,27 @@ def test_16_bits_are_scaled_and_not_clipped():
     assert (pictures.fit(deep, Frame((8, 8, 1))) == 0x80).all()
 
 
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        (0.5, np.float32, 128),
+        (127.5, np.float32, 128),  # rounded to even
+        (200, np.int32, 200),
+        (0x80FF, np.int32, 0x80),
+        (0x00FF, np.uint16, 0),
+    ],
+)
+def test_deep_images_are_read_by_the_range_of_their_numbers(value, dtype, expected):
+    deep = Image.fromarray(np.full((8, 8), value, dtype))
+    assert (pictures.fit(deep, Frame((8, 8, 1))) == expected).all()
+
+
+@pytest.mark.parametrize("values", [(-1.0, 1.0), (0.0, 300.0), (0.0, np.nan)])
+def test_floats_of_no_known_range_are_refused(values):
+    with pytest.raises(ValueError, match="its values are from"):
+        pictures.fit(Image.fromarray(np.float32([values] * 2)), Frame((8, 8, 1)))
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_what_is_transparent_is_white(mode):
     image = Image.new("RGBA", (8, 8), (0, 0, 0, 0)).convert(mode)

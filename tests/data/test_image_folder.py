@@ -209,6 +209,7 @@ def test_attributes_stand_in_a_table_beside(photos, kind):
     ("text", "words"),
     [
         ("name,A\n0.png,1\n", "no row for"),
+        ("name,A\n0.png,1\n0.png,0\n", r"attributes\.csv has two rows for 0\.png; remove"),
         ("name,A\n0.png,1,1\n", "line 2 has 2 values for 1 attributes"),
         ("name,A\n\n0.png,1\n\n1.png,1,1\n", "line 5 has 2 values for 1 attributes"),
         ("name,A\n0.png,yes\n", "is no table of attributes"),

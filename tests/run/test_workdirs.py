@@ -123,6 +123,8 @@ def test_a_file_where_a_folder_belongs_is_named(tmp_path, name):
     (tmp_path / name).write_text("")
     with pytest.raises(UserError, match=f"{tmp_path / name} is a file"):
         check(load_config("digits"), tmp_path)
+    with pytest.raises(UserError, match=f"The workdir {tmp_path / name} is a file"):
+        check(load_config("digits"), tmp_path / name)
 
 
 def test_a_folder_where_a_file_belongs_is_named(tmp_path):

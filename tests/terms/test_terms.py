@@ -119,6 +119,8 @@ def test_settings_are_bound():
         ({"cycle": {"power": 3}}, r"must be a whole number in \[1, 2\]"),
         ({"adversarial": {"unlabelled": 1}}, "must be true or false"),
         ({"math:sqrt": {}}, "is no term"),
+        ({"json:dumps": {}}, "is no term"),  # takes three arguments, but not by place
+        ({"builtins:print": {}}, "is no term"),
         ({"ali_jax.terms:TERMS": {}}, "is no term"),
         ({".foo:bar": {}}, "cannot be imported"),
         ({f"{__name__}:asks": {}}, "needs the setting 'margin'; add it"),
