@@ -1,6 +1,7 @@
 """Attributes of the user's own images, from a table beside them: attributes.csv or attributes.npz."""
 
 import csv
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -59,7 +60,7 @@ def read(path: Path) -> Attributes:
         ) from error
     of_file = dict(zip(names, as_bits(values, str(path)), strict=True))
     if len(of_file) < len(names):
-        twice = next(name for name in of_file if names.count(name) > 1)
+        (twice, _), *_ = Counter(names).most_common(1)
         raise UserError(f"{path} has two rows for {twice}; remove one of them.")
     return Attributes(path, columns, of_file)
 
