@@ -21,6 +21,7 @@ from ali_jax.models.networks import (
     Judgement,
     Stack,
     judgement,
+    normalises_by_kind,
     packing_of,
     unit_interval,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "compiler_options",
     "initialize",
     "judgement",
+    "normalises_by_kind",
     "packing_of",
     "unit_interval",
 ]

@@ -199,7 +199,8 @@ def packing_of(discriminator: Any) -> int:
 
 def normalises_by_kind(discriminator: Any) -> bool:
     """Whether a discriminator takes every other example of a batch for real, to normalise them apart."""
-    return any(getattr(part, "norm_by_kind", False) for part in vars(discriminator).values())
+    parts = getattr(discriminator, "__dict__", {}).values()  # of one's own it may be anything with `apply`
+    return any(getattr(part, "norm_by_kind", False) for part in parts)
 
 
 def pack(values: jax.Array | None, count: int) -> jax.Array | None:

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError, telling_where
-from ali_jax.models import HEADS, Encoding, Judgement, packing_of
-from ali_jax.models.networks import normalises_by_kind
+from ali_jax.models import HEADS, Encoding, Judgement, normalises_by_kind, packing_of
 from ali_jax.roles import Roles
 
 
