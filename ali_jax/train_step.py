@@ -20,6 +20,7 @@ import optax
 
 from ali_jax import models
 from ali_jax.disturbance import Disturb
+from ali_jax.errors import UserError
 from ali_jax.interleaving import interleave, part, twice
 from ali_jax.models import packing_of, unit_interval
 from ali_jax.players import Passes
@@ -151,6 +152,10 @@ def apply_updates(optimizers: Roles, grads: Roles, state: TrainState):
 
 def _all(optimizers: Roles) -> Roles:
     """One for each role, also where there is no network."""
+    if isinstance(optimizers, optax.GradientTransformation):
+        raise UserError(
+            "optimizers is a single one; pass one for each role, such as Roles(adam, adam, adam)."
+        )
     return Roles(*(optax.set_to_zero() if optimizer is None else optimizer for optimizer in optimizers))
 
 

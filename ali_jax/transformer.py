@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from ali_jax import inference, pretrained
 from ali_jax.errors import UserError
+from ali_jax.inference import inputs
 from ali_jax.run.checkpoints import kept_steps
 
 
@@ -60,9 +61,14 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         return np.array([f"{name}_{n}" for name, x in chosen for n in range(x.size)], dtype=object)
 
     def _model(self) -> inference.Model:
-        return self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
+        model = self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
+        if inputs.is_conditional(model):
+            raise UserError("The model is conditional, and no attributes come here; use inference.features.")
+        return model
 
     def _layers(self) -> tuple[str, ...]:
+        if not isinstance(self.layers, str | list | tuple):
+            raise UserError(f"layers is {self.layers!r}; name one, as 'mu', or several in a list.")
         return (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -17,6 +17,7 @@ quality against FLOPs, in WORKDIR/results/ablation or --output, are written anew
 """
 
 import json
+import sys
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +27,10 @@ from ml_collections import ConfigDict
 
 from ali_jax import build, inference, train
 from ali_jax import config as config_lib
+from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
+from ali_jax.run import workdirs
 from ali_jax.run.checkpoints import kept_steps
 from experiments.common import (
     ablation_report,
@@ -43,6 +46,7 @@ from experiments.common import (
 )
 
 SET_HERE = ("seed", "checkpoint_every", "keep_checkpoints")
+OF_THE_JUDGE = ("dataset", "data_dir")  # all are measured on the same images
 KEEP = 1000  # checkpoints: all, as those of an interruption come to those that are measured
 
 
@@ -62,7 +66,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("seeds", 3, "Of each variant, from config.seed on.", lower_bound=1)
     flags.DEFINE_integer("checkpoints", 4, "How often each run is measured, evenly spread.", lower_bound=1)
     flags.DEFINE_enum("equal", "flops", ["flops", "steps"], "What all variants have as much of.")
-    flags.DEFINE_list("only", None, "Variants to train now; default: all.")
+    flags.DEFINE_multi_string("only", [], "A variant to train now, once for each; default: all.")
 
 
 def main(argv):
@@ -70,9 +74,14 @@ def main(argv):
     values = flags.FLAGS
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
+    if taken := [field for field in SET_HERE[1:] if field in program.fields_named(sys.argv)]:
+        raise UserError(f"config.{taken[0]} is set for all variants by --checkpoints; leave it out.")
     grid, workdir = grids.load(values.grid), Path(values.workdir)
     only = chosen(grid, values.only)
     plans = make_plans(values, grid)
+    for name, plan in plans.items():
+        for seed in seeds(values):
+            workdirs.check(config_lib.of_seed(plan.config, seed), grid.folder(workdir, name, seed))
     output = report.output(values.output, workdir, "ablation")
     file = Path(values.referee or workdir / "referee.npz")
     bench, described = benches.open_bench(values.config, values, file)
@@ -91,10 +100,11 @@ def seeds(values) -> range:
     return range(values.config.seed, values.config.seed + values.seeds)
 
 
-def chosen(grid: grids.Grid, only: list[str] | None) -> list[str]:
+def chosen(grid: grids.Grid, only: list[str]) -> list[str]:
     """The variants to train now."""
-    if unknown := [name for name in only or [] if name not in grid.variants]:
-        raise UserError(f"--only={unknown[0]} is none of the variants {', '.join(grid.variants)}.")
+    if unknown := [name for name in only if name not in grid.variants]:
+        known = ", ".join(map(repr, grid.variants))
+        raise UserError(f"--only={unknown[0]!r} is none of the variants {known}.")
     return only or list(grid.variants)
 
 
@@ -106,12 +116,13 @@ def make_plans(values, grid: grids.Grid) -> dict[str, Plan]:
     """
     configs = {name: grids.configured(values.config, name, it) for name, it in grid.variants.items()}
     for name, changes in grid.variants.items():
-        own = SET_HERE if name == grid.reference else (*SET_HERE, "num_steps")
+        own = SET_HERE + OF_THE_JUDGE + (() if name == grid.reference else ("num_steps",))
         if taken := [field for field in own if field in changes]:
             raise UserError(
                 f"VARIANTS[{name!r}] changes config.{taken[0]}, which is set for all variants; drop it."
             )
         build.game(configs[name])
+        _open(configs[name])
     counted = {name: flops.of_average_step(config) for name, config in configs.items()}
     compared = counted if values.equal == "flops" else dict.fromkeys(counted, 1.0)
     steps = grids.steps_of(grid.reference, configs[grid.reference].num_steps, compared)
@@ -120,6 +131,12 @@ def make_plans(values, grid: grids.Grid) -> dict[str, Plan]:
         config.checkpoint_every = -(-steps[name] // values.checkpoints)
         config.keep_checkpoints = KEEP
     return {name: Plan(config, counted[name]) for name, config in configs.items()}
+
+
+def _open(config: ConfigDict) -> None:
+    """Raises UserError where the splits or the batches of a variant are none."""
+    split = examples.load_splits(config)["train"]
+    examples.open_batches(config, split, examples.labelled_examples(config, split))
 
 
 def measured_steps(config: ConfigDict) -> list[int]:

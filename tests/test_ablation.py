@@ -3,12 +3,14 @@
 import json
 import shutil
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from conftest import flags_of, load_config
 
 from ali_jax import build, train
 from ali_jax.errors import UserError
+from ali_jax.run.workdirs import claim
 from experiments import ablation
 from experiments.common import ablation_report, costs, flops, grids, referee
 
@@ -214,12 +216,14 @@ def trainings(monkeypatch):
 
     class Begun(list):
         diverge = False
+        configs: ClassVar = {}
 
     begun = Begun()
 
     def end_at_once(config, folder):
         variant = folder.parts[-2]
         begun.append((variant, config.seed))
+        begun.configs[variant] = config
         if begun.diverge and variant == "larger_twice":
             raise train.Diverged("loss is not finite")
         return SimpleNamespace(step=config.num_steps)
@@ -264,10 +268,28 @@ def test_a_run_that_diverges_is_noted_and_the_others_go_on(run_grid, trainings):
     assert len(trainings) == 2  # neither again
 
 
+def test_a_variant_that_was_trained_as_another_is_told(run_grid, trainings, tmp_path):
+    run_grid("changed", text="VARIANTS = {'a': {}, 'b': {}}", checkpoints=1)
+    folder = tmp_path / "changed" / "b" / "0"
+    claim(folder, trainings.configs["b"])
+    with pytest.raises(UserError, match=r"b/0 was begun with config\.learning_rate = .*, not 0\.005"):
+        run_grid("changed", text="VARIANTS = {'a': {}, 'b': {'learning_rate': 0.005}}", checkpoints=1)
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"only": ["narrow"]}, "none of the variants"),
+        ({"only": ["narrow"]}, "--only='narrow' is none of the variants 'Larger, twice!', "),
+        ({"text": "VARIANTS = {'a': {}, 'b': {'validation_split': 'tset'}}"}, "no split 'tset'"),
+        ({"text": "VARIANTS = {'a': {}, 'b': {'train_split': 'train[:7]'}}"}, "the data set's 7 examples"),
+        ({"text": "VARIANTS = {'a': {}, 'b': {'dataset': 'noise'}}"}, r"changes config\.dataset"),
+        ({"text": "VARIANTS = {'a': {'model': 5}}"}, r"a group, of which config\.model\.\w+ is a field"),
+        (
+            {"text": "VARIANTS = {'a': {'terms': {'cycle': {1}}}}"},
+            "not JSON serializable.; write plain numbers",
+        ),
+        ({"text": "VARIANTS = {'a': {5: 3}}"}, "fields by their names"),
+        ({"text": "VARIANTS = {'a': {}}; REFERENCE = ['a']"}, "REFERENCE is"),
         ({"text": "VARIANTS = {'a': {}, 'b': {'num_steps': 3}}"}, "set for all variants"),
         ({"text": "VARIANTS = {'a': {'seed': 3}}"}, "config.seed"),
         ({"text": "VARIANTS = {'a': {'terms': {'magic': {}}}}"}, "no term 'magic'"),

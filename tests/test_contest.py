@@ -35,9 +35,12 @@ def test_an_opponent_that_tells_nothing_is_named(script, words):
 
 
 def test_opponents_have_names():
-    found = contest.named(["Torch: python a.py --b", "Other: c 'd e'"])
-    assert found == {"Torch": ["python", "a.py", "--b"], "Other": ["c", "d e"]}
-    for wrong in (["python a.py"], [": a"], ["A:"], ["A: b", "A: c"]):
+    there = sys.executable
+    found = contest.named([f"Torch: {there} a.py --b", f"Other: {there} 'd e'"])
+    assert found == {"Torch": [there, "a.py", "--b"], "Other": [there, "d e"]}
+    with pytest.raises(UserError, match="there is no program no-such-program"):
+        contest.named(["Torch: no-such-program a.py"])
+    for wrong in (["python a.py"], [": a"], ["A:"], [f"A: {there}", f"A: {there} b"]):
         with pytest.raises(UserError, match="NAME: COMMAND"):
             contest.named(wrong)
 

@@ -159,6 +159,10 @@ def test_a_workdir_without_a_run_is_named(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 5, "test_error": 90.0}\n{"step": 10, "loss_discr')
     with pytest.raises(UserError, match="no metrics yet"):
         curves.read_metrics(tmp_path)
+    lines = '{"step": 5, "loss_discriminator": 1.0, "D_real": 0.5}\n{"step": 10, "loss_discriminator": 1.0}\n'
+    (tmp_path / "metrics.jsonl").write_text(lines)
+    with pytest.raises(UserError, match=r"The line of step 10 in .* lacks a column"):
+        curves.read_metrics(tmp_path)
 
 
 def test_a_trained_run_takes_its_data_from_elsewhere_and_no_other_field(tiny_workdir, tmp_path, in_process):

@@ -52,6 +52,11 @@ def test_every_file_is_run_by_a_command():
         assert re.search(rf"^(python {name}|.*--config={name} )|{stem}:\w+", DOCS, re.M), name
 
 
+def test_networks_of_ones_own_are_trained(folder, capsys):
+    runpy.run_path("my_networks.py")
+    assert re.match(r"L_D \d\.\d{3}, mean sigma \d\.\d{3}\n", capsys.readouterr().out)
+
+
 def test_a_term_is_trained_resumed_and_not_needed_afterwards(folder, tiny_config, monkeypatch):
     tiny_config.terms = TERMS
     tiny_config.num_steps = 4

@@ -163,6 +163,11 @@ def test_class_probabilities_average_over_draws_of_z(semi_config):
     assert averaged.shape == (20, 10)
     np.testing.assert_allclose(averaged.sum(1), 1, rtol=1e-5)
     assert not np.allclose(averaged, inference.class_probabilities(model, x))
+    with pytest.raises(UserError, match="samples is 3, and draws need a key"):
+        inference.class_probabilities(model, x, samples=3)
+    for label in (None, np.zeros((len(x), 1), int), np.zeros(len(x)), np.zeros(2, int)):
+        with pytest.raises(UserError, match="The labels have the shape"):
+            inference.classification_error(model, data.Split(x, label, None))
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "svhn", "cifar10"])

@@ -42,6 +42,12 @@ def game(tiny_config):
     return init(jax.random.key(0), batch={"x": x}), {"x": x}, players
 
 
+def test_one_optimizer_for_all_is_refused(game):
+    _, batch, players = game
+    with pytest.raises(UserError, match="optimizers is a single one"):
+        init_state(jax.random.key(0), batch=batch, networks=players["networks"], optimizers=optax.adam(1e-3))
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.uint16])
 def test_integers_that_are_not_uint8_are_refused(game, dtype):
     """Taken as floats they would be images of up to 255 times white."""

@@ -26,12 +26,14 @@ def class_probabilities(
     does not say which (ours: the mean code).
 
     Raises:
-      UserError: D has a single logit.
+      UserError: D has a single logit, or `samples` are asked for without a key.
     """
     if inputs.network(model, "discriminator").joint_stack.rows[-1].features == 1:
         raise UserError(
             "This model's discriminator has one logit and tells no classes apart; load a semi-supervised run."
         )
+    if key is None and samples != 1:
+        raise UserError(f"samples is {samples!r}, and draws need a key; pass one, as jax.random.key(0).")
     if key is None:
         return _class_probabilities(model, x, attributes, None)
     require("samples", samples, COUNT)
@@ -42,9 +44,19 @@ def class_probabilities(
 
 
 def classification_error(model: Model, split: Split, key: jax.Array | None = None, samples: int = 1) -> float:
-    """Share of the examples whose most probable class is wrong; see `class_probabilities`."""
+    """Share of the examples whose most probable class is wrong; see `class_probabilities`.
+
+    Raises:
+      UserError: also where the labels are not a whole number for each example.
+    """
+    label = np.asarray(split.label)
+    if label.shape != (len(split.x),) or not np.issubdtype(label.dtype, np.integer):
+        raise UserError(
+            f"The labels have the shape {label.shape} and are of type {label.dtype}; pass a whole number for "
+            f"each of the {len(split.x)} examples."
+        )
     probabilities = class_probabilities(model, split.x, split.attributes, key, samples)
-    return float(np.mean(np.argmax(probabilities, axis=-1) != split.label))
+    return float(np.mean(np.argmax(probabilities, axis=-1) != label))
 
 
 def errors(model: Model, splits: Mapping[str, Split]) -> dict[str, float]:

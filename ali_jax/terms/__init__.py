@@ -185,6 +185,11 @@ def needs_of(terms: Mapping[str, Term]) -> Needs:
     Raises:
       UserError: two terms exclude each other.
     """
+    if unbound := [name for name, term in terms.items() if not callable(term)]:
+        raise UserError(
+            f"The term {unbound[0]} is {terms[unbound[0]]!r} and no function; pass terms=terms.bind(...) of "
+            "ali_jax.terms, which makes functions of settings."
+        )
     each = {name: need_of(term) for name, term in terms.items()}
     with_encoder = [name for name, need in each.items() if need.encoder is True]
     without = [name for name, need in each.items() if need.encoder is False]

@@ -110,6 +110,12 @@ def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None
 
     `build` says so of a config, by its fields; this is for a loop of one's own.
     """
+    if not isinstance(batch, Mapping) or "x" not in batch:
+        found = [*batch] if isinstance(batch, Mapping) else type(batch).__name__
+        raise UserError(f'The batch is {found}; pass a dict with the examples as "x", (M, ...).')
+    shape = tuple(getattr(networks.generator, "x_shape", batch["x"].shape[1:]))
+    if batch["x"].shape[1:] != shape or not len(batch["x"]):
+        raise UserError(f'batch["x"] has the shape {batch["x"].shape}; G makes (M, {str(shape)[1:]}.')
     if needs.encoder and networks.encoder is None:
         raise UserError("A term needs an encoder, and networks.encoder is None; add one, or drop the term.")
     if networks.encoder is not None and (needs.encoder is False or not needs.generated):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,7 +24,7 @@ def named(opponents: Sequence[str]) -> dict[str, list[str]]:
     """{name: command} of texts "name: command and its arguments".
 
     Raises:
-      UserError: a text without a name, or two of one name.
+      UserError: a text without a name, two of one name, or a program that there is not.
     """
     found: dict[str, list[str]] = {}
     for text in opponents:
@@ -31,6 +32,8 @@ def named(opponents: Sequence[str]) -> dict[str, list[str]]:
         if not (name and colon and command) or name in found:
             raise UserError(f"--opponent={text!r}: write 'NAME: COMMAND', each with a name of its own.")
         found[name] = shlex.split(command)
+        if shutil.which(found[name][0]) is None:
+            raise UserError(f"--opponent={text!r}: there is no program {found[name][0]}; pass its path.")
     return found
 
 

@@ -44,10 +44,11 @@ def load(path: str | None) -> Grid:
     if not variants or not isinstance(variants, Mapping):
         raise UserError(f"--grid={path} has no VARIANTS; make it a dict of name -> fields that it changes.")
     for name, changes in variants.items():
-        if not isinstance(name, str) or not isinstance(changes, Mapping):
+        named = isinstance(changes, Mapping) and all(isinstance(each, str) for each in (name, *changes))
+        if not named:
             raise UserError(
                 f"--grid={path}: VARIANTS[{name!r}] is {changes!r}; name it by a text, and give a dict of "
-                "fields."
+                "fields by their names."
             )
     slugs = [slug(name) for name in variants]
     if twice := [name for name in variants if slugs.count(slug(name)) > 1 or not slug(name)]:
@@ -55,7 +56,7 @@ def load(path: str | None) -> Grid:
             f"--grid={path}: {twice[0]!r} and another of VARIANTS would share a folder; rename one of them."
         )
     reference = found.get("REFERENCE", next(iter(variants)))
-    if reference not in variants:
+    if not isinstance(reference, str) or reference not in variants:
         raise UserError(f"--grid={path}: REFERENCE is {reference!r}, which is none of VARIANTS; name one.")
     return Grid({name: dict(changes) for name, changes in variants.items()}, reference)
 
@@ -75,7 +76,7 @@ def configured(config: ConfigDict, name: str, changes: Mapping[str, Any]) -> Con
     known = (*command_line.paths(config), *OPTIONAL)
     for field, value in changes.items():
         if field == "terms" or field.startswith("terms."):
-            command_line.set_terms(config, ["", f"--config.{field}={json.dumps(value)}"])
+            command_line.set_terms(config, ["", f"--config.{field}={_as_json(name, field, value)}"])
             continue
         if field not in known:
             raise UserError(
@@ -84,6 +85,16 @@ def configured(config: ConfigDict, name: str, changes: Mapping[str, Any]) -> Con
             )
         _set(config, name, field, value)
     return config
+
+
+def _as_json(name: str, field: str, value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except TypeError as error:  # numbers of NumPy's, say
+        raise UserError(
+            f"VARIANTS[{name!r}] sets config.{field} to {value!r} ({first_line(error)}); write plain "
+            "numbers, texts and dicts."
+        ) from None
 
 
 def _set(config: ConfigDict, name: str, field: str, value: Any) -> None:
@@ -99,8 +110,11 @@ def _set(config: ConfigDict, name: str, field: str, value: Any) -> None:
             else:
                 room[last] = value
     except TypeError:
+        there = repr(room[last])
+        if isinstance(room[last], ConfigDict):
+            there = f"a group, of which config.{field}.{min(room[last])} is a field,"
         raise UserError(
-            f"VARIANTS[{name!r}] sets config.{field} to {value!r}; the config has {room[last]!r} there."
+            f"VARIANTS[{name!r}] sets config.{field} to {value!r}; the config has {there} there."
         ) from None
 
 

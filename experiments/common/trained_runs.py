@@ -79,7 +79,7 @@ def examples(config: ConfigDict, split: str) -> data.Split:
 def refuse_points(config: ConfigDict, split: data.Split) -> None:
     """Raises UserError where the examples are not images."""
     if split.x.ndim != 4:
-        raise UserError(f"{config.dataset} holds points, not images; pass the --workdir of a run on images.")
+        raise UserError(f"{config.dataset} holds points, not images; pass a config or a run of images.")
 
 
 def describe(config: ConfigDict, name: str, split: data.Split) -> str:

@@ -86,6 +86,18 @@ def test_a_loop_of_ones_own_is_told_what_networks_and_batch_lack():
     ):
         with pytest.raises(UserError, match=words):
             terms.check_needs(needed, networks, given)
+    for given, words in (
+        (batch["x"], "The batch is ndarray; pass a dict"),
+        ({"image": batch["x"]}, r"The batch is \['image'\]; pass a dict"),
+        ({"x": batch["x"][:, :7]}, r"has the shape \(4, 7, 8, 1\); G makes \(M, 8, 8, 1\)"),
+        ({"x": batch["x"][:0]}, r"has the shape \(0, 8, 8, 1\)"),
+    ):
+        with pytest.raises(UserError, match=words):
+            terms.check_needs(Needs(), networks, given)
+    with pytest.raises(
+        UserError, match=r"The term adversarial is \{\} and no function; pass terms=terms\.bind"
+    ):
+        needs_of({"adversarial": {}})
     config.model.norm_by_kind = ("discriminator_x",)
     networks = models.build(config.model)
     terms.check_needs(Needs(), networks, batch)
