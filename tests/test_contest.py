@@ -94,7 +94,8 @@ def test_rounds_before_an_interruption_are_kept(monkeypatch, in_process, tmp_pat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(contest, "run", run)
-    flags = ["--config=tests/tiny.py:noise", "--opponent=A: them", "--dtypes=float32", "--rounds=2"]
+    opponent = f"--opponent=A: {sys.executable}"
+    flags = ["--config=tests/tiny.py:noise", opponent, "--dtypes=float32", "--rounds=2"]
     with pytest.raises(KeyboardInterrupt):
         in_process(benchmark, *flags, f"--output={tmp_path}")
     kept = json.loads((tmp_path / "results.json").read_text())
