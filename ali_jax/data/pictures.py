@@ -102,7 +102,7 @@ def _eight_bits(x: np.ndarray, whole: bool) -> np.ndarray:
       ValueError: the numbers are in none of these ranges.
     """
     low, high = x.min(), x.max()
-    ranges_of = (1, 255) if not whole else (65535,) if x.dtype == np.uint16 else (255, 65535)
+    ranges_of = (1, 255) if not whole else (65535,) if x.dtype.itemsize == 2 else (255, 65535)
     white = next((most for most in ranges_of if low >= 0 and high <= most), None)
     if white is None:
         raise ValueError(f"its values are from {low:g} to {high:g}, and white is none of {ranges_of}")
