@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from ali_jax import models
 from ali_jax.models import Judgement
 
 
@@ -23,4 +24,8 @@ def twice(condition: jax.Array | None, packing: int = 1) -> jax.Array | None:
 
 def part(whole: Judgement, which: int) -> Judgement:
     """What `interleave` put in: the judgement of the real pairs (0) or of the generated ones (1)."""
-    return jax.tree.map(lambda values: values.reshape(-1, 2, *values.shape[1:])[:, which], whole)
+
+    def of(values: jax.Array | None) -> jax.Array | None:
+        return None if values is None else values.reshape(-1, 2, *values.shape[1:])[:, which]
+
+    return models.judgement(of(whole.joint), of(whole.x), of(whole.z), of(whole.hidden))

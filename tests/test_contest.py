@@ -35,12 +35,11 @@ def test_an_opponent_that_tells_nothing_is_named(script, words):
 
 
 def test_opponents_have_names():
-    there = sys.executable
-    found = contest.named([f"Torch: {there} a.py --b", f"Other: {there} 'd e'"])
-    assert found == {"Torch": [there, "a.py", "--b"], "Other": [there, "d e"]}
-    with pytest.raises(UserError, match="there is no program no-such-program"):
-        contest.named(["Torch: no-such-program a.py"])
-    for wrong in (["python a.py"], [": a"], ["A:"], [f"A: {there}", f"A: {there} b"]):
+    found = contest.named(["Torch: python a.py --b", "Other: c 'd e'"])
+    assert found == {"Torch": ["python", "a.py", "--b"], "Other": ["c", "d e"]}
+    with pytest.raises(UserError, match="'Torch': there is no program no-such-program"):
+        next(contest.hold({"ours": ["never-run"]}, {"Torch": ["no-such-program", "a.py"]}, 1))
+    for wrong in (["python a.py"], [": a"], ["A:"], ["A: b", "A: c"]):
         with pytest.raises(UserError, match="NAME: COMMAND"):
             contest.named(wrong)
 
@@ -70,6 +69,7 @@ def test_all_run_in_turn_and_are_compared_round_by_round(monkeypatch):
         return {"images_per_second": rate, "process_peak_memory_bytes": 2e9}
 
     monkeypatch.setattr(contest, "run", run)
+    monkeypatch.setattr(contest.shutil, "which", lambda program: program)
     first, _, found = contest.hold({"us": ["us"]}, {"slow": ["slow"], "fast": ["fast"]}, rounds=3)
     assert turns == ["us", "slow", "fast"] * 3
     assert [len(each) for each in first["runs"].values()] == [1, 1, 1]

@@ -27,9 +27,3 @@ def test_parts_are_what_was_interleaved():
         np.testing.assert_array_equal(of_kind.joint, expected)
         np.testing.assert_array_equal(of_kind.x, expected[:, 0])
         assert of_kind.z is None and of_kind.hidden is None
-
-
-def test_the_score_is_the_one_that_d_gave():
-    """A D of one's own may score pairs by more than its joint logits."""
-    whole = judgement(jnp.zeros((4, 1)))._replace(score=jnp.arange(4.0))
-    np.testing.assert_array_equal(part(whole, 1).score, [1, 3])

@@ -24,7 +24,7 @@ def named(opponents: Sequence[str]) -> dict[str, list[str]]:
     """{name: command} of texts "name: command and its arguments".
 
     Raises:
-      UserError: a text without a name, two of one name, or a program that there is not.
+      UserError: a text without a name, or two of one name.
     """
     found: dict[str, list[str]] = {}
     for text in opponents:
@@ -32,8 +32,6 @@ def named(opponents: Sequence[str]) -> dict[str, list[str]]:
         if not (name and colon and command) or name in found:
             raise UserError(f"--opponent={text!r}: write 'NAME: COMMAND', each with a name of its own.")
         found[name] = shlex.split(command)
-        if shutil.which(found[name][0]) is None:
-            raise UserError(f"--opponent={text!r}: there is no program {found[name][0]}; pass its path.")
     return found
 
 
@@ -51,7 +49,14 @@ def without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
 def hold(
     ours: Mapping[str, list[str]], opponents: Mapping[str, list[str]], rounds: int
 ) -> Iterator[dict[str, Any]]:
-    """Runs all commands in turn, `rounds` times; after each, images per second of all rounds, compared."""
+    """Runs all commands in turn, `rounds` times; after each, images per second of all rounds, compared.
+
+    Raises:
+      UserError: there is no such program, which is said before another runs, or one fails.
+    """
+    for name, (program, *_) in opponents.items():
+        if shutil.which(program) is None:
+            raise UserError(f"--opponent={name!r}: there is no program {program}; pass its path.")
     runs: dict[str, list[dict]] = {name: [] for name in (*ours, *opponents)}
     for _ in tqdm(range(rounds), desc="rounds", disable=None):
         for name, command in (ours | opponents).items():

@@ -89,7 +89,7 @@ def theirs(python: str, dtype: str, seen: list[of_step.Seen]) -> dict:
     if jax.default_backend() != "cpu":
         raise UserError("--opponent_python is timed on a CPU; set JAX_PLATFORMS=cpu, or leave it out.")
     # Normalised kernels have no counterpart there.
-    normalised = [each.layer.spectral_norm or each.layer.weight_norm for each in seen]
+    normalised = [each.layer.spectral_norm or each.layer.weight_norm_scale for each in seen]
     there = [None if no else of_step.describe(each) for no, each in zip(normalised, seen, strict=True)]
     asked = {"threads": cores(), "dtype": dtype, "layers": [each for each in there if each]}
     printed = elsewhere.run("PyTorch", python, OUTSIDE, given=json.dumps(asked))
