@@ -47,8 +47,8 @@ def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
     lines = [line for line in lines if "loss_discriminator" in line]  # others hold errors of a classifier
     if not lines:
         raise UserError(f"{path} holds no metrics yet; train for at least config.log_every steps.")
-    if odd := [line["step"] for line in lines if line.keys() != lines[0].keys()]:
-        raise UserError(f"The line of step {odd[0]} in {path} lacks a column, or has one more; remove it.")
+    if short := [line["step"] for line in lines if lines[0].keys() - line.keys()]:
+        raise UserError(f"The line of step {short[0]} in {path} lacks a column; remove it.")
     return {name: np.asarray([line[name] for line in lines]) for name in lines[0]}
 
 
