@@ -45,7 +45,8 @@ from experiments.common import (
     trained_runs,
 )
 
-SET_HERE = ("seed", "checkpoint_every", "keep_checkpoints")
+CHECKPOINTS = ("checkpoint_every", "keep_checkpoints")  # fields that follow from --checkpoints
+SET_HERE = ("seed", *CHECKPOINTS)
 OF_THE_JUDGE = ("dataset", "data_dir")  # all are measured on the same images
 KEEP = 1000  # checkpoints: all, as those of an interruption come to those that are measured
 
@@ -74,7 +75,7 @@ def main(argv):
     values = flags.FLAGS
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
-    if taken := [field for field in SET_HERE[1:] if field in program.fields_named(sys.argv)]:
+    if taken := [field for field in CHECKPOINTS if field in program.fields_named(sys.argv)]:
         raise UserError(f"config.{taken[0]} is set for all variants by --checkpoints; leave it out.")
     grid, workdir = grids.load(values.grid), Path(values.workdir)
     only = chosen(grid, values.only)

@@ -102,10 +102,11 @@ def _eight_bits(x: np.ndarray, whole: bool) -> np.ndarray:
       ValueError: the numbers are in none of these ranges.
     """
     low, high = x.min(), x.max()
-    ranges_of = (1, 255) if not whole else (65535,) if x.dtype.itemsize == 2 else (255, 65535)
-    white = next((most for most in ranges_of if low >= 0 and high <= most), None)
+    of_whole = (65535,) if x.dtype.itemsize == 2 else (255, 65535)
+    whites = of_whole if whole else (1, 255)
+    white = next((most for most in whites if low >= 0 and high <= most), None)
     if white is None:
-        raise ValueError(f"its values are from {low:g} to {high:g}, and white is none of {ranges_of}")
+        raise ValueError(f"its values are from {low:g} to {high:g}, and white is none of {whites}")
     return np.uint8(x >> 8) if white == 65535 else np.uint8(np.round(x * (255 / white)))
 
 

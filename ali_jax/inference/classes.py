@@ -32,9 +32,9 @@ def class_probabilities(
         raise UserError(
             "This model's discriminator has one logit and tells no classes apart; load a semi-supervised run."
         )
-    if key is None and samples != 1:
-        raise UserError(f"samples is {samples!r}, and draws need a key; pass one, as jax.random.key(0).")
     if key is None:
+        if samples != 1:
+            raise UserError(f"samples is {samples!r}, and draws need a key; pass one, as jax.random.key(0).")
         return _class_probabilities(model, x, attributes, None)
     require("samples", samples, COUNT)
     draws = [

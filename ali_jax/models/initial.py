@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ali_jax.models.networks import packing_of
+from ali_jax.models.networks import any_stack, packing_of
 from ali_jax.roles import Roles
 
 
@@ -55,7 +55,7 @@ def _discriminator(networks: Roles, key: jax.Array, x: jax.Array, attributes: ja
 
 def starts_on_data(network: Any) -> bool:
     """Whether the start of a network depends on the examples, as weight normalisation's does."""
-    return any(getattr(part, "weight_norm", False) for part in vars(network).values())
+    return any_stack(network, "weight_norm")
 
 
 def first(values: jax.Array | None, count: int) -> jax.Array | None:

@@ -199,8 +199,12 @@ def packing_of(discriminator: Any) -> int:
 
 def normalises_by_kind(discriminator: Any) -> bool:
     """Whether a discriminator takes every other example of a batch for real, to normalise them apart."""
-    parts = getattr(discriminator, "__dict__", {}).values()  # of one's own it may be anything with `apply`
-    return any(getattr(part, "norm_by_kind", False) for part in parts)
+    return any_stack(discriminator, "norm_by_kind")
+
+
+def any_stack(network: Any, setting: str) -> bool:
+    """Whether a stack of a network has a setting; one's own may be anything with `apply`, and has none."""
+    return any(getattr(part, setting, False) for part in getattr(network, "__dict__", {}).values())
 
 
 def pack(values: jax.Array | None, count: int) -> jax.Array | None:
