@@ -14,6 +14,7 @@ from ali_jax import inference, ranges
 from ali_jax.anomaly import files, inputs, members, networks, scaling, scores
 from ali_jax.anomaly.evidence import chunks
 from ali_jax.anomaly.members import Member
+from ali_jax.anomaly.neighbours import neighbours
 from ali_jax.errors import UserError
 
 HELD_OUT = 0.2  # share of the rows that a member is not trained on,
@@ -28,15 +29,16 @@ class Detector(OutlierMixin, BaseEstimator):
     """An outlier detector: adversarially learned inference on rows of a table, or on images.
 
     Fitted on normal examples (strange ones among them cost accuracy), it scores others by how badly a few
-    small models bring them back, and how unlikely their codes are. Scaling, sizes, steps and stopping
+    small models bring them back, how unlikely their codes are and, in tables, how far the nearest fitted row
+    is. Scaling, sizes, steps and stopping
     follow from the data. Seconds for hundreds of rows, half a minute for hundreds of thousands, on one core.
 
     X is a table (N, columns), of NumPy or pandas, or images, (N, H, W) or (N, H, W, C), uint8 or floats in
     [0, 1].
 
     Args:
-      measure: how strangeness is scored, one of `anomaly.SCORES`; "auto": "student" for tables, "bound" for
-        images. "features" and "logits", of ALAD, train its discriminators of (x, x') and (z, z') too.
+      measure: how strangeness is scored, one of `anomaly.SCORES`; "auto": "neighbour" for tables, "bound"
+        for images. "features" and "logits", of ALAD, train its discriminators of (x, x') and (z, z') too.
       contamination: share of the fitted examples that are outliers, in (0, 0.5]: so many `predict` calls so,
         and twice as many, at most half, are left out of training, rows that are strange column by column and
         images that are to a first training; or "auto": the threshold below which 5 % of those held out of
@@ -53,6 +55,7 @@ class Detector(OutlierMixin, BaseEstimator):
       n_features_in_: columns, or values of an image; feature_names_in_: names of the columns, of data frames.
       measure_: by which it scores; another `measure` asks for another `fit`.
       shape_: of one example. scaling_: of what networks see. members_: the trained models, as arrays.
+      neighbours_: fitted rows that others are compared with; None where the measure asks for none.
     """
 
     def __init__(
@@ -144,32 +147,37 @@ class Detector(OutlierMixin, BaseEstimator):
         return x[strangeness <= np.quantile(strangeness, max(1 - LEFT_OUT * self.contamination, 0.5))]
 
     def _fit_to(self, x: np.ndarray) -> np.ndarray:
-        """Scaling and members of examples x (N, ...); how strange each member thinks what it held out."""
+        """All that scores examples, of x (N, ...); how strange those are that a member held out, by it."""
         self.scaling_ = scaling.columns(x) if x.ndim == 2 else scaling.components(x)
-        self.members_, of_held_out = self._train(self.scaling_.apply(x))
-        return of_held_out
+        random = check_random_state(self.random_state)
+        x = self.scaling_.apply(x)
+        shares = [*_shares(len(x), self.members, random)]
+        self.members_ = self._trained(x, shares, random)
+        self.neighbours_ = neighbours(x, random) if self.measure_ in scores.OF_ROWS else None
+        of_members = zip(self.members_, shares, strict=True)
+        return np.concatenate([self._strangeness(x[held_out], [one]) for one, (_, held_out) in of_members])
 
-    def _train(self, x: np.ndarray) -> tuple[list[Member], np.ndarray]:
-        """The members, and how strange each thinks the examples that it held out."""
+    def _trained(
+        self, x: np.ndarray, shares: list[tuple[np.ndarray, np.ndarray]], random: np.random.RandomState
+    ) -> list[Member]:
+        """A member for each share of x, scaled."""
         sizes = {"latent_dim": self.latent_dim, "width": self.width, "steps": self.steps}
         # As Python's own numbers: a grid of parameters may hold NumPy's, which a config does not take.
         sizes = {name: None if size is None else int(size) for name, size in sizes.items()}
         plan = networks.plan(x.shape[1], len(x), twins=self.measure_ in scores.OF_TWINS, **sizes)
         self.plan_ = tuple(plan)
-        random = check_random_state(self.random_state)
-        made, strangeness = [], []
         with tqdm(
             total=self.members * plan.steps, desc="Fitting", unit="step", disable=None, leave=False
         ) as bar:
-            for kept, held_out in _shares(len(x), self.members, random):
-                seed = int(random.randint(2**31 - 1))
-                made.append(members.fit(plan, x[kept], x[held_out], seed, bar))
-                strangeness.append(self._of_member(made[-1], x[held_out]))
-        return made, np.concatenate(strangeness)
+            return [
+                members.fit(plan, x[kept], x[held_out], int(random.randint(2**31 - 1)), bar)
+                for kept, held_out in shares
+            ]
 
-    def _strangeness(self, x: np.ndarray) -> np.ndarray:
-        """Mean over members, (N,) float64; high is strange."""
-        return np.mean([self._of_member(member, x) for member in self.members_], axis=0)
+    def _strangeness(self, x: np.ndarray, judges: list[Member] | None = None) -> np.ndarray:
+        """Of x, scaled: a mean over all members or these, (N,) float64; high is strange."""
+        mean = np.mean([self._of_member(member, x) for member in judges or self.members_], axis=0)
+        return mean if self.neighbours_ is None else mean + self.neighbours_.strangeness(x)
 
     def _of_member(self, member: Member, x: np.ndarray) -> np.ndarray:
         score = scores.SCORES[self.measure_]

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from ali_jax.anomaly.members import Member
+from ali_jax.anomaly.neighbours import Neighbours
 from ali_jax.anomaly.networks import Plan
 from ali_jax.anomaly.scaling import Columns, Components
 from ali_jax.anomaly.scores import Reference
 from ali_jax.roles import Roles
 from ali_jax.run import tree_files
 
-FORMAT = 3  # 1: images without textures; 2: without the measure of the fit
+FORMAT = 4  # 1: images without textures; 2: without the measure of the fit; 3: without fitted rows
 
 
 def write(path: Path, detector: Any) -> None:
@@ -36,6 +37,8 @@ def write(path: Path, detector: Any) -> None:
         "steps": [member.step for member in detector.members_],
     }
     arrays = {"scaling": detector.scaling_._asdict()}
+    if detector.neighbours_ is not None:
+        arrays["neighbours"] = detector.neighbours_._asdict()
     for number, member in enumerate(detector.members_):
         arrays[str(number)] = {
             "params": member.params._asdict(),
@@ -66,6 +69,7 @@ def _rebuilt(kind: type, about: dict, arrays: dict) -> Any:
     if about["names"]:
         detector.feature_names_in_ = np.asarray(about["names"], dtype=object)
     detector.scaling_ = (Columns if len(detector.shape_) == 1 else Components)(**arrays["scaling"])
+    detector.neighbours_ = Neighbours(**arrays["neighbours"]) if "neighbours" in arrays else None
     detector.members_ = [_member(arrays[str(number)], step) for number, step in enumerate(about["steps"])]
     return detector
 

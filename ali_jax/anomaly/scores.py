@@ -41,6 +41,11 @@ def student(evidence: Evidence, reference: Reference) -> np.ndarray:
     return np.sum(np.log1p(squares / reference.noise), axis=1) + divergence(evidence)
 
 
+def neighbour(evidence: Evidence, reference: Reference) -> np.ndarray:
+    """`student`, to which the detector adds what fitted rows say themselves: see `neighbours`."""
+    return student(evidence, reference)
+
+
 def divergence(evidence: Evidence, reference: Reference | None = None) -> np.ndarray:
     """KL(q(z|x), p(z)) alone: how unlikely a code is."""
     return evidence.divergence.astype(np.float64)
@@ -78,7 +83,9 @@ def joint(evidence: Evidence, reference: Reference | None = None) -> np.ndarray:
 
 Score = Callable[[Evidence, Reference], np.ndarray]
 SCORES: dict[str, Score] = {
-    score.__name__: score for score in (student, bound, divergence, l1, l2, mixture, joint, features, logits)
+    score.__name__: score
+    for score in (neighbour, student, bound, divergence, l1, l2, mixture, joint, features, logits)
 }
-OF_TABLES, OF_IMAGES = "student", "bound"  # where none is asked for
+OF_TABLES, OF_IMAGES = "neighbour", "bound"  # where none is asked for
 OF_TWINS = ("features", "logits")  # those that ask for a D of twins
+OF_ROWS = ("neighbour",)  # those that ask for fitted rows

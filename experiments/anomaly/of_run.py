@@ -50,8 +50,9 @@ def main(values) -> None:
 
 
 def strangeness(model: inference.Model, x: np.ndarray, reference: scores.Reference) -> dict[str, np.ndarray]:
-    """(N,) by every measure that the model's networks have."""
+    """(N,) by every measure that the model's networks have, and that asks for no rows beside them."""
     twins = model.networks.discriminator.xx_stack is not None
-    names = [name for name in scores.SCORES if twins or name not in scores.OF_TWINS]
+    without = scores.OF_ROWS if twins else (*scores.OF_ROWS, *scores.OF_TWINS)
+    names = [name for name in scores.SCORES if name not in without]
     parts = [{name: scores.SCORES[name](e, reference) for name in names} for e in chunks(model, x)]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -184,6 +184,15 @@ def test_rows_are_reconstructed_in_their_units(fitted):
     assert abs(np.mean(made[:, 1]) - np.mean(TABLE[:, 1])) < np.std(TABLE[:, 1])
 
 
+def test_fitted_rows_are_asked_where_the_measure_asks_for_them(fitted, of_images):
+    assert fitted.neighbours_ is not None and of_images[0].neighbours_ is None
+    student = Detector(**SMALL, measure="student").fit(TABLE)
+    added = student.score_samples(OFF_THE_LINE) - fitted.score_samples(OFF_THE_LINE)
+    of_rows = fitted.neighbours_.strangeness(fitted.scaling_.apply(OFF_THE_LINE))
+    assert student.neighbours_ is None and of_rows.min() > 0
+    np.testing.assert_allclose(added, of_rows, rtol=1e-6)
+
+
 @pytest.mark.parametrize("measure", [name for name in SCORES if name not in ("features", "logits")])
 def test_every_measure_that_needs_no_twins_is_an_argument(fitted, measure):
     score = clone(fitted)  # as it is, but for the measure
@@ -193,7 +202,7 @@ def test_every_measure_that_needs_no_twins_is_an_argument(fitted, measure):
 
 
 def test_the_default_measure_is_by_the_shape_of_examples(fitted, of_images):
-    for (detector, x), name in (((fitted, TABLE), "student"), (of_images, "bound")):
+    for (detector, x), name in (((fitted, TABLE), "neighbour"), (of_images, "bound")):
         chosen = clone(detector)
         chosen.__dict__.update({**detector.__dict__, "measure_": name})
         np.testing.assert_array_equal(detector.score_samples(x), chosen.score_samples(x))

@@ -1,0 +1,40 @@
+"""The fitted rows themselves: how far an example is from the nearest of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+ROWS = 5000  # that are kept, at most
+LEAST_GAP = 1e-4  # where rows are alike to the digit, the least trifle would be strange
+
+
+class Neighbours(NamedTuple):
+    """Fitted rows, scaled, and how far these are from each other."""
+
+    rows: np.ndarray  # (M, F) float32, of M at least 2
+    gap: np.ndarray  # (): mean squared difference of a value from that of the nearest other row
+
+    def strangeness(self, x: np.ndarray) -> np.ndarray:
+        """(N, F), scaled -> (N,): log(1 + d^2 / gap), summed over each value's difference d from the nearest.
+
+        Minus the log, but for constants, of Student's t about the nearest row, as in the score `student`.
+        Distance from the nearest fitted row is the oldest score of strangeness (Ramaswamy et al., 2000).
+        """
+        return np.sum(np.log1p(np.square(_apart(self.rows, x)) / self.gap), axis=1)
+
+
+def neighbours(x: np.ndarray, random: np.random.RandomState) -> Neighbours:
+    """Of rows x (N, F), scaled: all of them, or as many as are kept, drawn at random."""
+    rows = x[np.sort(random.permutation(len(x))[:ROWS])]
+    return Neighbours(rows, np.asarray(np.mean(np.square(_apart(rows, rows))) + LEAST_GAP))
+
+
+def _apart(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """x (N, F) less the nearest of rows: float64.
+
+    A row that equals x may be x itself, as fitted rows are scored as well; one such does not count.
+    """
+    first, second = NearestNeighbors(n_neighbors=2).fit(rows).kneighbors(x, return_distance=False).T
+    itself = np.all(rows[first] == x, axis=1)
+    return x.astype(np.float64) - rows[np.where(itself, second, first)]
