@@ -18,6 +18,7 @@ class Evidence(NamedTuple):
     """Of N examples of F values; float32 arrays."""
 
     residual: jax.Array  # (N, F): x - G(mu)
+    mu: jax.Array  # (N, Z): the mean of q(z|x)
     error: jax.Array  # (N,): |x - G(z)|^2, a mean over draws of z from q(z|x)
     divergence: jax.Array  # (N,): KL of q(z|x) from the prior N(0, 1)
     joint: jax.Array  # (N,): D's logit of (x, mu), high for the encoder's pairs
@@ -62,6 +63,7 @@ def _pass(networks, variables, x, noise) -> Evidence:
         twins_moved, twins = _distance(same.hidden, like.hidden), like.score
     return Evidence(
         residual=(x - x_hat).reshape(len(x), -1),
+        mu=mu,
         error=jnp.mean(jax.lax.map(error, noise), axis=0),
         divergence=jnp.sum(squares, axis=1) / 2,
         joint=pair.score,

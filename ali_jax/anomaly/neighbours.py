@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 ROWS = 5000  # that are kept, at most
+WEIGHT = 2.0  # of what they say, beside what a member says
 LEAST_GAP = 1e-4  # where rows are alike to the digit, the least trifle would be strange
 
 
@@ -16,12 +17,12 @@ class Neighbours(NamedTuple):
     gap: np.ndarray  # (): mean squared difference of a value from that of the nearest other row
 
     def strangeness(self, x: np.ndarray) -> np.ndarray:
-        """(N, F), scaled -> (N,): log(1 + d^2 / gap), summed over each value's difference d from the nearest.
+        """(N, F), scaled -> (N,): 2 log(1 + d^2 / gap), summed over the differences d from the nearest row.
 
-        Minus the log, but for constants, of Student's t about the nearest row, as in the score `student`.
-        Distance from the nearest fitted row is the oldest score of strangeness (Ramaswamy et al., 2000).
+        Minus the log, but for constants, of Student's t about the nearest row, as in the scores of members.
+        Distance from the nearest fitted rows is an old score of strangeness (Ramaswamy et al., 2000).
         """
-        return np.sum(np.log1p(np.square(_apart(self.rows, x)) / self.gap), axis=1)
+        return WEIGHT * np.sum(np.log1p(np.square(_apart(self.rows, x)) / self.gap), axis=1)
 
 
 def neighbours(x: np.ndarray, random: np.random.RandomState) -> Neighbours:

@@ -37,13 +37,23 @@ def student(evidence: Evidence, reference: Reference) -> np.ndarray:
     With one degree of freedom, and s^2 that of held-out rows: log(1 + r^2 / s^2) of each residual. One column
     far off, as normal rows have now and then, counts less than many that are off together.
     """
+    return _of_residuals(evidence, reference) + divergence(evidence)
+
+
+def _of_residuals(evidence: Evidence, reference: Reference) -> np.ndarray:
+    """log(1 + r^2 / s^2), summed over the residuals."""
     squares = np.square(evidence.residual, dtype=np.float64)
-    return np.sum(np.log1p(squares / reference.noise), axis=1) + divergence(evidence)
+    return np.sum(np.log1p(squares / reference.noise), axis=1)
 
 
 def neighbour(evidence: Evidence, reference: Reference) -> np.ndarray:
-    """`student`, to which the detector adds what fitted rows say themselves: see `neighbours`."""
-    return student(evidence, reference)
+    """Minus the log of Student's t of each residual and of each value of the code, but for constants.
+
+    So a row far off in one column that codes do bring back counts less than by `student`, too. To this the
+    detector adds how far the nearest fitted row is: see `neighbours`.
+    """
+    of_codes = np.sum(np.log1p(np.square(evidence.mu, dtype=np.float64)), axis=1)
+    return _of_residuals(evidence, reference) + of_codes
 
 
 def divergence(evidence: Evidence, reference: Reference | None = None) -> np.ndarray:

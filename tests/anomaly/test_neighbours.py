@@ -13,12 +13,12 @@ def strangeness(x, gap: float = 0.5) -> list[float]:
 
 
 def test_each_value_is_told_from_that_of_the_nearest_row():
-    wanted = np.log(1 + 4 / 0.5) + np.log(1 + 1 / 0.5)
+    wanted = 2 * (np.log(1 + 4 / 0.5) + np.log(1 + 1 / 0.5))
     np.testing.assert_allclose(strangeness([[-2, 1], [3, 1]]), [wanted, wanted])
 
 
 def test_a_fitted_row_is_not_its_own_neighbour_but_its_double_is():
-    np.testing.assert_allclose(strangeness(ROWS), [np.log(1 + 1 / 0.5)] * 2 + [0, 0])
+    np.testing.assert_allclose(strangeness(ROWS), [2 * np.log(1 + 1 / 0.5)] * 2 + [0, 0])
 
 
 def test_the_gap_is_the_mean_square_between_fitted_rows():
