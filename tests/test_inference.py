@@ -240,6 +240,14 @@ def test_both_paths_begin_and_end_at_the_codes():
     np.testing.assert_allclose(half, [[0.5**0.5, 0.5**0.5], [0, 5], [1, 1]], atol=1e-5)
 
 
+def test_no_code_of_an_arc_is_longer_than_both_of_its_ends():
+    z1, z2 = np.random.default_rng(0).normal(size=(2, 1000, 2)).astype(np.float32)
+    z2[0] = -2 * z1[0]
+    ends = np.maximum(np.linalg.norm(z1, axis=1), np.linalg.norm(z2, axis=1))
+    between = np.linalg.norm(inference.spherical(z1, z2, np.linspace(0, 1, 5)), axis=2)
+    assert np.all(between <= 1.001 * ends[:, None])
+
+
 def test_a_model_is_loaded_without_the_moments_of_its_optimizers(tmp_path, tiny_config, monkeypatch):
     """Of a run that keeps an average, that alone; the rest of the checkpoint is not read."""
     tiny_config.average_rate, tiny_config.num_steps = 0.5, 3

@@ -19,14 +19,21 @@ def linear(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
 
 
 def spherical(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """As `linear`, but on an arc about the origin (slerp), where codes between long ones stay long."""
+    """As `linear`, but on an arc about the origin (slerp), where codes between long ones stay long.
+
+    Directions are on the arc and lengths on a line: codes of two lengths that are nearly opposite would
+    otherwise have codes between them that are hundreds of times as long.
+    """
     z1, z2, along = _ends(z1, z2, along)
-    lengths = np.linalg.norm(z1, axis=1) * np.linalg.norm(z2, axis=1)
-    cosine = np.sum(z1 * z2, axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
+    lengths = np.linalg.norm(z1, axis=1)[:, None, None], np.linalg.norm(z2, axis=1)[:, None, None]
+    least = np.finfo(np.float32).tiny  # a code at the origin has no direction
+    ends = [z[:, None] / np.maximum(length, least) for z, length in zip((z1, z2), lengths, strict=True)]
+    cosine = np.sum(ends[0] * ends[1], axis=(1, 2))
     # Not 0 (there the arc is the line) and not pi (there it is any arc), where the formula divides by 0.
     angle = np.clip(np.arccos(np.clip(cosine, -1, 1)), 1e-3, np.pi - 1e-3)[:, None, None]
     weights = np.sin((1 - along) * angle), np.sin(along * angle)
-    return ((weights[0] * z1[:, None] + weights[1] * z2[:, None]) / np.sin(angle)).astype(np.float32)
+    directions = (weights[0] * ends[0] + weights[1] * ends[1]) / np.sin(angle)
+    return (directions * ((1 - along) * lengths[0] + along * lengths[1])).astype(np.float32)
 
 
 def _ends(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
