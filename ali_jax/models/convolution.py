@@ -210,7 +210,8 @@ def _taps_of_block(kernel, axis, stride, block):
     reach, ahead = (size - 1) // stride, (block - 1) // stride
     rows = []
     for pixel in range(block):
-        row = lax.rev(lax.slice_in_dim(kernel, pixel % stride, size, stride, axis), (axis,))
+        first = min(pixel % stride, size)  # a stride beyond the kernel leaves pixels that no tap reaches
+        row = lax.rev(lax.slice_in_dim(kernel, first, size, stride, axis), (axis,))
         after = ahead - pixel // stride
         before = reach + ahead + 1 - row.shape[axis] - after
         padding = [(0, 0)] * kernel.ndim
