@@ -136,8 +136,8 @@ def make_plans(values, grid: grids.Grid) -> dict[str, Plan]:
 
 def _open(config: ConfigDict) -> None:
     """Raises UserError where the splits or the batches of a variant are none."""
-    split = examples.load_splits(config)["train"]
-    examples.open_batches(config, split, examples.labelled_examples(config, split))
+    splits = {role: examples.fit(split, config) for role, split in examples.load_splits(config).items()}
+    examples.open_batches(config, splits["train"], examples.labelled_examples(config, splits["train"]))
 
 
 def measured_steps(config: ConfigDict) -> list[int]:

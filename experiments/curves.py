@@ -12,7 +12,6 @@ import numpy as np
 from absl import flags
 from matplotlib.figure import Figure
 
-from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
@@ -72,7 +71,7 @@ def copy_last_figures(figures: Path, output: Path) -> None:
 
 def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
     late = metrics["step"] > (1 - LATE) * metrics["step"][-1]
-    split = examples.load(config, config.train_split)
+    split = trained_runs.examples(config, config.train_split)
     steps = int(metrics["step"][-1])
     return {
         "data": trained_runs.describe(config, config.train_split, split),

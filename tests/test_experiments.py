@@ -147,6 +147,11 @@ def test_curves_of_a_run(tiny_config, tiny_workdir, tmp_path):
     assert summary["data"] == "digits, split train, 1,500 examples" and summary["steps"] == 12
     late = metrics["D_real"][metrics["step"] > 10.8]
     assert summary["mean_over_last_steps"]["D_real"] == late.mean()
+    tiny_config.classes = (0, 1)
+    of_two = curves.summarize(tiny_config, metrics)
+    count = int(np.sum(data.load("digits", "train").label < 2))
+    assert of_two["data"] == f"digits, split train, classes 0, 1, {count} examples"
+    assert of_two["epochs"] == pytest.approx(summary["epochs"] * 1500 / count)
 
 
 def test_a_workdir_without_a_run_is_named(tmp_path):

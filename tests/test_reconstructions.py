@@ -1,5 +1,7 @@
 """What reconstructions keep, by a referee: the numbers, and the program."""
 
+import types
+
 import numpy as np
 import pytest
 from conftest import make_tiny_config
@@ -178,6 +180,17 @@ def test_examples_are_drawn_and_splits_too_small_or_of_points_are_named(run_prog
     with pytest.raises(UserError, match="points"):
         points = data.load("mixture", "test")
         trained_runs.refuse_points(make_conditional_config(8, 8, 3), points)
+
+
+def test_a_run_of_some_classes_is_measured_on_these(tiny_config, tmp_path, quick):
+    tiny_config.classes = (3, 8)
+    flags = types.SimpleNamespace(train_split=None, test_split=None, examples=100, seed=0)
+    bench, described = benches.open_bench(tiny_config, flags, tmp_path / "referee.npz")
+    assert {*bench.judged.label} == {3, 8}
+    assert described["data"]["judged"].startswith("digits, split test, classes 3, 8, ")
+    tiny_config.classes = (3,)
+    with pytest.raises(UserError, match="of one class a referee learns nothing"):
+        benches.open_bench(tiny_config, flags, tmp_path / "referee.npz")
 
 
 def test_the_table_is_printed_for_classes_and_for_attributes(bench, tiny_workdir, capsys):

@@ -25,8 +25,16 @@ def open_bench(config: ConfigDict, values, file: Path) -> tuple[quality.Bench, d
       UserError: the splits hold no images, too few, or nothing that a referee could learn.
     """
     names = values.train_split or config.train_split, values.test_split or config.validation_split
-    # As they are on the disk: with attributes, whether the model is conditional on them or not.
-    splits = [examples.load(config, name) for name in names]
+    if len(config.classes) == 1:
+        raise UserError(
+            f"config.classes is {tuple(config.classes)}, and of one class a referee learns nothing; pass "
+            "experiments.figures or experiments.scores its run."
+        )
+    # With attributes, whether the model is conditional on them or not.
+    splits = [
+        examples.of_classes(examples.load(config, name), tuple(config.classes), config.dataset)
+        for name in names
+    ]
     for name, split in zip(names, splits, strict=True):
         trained_runs.refuse_points(config, split)
         if len(split.x) < LEAST:

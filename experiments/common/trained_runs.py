@@ -84,7 +84,8 @@ def refuse_points(config: ConfigDict, split: data.Split) -> None:
 
 def describe(config: ConfigDict, name: str, split: data.Split) -> str:
     """ "svhn_cropped, split extra, 4,000 examples": which data, and how much of them is on this disk."""
-    return f"{config.dataset}, split {name}, {len(split.x):,} examples"
+    classes = f", classes {', '.join(map(str, config.classes))}" if config.classes else ""
+    return f"{config.dataset}, split {name}{classes}, {len(split.x):,} examples"
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
