@@ -13,7 +13,7 @@ from ali_jax import config as config_lib
 from ali_jax import disturbance, models
 from ali_jax.errors import UserError, first_line
 from ali_jax.roles import Roles
-from ali_jax.terms import Needs, Term, bind, needs_of
+from ali_jax.terms import Needs, Term, bind, check_needs, needs_of
 from ali_jax.train_step import TrainState, init_state, train_step
 
 
@@ -41,7 +41,7 @@ def game(config: ConfigDict) -> Game:
     terms = bind(config.terms.to_dict())
     wanted = needs_of(terms)
     networks = models.build(config.model, config.dtype)
-    _check(config, wanted)
+    _check(config, networks, wanted)
     players = {"networks": networks, "optimizers": optimizers(config)}
     init = functools.partial(init_state, keep_average=config.average_rate > 0, **players)
     step = functools.partial(
@@ -116,14 +116,15 @@ def _shapes(init: Callable, example: Mapping[str, jax.ShapeDtypeStruct]) -> Trai
         ) from error
 
 
-def _check(config: ConfigDict, needs: Needs) -> None:
+def _check(config: ConfigDict, networks: Roles, needs: Needs) -> None:
     """Raises UserError where the terms do not fit the networks, the labels or the batch."""
-    model, names = config.model, ", ".join(config.terms)
-    _check_encoder(model.encoder is not None, names, needs)
-    _check_heads(model, names, needs)
-    _check_packing(config, needs)
-    _check_norm_by_kind(config, names, needs)
-    _check_attributes(model)
+    names = ", ".join(config.terms)
+    batch = {"x": jax.ShapeDtypeStruct((config.batch_size, *config.model.x_shape), jnp.float32)}
+    try:
+        check_needs(needs, networks, batch | ({"label": None} if needs.labels else {}))
+    except UserError as error:
+        raise UserError(f"config.terms is {names}. {error}") from None
+    _check_attributes(config.model)
     if needs.labels:
         _check_labels(config, names, needs)
     else:
@@ -165,18 +166,6 @@ def _check_labels(config: ConfigDict, names: str, needs: Needs) -> None:
         )
 
 
-def _check_heads(model: ConfigDict, names: str, needs: Needs) -> None:
-    for head in needs.heads:
-        if model.get(models.HEADS[head]) is None:
-            single, one = len(head) == 1, head[0]
-            score = f"a score of {one} alone" if single else f"a score of pairs {one} and {one}'"
-            width = "" if single else f"take twice the channels of {one} and "
-            raise UserError(
-                f"config.terms ({names}) asks for {score}, which D does not give; add "
-                f"config.model.{models.HEADS[head]}, rows that {width}end in one feature."
-            )
-
-
 def _check_attributes(model: ConfigDict) -> None:
     rows = (row for field in models.STACKS for row in model.get(field) or ())
     if bool(model.num_attributes) != any(row[0].startswith("embed") for row in rows):
@@ -184,44 +173,4 @@ def _check_attributes(model: ConfigDict) -> None:
             f"config.model.num_attributes is {model.num_attributes}, and of the networks' rows "
             f"{'none embeds' if model.num_attributes else 'some embed'} attributes; compare both with "
             "configs/celeba_conditional.py."
-        )
-
-
-def _check_packing(config: ConfigDict, needs: Needs) -> None:
-    packing = config.model.get("packing", 1)
-    if packing > 1 and needs.labels:
-        raise UserError(
-            f"config.model.packing is {packing}, but labels are of single examples, which a D of packs does "
-            "not judge; set it to 1, or drop the terms that learn from labels."
-        )
-    if config.batch_size % packing:
-        raise UserError(
-            f"config.batch_size is {config.batch_size}, which does not make packs of {packing} "
-            "(config.model.packing); make it a multiple."
-        )
-
-
-def _check_norm_by_kind(config: ConfigDict, names: str, needs: Needs) -> None:
-    if config.model.get("norm_by_kind") and (needs.one_kind or not needs.generated):
-        raise UserError(
-            f"config.model.norm_by_kind is {config.model.norm_by_kind}, but config.terms ({names}) shows D "
-            "one kind of pairs without the other, as r1 and r2 do; set it to (), or drop the term."
-        )
-
-
-def _check_encoder(there: bool, names: str, needs: Needs) -> None:
-    if there and needs.encoder and not needs.generated:
-        raise UserError(
-            f"config.terms ({names}) plays with no generated pairs, without which E is not trained; add a "
-            "term that does, such as adversarial."
-        )
-    if there and (needs.encoder is False or not needs.generated):
-        raise UserError(
-            f"config.terms ({names}) is a game without an encoder, with D of x alone; set "
-            "config.model.encoder and discriminator_z to None, as the baselines of "
-            "configs/mnist_semi_supervised.py do."
-        )
-    if needs.encoder and not there:
-        raise UserError(
-            f"config.terms ({names}) needs an encoder, and config.model.encoder is None; give its rows."
         )

@@ -106,10 +106,7 @@ def _check_heads(heads: Collection[str]) -> None:
 
 
 def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None:
-    """Raises UserError where networks or batch lack what the terms of a game need.
-
-    `build` says so of a config, by its fields; this is for a loop of one's own.
-    """
+    """Raises UserError where networks or batch lack what the terms of a game need."""
     if not isinstance(batch, Mapping) or "x" not in batch:
         found = [*batch] if isinstance(batch, Mapping) else type(batch).__name__
         raise UserError(f'The batch is {found}; pass a dict with the examples as "x", (M, ...).')
@@ -117,22 +114,28 @@ def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None
     if batch["x"].shape[1:] != shape or not len(batch["x"]):
         raise UserError(f'batch["x"] has the shape {batch["x"].shape}; G makes (M, {str(shape)[1:]}.')
     if needs.encoder and networks.encoder is None:
-        raise UserError("A term needs an encoder, and networks.encoder is None; add one, or drop the term.")
+        raise UserError(
+            "A term needs an encoder, and networks.encoder is None; give rows to config.model.encoder and "
+            "discriminator_z, or drop the term."
+        )
     if networks.encoder is not None and (needs.encoder is False or not needs.generated):
         raise UserError(
             "These terms are a game without an encoder, with D of x alone, and networks.encoder is there; "
-            "build networks without one, or add a term that plays with generated pairs."
+            "set config.model.encoder and discriminator_z to None, as the baselines of "
+            "configs/mnist_semi_supervised.py do, or add a term that plays with E's and G's pairs, such as "
+            "adversarial."
         )
     packing = packing_of(networks.discriminator)
     if packing > 1 and (needs.labels or len(batch["x"]) % packing):
         raise UserError(
-            f"D judges packs of {packing} pairs, so that labels, which are of single examples, cannot be "
-            f"learned, and the batch must be a multiple of it; it has {len(batch['x'])} examples."
+            f"D judges packs of {packing} pairs (config.model.packing), so that labels, which are of single "
+            f"examples, cannot be learned, and the batch must be a multiple of it; it has {len(batch['x'])} "
+            "examples (config.batch_size)."
         )
     if normalises_by_kind(networks.discriminator) and (needs.one_kind or not needs.generated):
         raise UserError(
-            "These terms show D one kind of pairs without the other, and it normalises batches in which both "
-            "are in turn; build it with an empty config.model.norm_by_kind, or drop the term."
+            "These terms show D one kind of pairs without the other, as r1 and r2 do, and it normalises "
+            "batches in which both are in turn; set config.model.norm_by_kind to (), or drop the term."
         )
     if needs.labels and "label" not in batch:
         raise UserError(
@@ -142,9 +145,10 @@ def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None
     for head in needs.heads:
         slot = f"{head}_head" if len(head) == 1 else f"{head}_stack"
         if getattr(networks.discriminator, slot, True) is None:  # a D of another kind need not have slots
+            width = "" if len(head) == 1 else f"take twice the channels of {head[0]} and "
             raise UserError(
-                f"A term asks D for a score that it does not give: its {slot} is None; build it of a config "
-                f"that has config.model.{HEADS[head]}."
+                f"A term asks D for a score that it does not give: its {slot} is None; add "
+                f"config.model.{HEADS[head]}, rows that {width}end in one feature."
             )
 
 

@@ -112,7 +112,11 @@ def test_a_game_keeps_its_kinds_apart_where_it_is_asked_to(tiny_config):
     ("terms", "names", "words"),
     [
         ({}, ("encoder",), "names encoder, which sees one kind"),
-        ({"r1": {}}, ("discriminator_joint",), r"config\.terms \(adversarial, r1\) shows D one kind"),
+        (
+            {"r1": {}},
+            ("discriminator_joint",),
+            r"is adversarial, r1\. These terms show D one kind",
+        ),
     ],
 )
 def test_stacks_that_see_one_kind_are_refused(tiny_config, terms, names, words):
