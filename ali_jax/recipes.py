@@ -64,7 +64,7 @@ def vary(
     width: int = WIDTH,
     readings: tuple[str, ...] = (),
 ) -> ConfigDict:
-    """The config of one of the paper's models in a variant: as it is, or with our recipe.
+    """Changes the config of one of the paper's models to a variant, as it is or with our recipe; returns it.
 
     Reconstructions are held to their images by a cycle; codes of an image and of a changed copy are held
     together by a contrast, so that what they say first is not where things are or how bright; by what E then

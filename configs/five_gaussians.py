@@ -23,7 +23,6 @@ def get_config(game: str = "alice"):
     config.num_steps = 8_000  # 100 epochs of its 16 batches, five moves of E and G for each
     config.steps_per_dispatch = 20
     config.learning_rate = 1e-3
-    config.b1 = 0.5
     if config_lib.reading(game, alice=True, ali=False):
         config.terms = config_lib.as_terms({"adversarial": {}, "cycle": {"weight": 1.0}})
     config.log_every = 500

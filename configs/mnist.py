@@ -22,7 +22,7 @@ def get_config(game: str = "ours"):
     config.model.posterior = "gaussian"
     _make_the_papers(config)
     if config_lib.reading(game, ours=True, paper=False):
-        recipes.vary(config, "small", small_steps=12_000, kind="strokes")
+        config = recipes.vary(config, "small", small_steps=12_000, kind="strokes")
     return config
 
 

@@ -81,7 +81,7 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
         Kingma, 2016), whose last layer learns its scale; `plain_norm`, the names of those whose batch
         normalisation learns no scale and no shift, and `norm_by_kind`, those of D that normalise real and
         generated pairs apart (both BiGAN, Donahue et al., 2017); `packing`, how many pairs (x, z) D judges
-        together (PacGAN, Lin et al., 2018).
+        together (PacGAN, Lin et al., 2018); `num_attributes`, of each example, for rows that embed them.
       dtype: of the computation; parameters and statistics are float32 whatever it is. Logits and codes are
         float32 arrays too, of values that were computed in it.
       init_std: instead of the model's; may be traced.
@@ -91,6 +91,24 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     """
     if dtype not in DTYPES:
         raise UserError(f"config.dtype is {dtype!r}; it must be one of {', '.join(DTYPES)}.")
+    _check_fields(model)
+    norms = _norms(model)
+    init_std = model["init_std"] if init_std is None else init_std
+
+    def stack(field: str) -> Stack | None:
+        if model.get(field) is None:
+            return None
+        of_stack = {norm: field in stacks for norm, stacks in norms.items()}
+        return Stack(_rows(model, field), init_std, model["leak"], DTYPES[dtype], **of_stack)
+
+    return Roles(
+        generator=_generator(_without_dropout("generator", stack("generator")), model),
+        encoder=_encoder(_without_dropout("encoder", stack("encoder")), model),
+        discriminator=_discriminator(stack, model.get("packing", 1)),
+    )
+
+
+def _check_fields(model: Mapping[str, Any]) -> None:
     missing = [field for field in FIELDS if field not in model]
     if missing:
         raise UserError(f"config.model has no {missing[0]}; compare it with a config in configs/.")
@@ -103,7 +121,10 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
     if model["prior"] not in PRIORS:
         raise UserError(f"config.model.prior is {model['prior']!r}; it must be one of {', '.join(PRIORS)}.")
     ranges.check({name: value for name, value in model.items() if value is not None}, "model.")
-    init_std = model["init_std"] if init_std is None else init_std
+
+
+def _norms(model: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Which stacks have each of NORMS."""
     named = {norm: _names_of_stacks(model, norm) for norm in NORMS}
     if both := sorted({*named["spectral_norm"]} & {*named["weight_norm"]}):
         raise UserError(
@@ -115,32 +136,26 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
             f"config.model.norm_by_kind names {min(others)}, which sees one kind of examples; name stacks of "
             "the discriminator alone."
         )
+    return named
 
-    def stack(field: str) -> Stack | None:
-        if model.get(field) is None:
-            return None
-        if not isinstance(model[field], tuple | list):
-            raise UserError(f"config.model.{field} is {model[field]!r}; it must be a tuple of rows.")
-        parsed = tuple(
-            rows.parse(f"config.model.{field}", number, row, (*OPERATIONS, *APPENDED), NONLINEARITIES)
-            for number, row in enumerate(model[field], 1)
-        )
-        if not parsed and field not in MAY_HAVE_NO_ROWS:
-            raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
-        norms = {norm: field in stacks for norm, stacks in named.items()}
-        return Stack(parsed, init_std, model["leak"], DTYPES[dtype], **norms)
 
-    return Roles(
-        generator=_generator(_without_dropout("generator", stack("generator")), model),
-        encoder=_encoder(_without_dropout("encoder", stack("encoder")), model),
-        discriminator=_discriminator(stack, model.get("packing", 1)),
+def _rows(model: Mapping[str, Any], field: str) -> tuple[Row, ...]:
+    """The rows of a stack."""
+    if not isinstance(model[field], tuple | list):
+        raise UserError(f"config.model.{field} is {model[field]!r}; it must be a tuple of rows.")
+    parsed = tuple(
+        rows.parse(f"config.model.{field}", number, row, OPERATIONS, APPENDED, NONLINEARITIES)
+        for number, row in enumerate(model[field], 1)
     )
+    if not parsed and field not in MAY_HAVE_NO_ROWS:
+        raise UserError(f"config.model.{field} has no rows; its last one gives the output's size.")
+    return parsed
 
 
 def batch_of_one(model: Mapping[str, Any]) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and dtypes of one example: "x" and, where the `model` is conditional, "attributes"."""
     shapes = {"x": jax.ShapeDtypeStruct((1, *model["x_shape"]), jnp.float32)}
-    if model["num_attributes"]:
+    if model.get("num_attributes"):
         shapes["attributes"] = jax.ShapeDtypeStruct((1, model["num_attributes"]), jnp.uint8)
     return shapes
 

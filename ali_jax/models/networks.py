@@ -47,7 +47,7 @@ class Encoding(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """E: x (N, H, W, C) and noise (N, noise_dim) -> Encoding; noise of zeros gives the mean code.
+    """E: x (N, H, W, C) and noise (N, noise_dim) -> Encoding; noise of zeros gives the mean, if there is one.
 
     posterior:
       "gaussian": z = mu + sigma * noise; the head gives mu, then log sigma (Section 2.1).

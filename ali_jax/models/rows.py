@@ -29,8 +29,6 @@ class Row(NamedTuple):
 
 
 BIASES = ("none", "tied", "untied")
-# Operations that append channels to their input, and the biases that these may have.
-APPENDING = {"embed": BIASES, "embed_frozen": BIASES[:1], "noise": BIASES[:1]}
 # What the values of each type must be, in words and as Python has them.
 KINDS = {
     str: ("a name in quotes", str),
@@ -88,14 +86,15 @@ def row(
     return Row(operation, kernel, stride, features, norm, dropout, nonlinearity, bias, input_noise)
 
 
-def parse(field: str, number: int, values: Sequence[Any], operations, nonlinearities) -> Row:
+def parse(field: str, number: int, values: Sequence[Any], operations, appended, nonlinearities) -> Row:
     """The values of a row as a `Row`.
 
     Args:
       field: that holds the row, for messages.
       number: of the row there, from 1.
       values: in the order of `Row`.
-      operations: names of those that there are.
+      operations: names of those that there are, but for
+      appended: names of those that append channels to their input.
       nonlinearities: likewise.
 
     Raises:
@@ -114,8 +113,9 @@ def parse(field: str, number: int, values: Sequence[Any], operations, nonlineari
         words, types = KINDS[kind]
         if not isinstance(getattr(parsed, name), types):
             raise UserError(f"{where}: {name} is {getattr(parsed, name)!r}; it must be {words}.")
-    if parsed.operation not in operations:
-        raise UserError(f"{where}: the operation {parsed.operation!r} is none of {', '.join(operations)}.")
+    if parsed.operation not in (*operations, *appended):
+        known = ", ".join((*operations, *appended))
+        raise UserError(f"{where}: the operation {parsed.operation!r} is none of {known}.")
     if parsed.nonlinearity not in nonlinearities:
         raise UserError(
             f"{where}: the nonlinearity {parsed.nonlinearity!r} is none of {', '.join(nonlinearities)}."
@@ -125,7 +125,8 @@ def parse(field: str, number: int, values: Sequence[Any], operations, nonlineari
             f"{where}: the bias is {parsed.bias!r}; it must be {', '.join(BIASES[:-1])} or {BIASES[-1]}, and "
             "none where there is batch normalisation, which has its own shift."
         )
-    if parsed.operation in APPENDING and (parsed.norm or parsed.bias not in APPENDING[parsed.operation]):
+    biased = parsed.bias != "none" and parsed.operation != "embed"
+    if parsed.operation in appended and (parsed.norm or biased):
         raise UserError(
             f"{where}: {parsed.operation} appends channels as they are; it has no batch normalisation, and "
             "only embed may have a bias."

@@ -6,11 +6,10 @@ from ali_jax.errors import UserError
 from ali_jax.models import layers
 from ali_jax.models.rows import Row, conv, dense, embed, identity, noise, parse, transposed
 
-OPERATIONS = (*layers.OPERATIONS, *layers.APPENDED)
-
 
 def parsed(values, number=3):
-    return parse("config.model.encoder", number, values, OPERATIONS, layers.NONLINEARITIES)
+    named = layers.OPERATIONS, (*layers.APPENDED, "clock"), layers.NONLINEARITIES
+    return parse("config.model.encoder", number, values, *named)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +79,7 @@ def test_the_last_two_values_are_optional_and_any_sequence_will_do():
         (("embed", 1, 1, 2, True, 0.0, "linear"), "embed appends channels as they are; it has no batch"),
         (("embed_frozen", 1, 1, 2, False, 0.0, "linear", "tied"), "only embed may have a bias"),
         (("noise", 1, 1, 2, False, 0.0, "linear", "untied"), "only embed may have a bias"),
+        (("clock", 1, 1, 2, False, 0.0, "linear", "tied"), "only embed may have a bias"),
         (("dense", 0, 1, 2, True, 0.0, "relu"), "kernel is 0; it must be a whole number in [1, "),
         (("dense", 1, 0, 2, True, 0.0, "relu"), "stride is 0; it must be a whole number"),
         (("dense", 1, 1, -2, True, 0.0, "relu"), "features is -2; it must be a whole number"),
