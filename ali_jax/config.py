@@ -36,7 +36,7 @@ def default() -> ConfigDict:
     config.batch_size = 100  # over all devices of all processes
     config.num_steps = 0
     config.dtype = "float32"  # of the computation; "bfloat16" keeps parameters and statistics float32
-    # Optimised steps in one call of the device; above 1 pays where a step takes less than a millisecond.
+    # Optimised steps in one call of the device; above 1 pays where a step takes a few milliseconds.
     config.steps_per_dispatch = 1
 
     # Adam for all three networks. The paper's "beta2 = 1e-3" is the weight of the NEW gradient, in the

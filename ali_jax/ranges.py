@@ -41,7 +41,7 @@ FINITE = Range()
 NOT_NEGATIVE = Range(0)
 POSITIVE = Range(0, open_below=True)
 SHARE = Range(0, 1)
-RATE = Range(0, 1, open_above=True)  # of an average, which at 1 would never change; of dropout
+RATE = Range(0, 1, open_above=True)  # of a moment, which at 1 would never change; of dropout
 COUNT = Range(1, 2**31 - 1, whole=True)  # what an int32 holds
 NUMBER = Range(0, 2**31 - 1, whole=True)
 

@@ -27,11 +27,13 @@ def same(a, b) -> None:
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-def test_training_starts_from_a_file(exported, tiny_config):
+def test_training_starts_from_a_file(exported, tiny_config, caplog):
     """The very networks, and its average too; D, which is not in the file, begins anew."""
     tiny_config.average_rate, tiny_config.seed = 0.5, 1
     game = build.game(tiny_config)
+    caplog.set_level("INFO", "ali_jax")
     model = starts.load(exported, game.shapes)
+    assert "tiny.safetensors holds no discriminator; that of the run starts afresh" in caplog.text
     fresh = train.fresh_state(tiny_config, game, data.load("digits", "train"))
     state = starts.start_from(fresh, model)
     same(state.params.generator, model.params.generator)

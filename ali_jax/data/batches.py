@@ -1,5 +1,6 @@
 """Shuffled batches of a split."""
 
+import functools
 import operator
 
 import numpy as np
@@ -35,10 +36,11 @@ class Batches:
         # Base-class views: np.memmap's own indexing costs more than fetching a small batch.
         fields = split._asdict().items()
         self._arrays = {field: np.asarray(array) for field, array in fields if array is not None}
-        self._size, self._batch_size, self._seed = len(split.x), batch_size, seed
+        self._size, self._batch_size = len(split.x), batch_size
         self._local_size = batch_size // process_count
         self._offset = process_index * self._local_size
-        self._permutations: dict[int, np.ndarray] = {}
+        # The order of all examples in an epoch. A batch is of two epochs at most.
+        self._order = functools.lru_cache(maxsize=2)(functools.partial(permutation, len(split.x), seed))
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
         """This process's rows of global batch `step`; keys: the fields that the split has."""
@@ -50,19 +52,9 @@ class Batches:
     def _rows(self, start: int) -> np.ndarray:
         """Examples at positions start, ..., start + local batch - 1 of the stream."""
         epoch, first = divmod(start, self._size)
-        rows = self._epoch(epoch)[first : first + self._local_size]
+        rows = self._order(epoch)[first : first + self._local_size]
         missing = self._local_size - len(rows)
-        return np.concatenate([rows, self._epoch(epoch + 1)[:missing]]) if missing else rows
-
-    def _epoch(self, epoch: int) -> np.ndarray:
-        """The order of all examples in an epoch; that of a neighbouring epoch is kept with it."""
-        order = self._permutations.get(epoch)
-        if order is None:
-            order = permutation(self._size, self._seed, epoch)
-            # A new dict, not a changed one: another thread may be reading the old.
-            kept = {e: p for e, p in self._permutations.items() if abs(e - epoch) == 1}
-            self._permutations = {**dict(list(kept.items())[-1:]), epoch: order}
-        return order
+        return np.concatenate([rows, self._order(epoch + 1)[:missing]]) if missing else rows
 
 
 def _check_batches(size: int, batch_size: int, seed: int, process_count: int) -> None:

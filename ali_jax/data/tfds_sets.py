@@ -24,7 +24,7 @@ def resize_celeba(image: np.ndarray) -> np.ndarray:
 
 
 def resize_imagenet(image: np.ndarray) -> np.ndarray:
-    """(H, W, 3) -> (64, 64, 3): shorter side to 64, centre crop; [choice] ours."""
+    """(H, W, 3) -> (64, 64, 3): shorter side to 64, centre crop; a choice of ours."""
     from PIL import Image
 
     height, width = image.shape[:2]

@@ -7,9 +7,12 @@ from typing import Any
 from ali_jax.pretrained.weights import About
 
 # What restricts the use of a model, because it restricts that of the images it learned from.
+IMAGENET = "ImageNet is for non-commercial research only, and so is this model."
 RESTRICTED = {
     "svhn_cropped": "SVHN is for non-commercial research only, and so is this model.",
     "celeb_a": "CelebA is for non-commercial research only, and so is this model.",
+    "imagenet2012": IMAGENET,
+    "imagenet_resized/64x64": IMAGENET,
 }
 
 # Row of the table -> where results.json of experiments.reconstructions has its number, and that of the data.

@@ -1,5 +1,6 @@
 """Training that starts from the networks of a trained model."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from ali_jax.errors import UserError
 from ali_jax.pretrained import Model, weights
 from ali_jax.roles import Roles
 from ali_jax.trees import by_name
+
+logger = logging.getLogger(__name__)
 
 
 def load(source: str | Path, shapes: Any) -> Model:
@@ -32,6 +35,10 @@ def load(source: str | Path, shapes: Any) -> Model:
                         f"The {role} of {source} is another than config.model's: {name} is {there.get(name)} "
                         f"there and {here.get(name)} here; pass the config that {source} was trained with."
                     )
+    missing = [role for role, values in model.params._asdict().items() if values is None]
+    fresh = [role for role in missing if getattr(shapes.params, role) is not None]
+    if fresh:
+        logger.info("%s holds no %s; that of the run starts afresh.", source, " and no ".join(fresh))
     return model
 
 

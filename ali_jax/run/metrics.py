@@ -4,7 +4,6 @@ import collections
 import contextlib
 import json
 import logging
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -155,7 +154,7 @@ class MetricWriter:
                 *(self._name, step, self._num_steps),
                 ", ".join(f"{short} {value:.4f}" for short, value in shown.items()),
                 scalars["images_per_second"],
-                duration((self._num_steps - step) / speed),
+                tqdm.format_interval((self._num_steps - step) / speed),
             )
 
     def write_look(self, step: int, scalars: Mapping[str, float], figures: Mapping[str, np.ndarray]) -> None:
@@ -214,12 +213,3 @@ def open_writer(
     if jax.process_index():
         return Silent()
     return MetricWriter(workdir, first_step, num_steps, batch_size, name)
-
-
-def duration(seconds: float) -> str:
-    """1:02:03, or 2:03 under an hour."""
-    if not math.isfinite(seconds):
-        return "?"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -15,7 +15,7 @@ from ali_jax.errors import UserError
 from experiments.anomaly import methods
 from experiments.anomaly.judging import MEASURES, judge
 from experiments.anomaly.protocols import Task
-from experiments.common import report
+from experiments.common import report, spreads
 
 CURVE_POINTS = 100  # of a ROC curve, at most, that a figure is drawn of
 
@@ -121,13 +121,7 @@ def _read(path: Path) -> tuple[list[dict], dict, str]:
 
 
 def _spread(rows: Sequence[Mapping]) -> dict:
-    found = {
-        name: {
-            "mean": float(np.mean([row[name] for row in rows])),
-            "std": float(np.std([row[name] for row in rows])),
-        }
-        for name in MEASURES
-    }
+    found = {name: spreads.mean_and_std([row[name] for row in rows]) for name in MEASURES}
     return found | {"seeds": len(rows), "seconds": float(np.mean([row["seconds"] for row in rows]))}
 
 

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
+from experiments.common import spreads
+
 NEIGHBOURS = 5  # that a ball of `manifolds` reaches to
 SUBSETS, SUBSET_SIZE = 100, 1000  # of `kernel`, as in its paper's code
 
@@ -37,7 +39,7 @@ def kernel(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
     for _ in range(SUBSETS):
         chosen = (x[random.choice(len(x), size, replace=False)] for x in (real, generated))
         values.append(mmd2(*chosen))
-    return {"mean": float(np.mean(values)), "std": float(np.std(values))}
+    return spreads.mean_and_std(values)
 
 
 def mmd2(x: np.ndarray, y: np.ndarray) -> float:

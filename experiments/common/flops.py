@@ -15,10 +15,11 @@ from ali_jax.terms import penalties
 
 
 def of_step(config: ConfigDict) -> float:
-    """FLOPs a step needs at its least, two for each multiply-add of a linear map.
+    """FLOPs of a step's linear maps, two for each multiply-add.
 
     E and G run forward and get two gradients (of their kernels and of their inputs); D does so on two pairs
-    for each example, with a second input gradient, for G and E. Everything but convolutions, transposed
+    for each example, with a second input gradient, for G and E. Counted are also
+    gradients for x and z, which nobody needs: some per cent. Everything but convolutions, transposed
     convolutions and matrix products is left out, and so is what XLA may compute beyond the need (its own
     count, `cost_analysis()["flops"]`, includes zeros that a strided gradient multiplies).
     """

@@ -21,7 +21,7 @@ def test_scores_by_hand():
     wanted = {"l1": 7, "l2": 5, "divergence": 0.5, "joint": -2, "mixture": 7.3, "features": 1.5, "logits": 3}
     wanted["bound"] = 30 / (2 * 5) + 0.5
     wanted["student"] = np.log(1 + 9 / 5) + np.log(1 + 16 / 5) + 0.5
-    # A member's share; see test_neighbours for that of the rows.
+    # A member's share; see test_anomaly_neighbours for that of the rows.
     wanted["neighbour"] = np.log(1 + 9 / 5) + np.log(1 + 16 / 5) + np.log(1 + 1) + np.log(1 + 4)
     assert wanted.keys() == scores.SCORES.keys()
     for name, value in wanted.items():

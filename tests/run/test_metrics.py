@@ -259,11 +259,6 @@ def test_without_a_terminal_there_is_no_bar_but_lines_of_the_log(tmp_path, capsy
     assert re.match(r"step 5 of 10: L_D 0\.5000, L_GE 0\.5000, .*images/s, \d+:\d+ left$", line)
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(59.6, "1:00"), (3723, "1:02:03"), (float("inf"), "?")])
-def test_durations(seconds, text):
-    assert metrics.duration(seconds) == text
-
-
 def test_the_loss_of_every_term_is_watched():
     """Its share may be NaN where the sum that hides it is not."""
     recorder = metrics.Recorder(Log(), log_every=2, first_step=4)
