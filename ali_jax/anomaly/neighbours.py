@@ -13,7 +13,7 @@ LEAST_GAP = 1e-4  # where rows are alike to the digit, the least trifle would be
 class Neighbours(NamedTuple):
     """Fitted rows, scaled, and how far these are from each other."""
 
-    rows: np.ndarray  # (M, F) float32, of M at least 2
+    rows: np.ndarray  # (M, F) float32
     gap: np.ndarray  # (): mean squared difference of a value from that of the nearest other row
 
     def strangeness(self, x: np.ndarray) -> np.ndarray:
@@ -36,6 +36,6 @@ def _apart(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
 
     A row that equals x may be x itself, as fitted rows are scored as well; one such does not count.
     """
-    first, second = NearestNeighbors(n_neighbors=2).fit(rows).kneighbors(x, return_distance=False).T
-    itself = np.all(rows[first] == x, axis=1)
-    return x.astype(np.float64) - rows[np.where(itself, second, first)]
+    nearest = NearestNeighbors(n_neighbors=min(2, len(rows))).fit(rows).kneighbors(x, return_distance=False)
+    itself = np.all(rows[nearest[:, 0]] == x, axis=1)
+    return x.astype(np.float64) - rows[np.where(itself, nearest[:, -1], nearest[:, 0])]

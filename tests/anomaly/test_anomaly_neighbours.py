@@ -25,6 +25,8 @@ def test_the_gap_is_the_mean_square_between_fitted_rows():
     found = neighbours.neighbours(ROWS, np.random.RandomState(0))
     np.testing.assert_array_equal(found.rows, ROWS)
     np.testing.assert_allclose(found.gap, 2 / 8, atol=2 * neighbours.LEAST_GAP)
+    alone = neighbours.neighbours(ROWS[:1], np.random.RandomState(0))
+    assert np.isfinite(alone.strangeness(ROWS)).all()
     alike = neighbours.neighbours(np.ones((3, 2), np.float32), np.random.RandomState(0))
     assert np.isfinite(alike.strangeness(np.float32([[1, 2]]))).all()
 
