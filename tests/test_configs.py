@@ -38,6 +38,7 @@ VARIANTS = {
     "mnist_semi_supervised": GAMES,
     "svhn": OURS,
     "svhn_semi_supervised": GAMES,
+    "svhn_small_semi_supervised": GAMES,
     "tiny_imagenet": OURS,
 }
 ALL = [(name, *variant) for name, known in VARIANTS.items() for variant in (zip(known) if known else [()])]
