@@ -7,6 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 
 ROWS = 5000  # that are kept, at most
 WEIGHT = 2.0  # of what they say, beside what a member says
+BLOCK = 10_000  # of examples, at a time: their differences from rows take memory
 LEAST_GAP = 1e-4  # where rows are alike to the digit, the least trifle would be strange
 
 
@@ -22,7 +23,9 @@ class Neighbours(NamedTuple):
         Minus the log, but for constants, of Student's t about the nearest row, as in the scores of members.
         Distance from the nearest fitted rows is an old score of strangeness (Ramaswamy et al., 2000).
         """
-        return WEIGHT * np.sum(np.log1p(np.square(_apart(self.rows, x)) / self.gap), axis=1)
+        blocks = np.array_split(x, -(-len(x) // BLOCK))
+        parts = [np.sum(np.log1p(np.square(_apart(self.rows, part)) / self.gap), axis=1) for part in blocks]
+        return WEIGHT * np.concatenate(parts)
 
 
 def neighbours(x: np.ndarray, random: np.random.RandomState) -> Neighbours:

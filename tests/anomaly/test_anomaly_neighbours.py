@@ -12,7 +12,8 @@ def strangeness(x, gap: float = 0.5) -> list[float]:
     return Neighbours(ROWS, np.asarray(gap)).strangeness(np.float32(x)).tolist()
 
 
-def test_each_value_is_told_from_that_of_the_nearest_row():
+def test_each_value_is_told_from_that_of_the_nearest_row(monkeypatch):
+    monkeypatch.setattr(neighbours, "BLOCK", 1)
     wanted = 2 * (np.log(1 + 4 / 0.5) + np.log(1 + 1 / 0.5))
     np.testing.assert_allclose(strangeness([[-2, 1], [3, 1]]), [wanted, wanted])
 
