@@ -1,11 +1,11 @@
-"""Semi-supervised ALI on SVHN with 1,000 labels, on small networks: the game of Section 4.3 in an hour (ours).
+"""Semi-supervised ALI on SVHN with 1,000 labels: the game of Section 4.3 on small networks (ours).
 
     python -m ali_jax.main --config=configs/svhn_small_semi_supervised.py --workdir=runs/svhn_few_labels
     python -m experiments.semi_supervised --config=configs/svhn_small_semi_supervised.py --workdir=runs/table
 
 The networks and splits of configs/svhn.py:small, with a logit for each class, and the paper's game alone.
-Images are moved and coloured before D sees them, as few labels are soon learned by heart. The paper's error of
-7.42 % is of large networks, hundreds of epochs and all images: configs/svhn_semi_supervised.py.
+Images are moved and coloured before D sees them, as few labels are soon learned by heart. The paper's error
+of 7.42 % is of large networks, many epochs and all images: configs/svhn_semi_supervised.py.
 `:feature_matching` and `:supervised` as there.
 """
 
