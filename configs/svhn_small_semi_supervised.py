@@ -6,7 +6,8 @@
 The networks and splits of configs/svhn.py:small, with a logit for each class, and the paper's game alone.
 Images are moved and coloured before D sees them, as few labels are soon learned by heart. The paper's error
 of 7.42 % is of large networks, many epochs and all images: configs/svhn_semi_supervised.py.
-`:feature_matching` and `:supervised` as there.
+`:feature_matching` and `:supervised` as there. Measured: one seed, 33.2 %, and 34.2 % by the labelled images
+alone (experiments/README.md).
 """
 
 from pathlib import Path
