@@ -124,7 +124,7 @@ FEW = {"labels": {}, "adversarial": {"unlabelled": True}}
         ({"terms": {"feature_matching": {}, **FEW}, "num_labels": 20}, "without an encoder"),
         (
             {"terms": {"test_build:scores_of_z": {}}},
-            r"z_head is None; add config.model.discriminator_z_",
+            r"scores_of_z\. .* z_head is None; add config\.model\.discriminator_z_head, rows that end in one",
         ),
         (
             {"terms": FEW, "num_labels": 20, "classes": (3, 7)},
@@ -156,7 +156,8 @@ def wants_codes(round, players, key):
 def test_a_term_that_needs_an_encoder_is_refused_to_a_plain_gan():
     config = load_config("mixture", "gan")
     config.terms = {"adversarial": {}, "test_build:wants_codes": {}}
-    with pytest.raises(UserError, match=r"wants_codes\. A term needs an encoder"):
+    words = r"wants_codes\. A term needs an encoder, and networks\.encoder is None; .* config\.model\.encoder"
+    with pytest.raises(UserError, match=words):
         build.game(config)
 
 

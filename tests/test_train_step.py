@@ -61,7 +61,7 @@ def test_integers_that_are_not_uint8_are_refused(game, dtype):
 @pytest.mark.parametrize(
     ("named", "words"),
     [
-        ({"unary_x": {}}, "its x_head is None; add config.model.discriminator_x_head"),
+        ({"unary_x": {}}, r"its x_head is None; add config\.model\.discriminator_x_head"),
         ({"adversarial_cycle_z": {}}, "its zz_stack is None"),
         ({"adversarial": {"unlabelled": True}}, "the batch has none"),
         ({"labels": {}, "adversarial": {}}, "the batch has none"),

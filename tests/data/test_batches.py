@@ -49,6 +49,7 @@ def test_random_access_equals_sequential():
     batches = Batches(split, 5, seed=0)
     for step in [39, 0, 17, 18, 4, 39, 9, 8, 0]:
         np.testing.assert_array_equal(batches[step]["label"], sequential[step])
+        assert batches._order.cache_info().currsize <= 2, "a long run must not keep every permutation"
 
 
 def test_seed_decides_the_order():

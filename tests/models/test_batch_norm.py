@@ -115,7 +115,7 @@ def test_a_game_keeps_its_kinds_apart_where_it_is_asked_to(tiny_config):
         (
             {"r1": {}},
             ("discriminator_joint",),
-            r"is adversarial, r1\. These terms show D one kind",
+            r"config\.terms is adversarial, r1\. These terms show D one kind",
         ),
     ],
 )

@@ -187,8 +187,14 @@ def test_twins_of_a_conditional_model_have_its_attributes():
 @pytest.mark.parametrize(
     ("term", "words"),
     [
-        ("adversarial_cycle_x", r"its xx_stack is None; add config.model.discriminator_xx, rows that take"),
-        ("adversarial_cycle_z", r"its zz_stack is None; add config.model.discriminator_zz, rows that take"),
+        (
+            "adversarial_cycle_x",
+            r"xx_stack is None; add config\.model\.discriminator_xx, rows that take twice the",
+        ),
+        (
+            "adversarial_cycle_z",
+            r"zz_stack is None; add config\.model\.discriminator_zz, rows that take twice the",
+        ),
     ],
 )
 def test_a_config_without_the_rows_is_told_which(tiny_config, term, words):
