@@ -201,6 +201,19 @@ def find(path: Path | str) -> tuple[Path, tuple[str, ...]]:
     return file, () if named[2] is None else (named[2],)
 
 
+# Games in which few examples have labels, by the name behind a config's colon: `make_semi_supervised`.
+_LABELS = {"labels": {}}
+_ALI = _LABELS | {"adversarial": {"unlabelled": True}}
+SEMI_SUPERVISED = {
+    "ali": _ALI,
+    "recipe": _ALI | {"consistency": {}},
+    "feature_matching": _LABELS | {"adversarial": {"unlabelled": True, "ge": 0.0}, "feature_matching": {}},
+    "consistency": _LABELS | {"consistency": {}},
+    "supervised": _LABELS,
+}
+OF_PAIRS = ("ali", "recipe")  # of these, the ones with an encoder
+
+
 def make_semi_supervised(
     config: ConfigDict, game: str, *, num_classes: int, labelled: int, unlabelled: int
 ) -> None:
@@ -208,29 +221,20 @@ def make_semi_supervised(
 
     Args:
       config: its model ends D in one logit.
-      game: "ali"; or a baseline, in which there is no encoder and D looks at x alone: "feature_matching", or
-        "supervised", where D learns from the labelled examples and nothing else.
+      game: of SEMI_SUPERVISED. "ali", the paper's; "recipe", ours, which asks D also to be consistent; or a
+        baseline, in which there is no encoder and D looks at x alone: "feature_matching"; "consistency",
+        without G; "supervised", where D learns from the labelled examples and nothing else.
       num_classes: of the labels.
       labelled: examples of a batch with a label.
       unlabelled: examples of a batch without.
     """
-    terms = reading(
-        game,
-        ali={"labels": {}, "adversarial": {"unlabelled": True}},
-        feature_matching={
-            "labels": {},
-            "adversarial": {"unlabelled": True, "ge": 0.0},
-            "feature_matching": {},
-        },
-        supervised={"labels": {}},
-    )
-    config.terms = as_terms(terms)
+    config.terms = as_terms(reading(game, **SEMI_SUPERVISED))
     config.test_split = "test"
     config.labelled_batch_size = labelled
-    config.batch_size = labelled + reading(game, ali=unlabelled, feature_matching=unlabelled, supervised=0)
+    config.batch_size = labelled + (unlabelled if game != "supervised" else 0)
     *hidden, head = config.model.discriminator_joint
     config.model.discriminator_joint = (*hidden, Row(*head)._replace(features=num_classes))
-    if not reading(game, ali=True, feature_matching=False, supervised=False):
+    if game not in OF_PAIRS:
         with config.model.ignore_type():
             config.model.encoder = config.model.discriminator_z = None
 

@@ -35,7 +35,7 @@ def get_config(game: str = "ali"):
 
     model = config.model
     model.latent_dim = 100
-    model.prior = config_lib.reading(game, ali="normal", feature_matching="uniform", supervised="uniform")
+    model.prior = "normal" if game in config_lib.OF_PAIRS else "uniform"
     model.init_std = 0.1
     model.encoder = (
         dense(1000, norm=True),
@@ -53,7 +53,7 @@ def get_config(game: str = "ali"):
         *(dense(units, nonlinearity="relu", input_noise=0.5) for units in others),
     )
     head = dense(1, nonlinearity="linear", input_noise=0.5)
-    before_codes = config_lib.reading(game, ali=3, feature_matching=0, supervised=0)
+    before_codes = 3 if game in config_lib.OF_PAIRS else 0
     model.discriminator_x = hidden[:before_codes]
     model.discriminator_z = (dense(250, nonlinearity="relu", input_noise=0.5),)
     model.discriminator_joint = (*hidden[before_codes:], head)

@@ -3,11 +3,12 @@
     python -m experiments.semi_supervised --config=configs/digits_semi_supervised.py --workdir=runs/table
 
 Methods are variants of the config: `ali`, `feature_matching` (Salimans et al., 2016) and `supervised` (the
-same discriminator without z, on the labelled images alone). Each run has a workdir of its own below
---workdir, METHOD_LABELS_SEED, and goes on from its last checkpoint. A seed is both that of the draw of labels
-and that of the training; these, the number of labels and the method are set here, whatever --config says.
-results.json, the curves of the error and table.md, in WORKDIR/results/semi_supervised or --output, are
-written anew whenever a run ends.
+same discriminator without z, on the labelled images alone); where --methods names them also `recipe` (ALI
+whose D is asked to be consistent) and `consistency` (that alone, without G and E). Each run has a workdir of
+its own below --workdir, METHOD_LABELS_SEED, and goes on from its last checkpoint. A seed is both that of the
+draw of labels and that of the training; these, the number of labels and the method are set here, whatever
+--config says. results.json, the curves of the error and table.md, in WORKDIR/results/semi_supervised or
+--output, are written anew whenever a run ends.
 """
 
 import sys
@@ -28,7 +29,7 @@ from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
 from experiments.common import markdown, report, shared_flags, together, trained_runs
 
-METHODS = ("ali", "feature_matching", "supervised")
+METHODS = tuple(config_lib.SEMI_SUPERVISED)
 
 # Test errors in %, as published. The spreads of CIFAR-10's ALI are 3 standard deviations; what the others are
 # is not stated everywhere.
@@ -52,7 +53,7 @@ def define_flags() -> None:
     shared_flags.output()
     flags.DEFINE_list("labels", None, "Label counts of the table; default: config.num_labels.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each cell.")
-    flags.DEFINE_list("methods", list(METHODS), "Rows of the table.")
+    flags.DEFINE_list("methods", ["ali", "feature_matching", "supervised"], "Rows of the table.")
     flags.DEFINE_bool("at_once", False, "Train the seeds of a cell as one program; see experiments.seeds.")
 
 
@@ -119,7 +120,7 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
     config = config_lib.load(program.config_name().split(":")[0], method)
     config.update_from_flattened_dict(config_flags.get_override_values(flags.FLAGS["config"]))
     config.num_labels, config.seed, config.label_seed = num_labels, seed, seed
-    if not build.needs_of_config(config).generated:  # as many labels in a batch as the games have
+    if method == "supervised":  # as many labels in a batch as the games have
         config.batch_size = config.labelled_batch_size
     config_lib.check(config)
     return config

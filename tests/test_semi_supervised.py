@@ -12,6 +12,7 @@ from ali_jax import config as config_lib
 from ali_jax.data import examples, labels
 from ali_jax.data.labels import labelled_rows
 from ali_jax.errors import UserError
+from ali_jax.models.rows import dense
 from ali_jax.run.workdirs import check_same_run, to_json
 
 
@@ -69,13 +70,11 @@ def test_a_run_measures_its_errors_and_names_its_labelled_examples(semi_config, 
     assert errors[-1]["validation_error"] == inference.classification_error(model, splits["validation"])
 
 
-@pytest.mark.parametrize("game", ["ali", "feature_matching", "supervised"])
-def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_ended(tmp_path, semi_run, game):
-    config, (workdir, whole) = make_semi_config(game), semi_run
-    if game != "ali":
-        workdir = tmp_path / "whole"
-        whole = train.train_and_evaluate(config, workdir)
-    again = shutil.copytree(workdir, tmp_path / "again")
+@pytest.mark.parametrize("game", ["recipe", "feature_matching", "consistency", "supervised"])
+def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_ended(tmp_path, game):
+    config = make_semi_config(game)
+    whole = train.train_and_evaluate(config, tmp_path / "whole")
+    again = shutil.copytree(tmp_path / "whole", tmp_path / "again")
     shutil.rmtree(again / "checkpoints" / "12")  # of 4, 8 and 12
     assert_same(whole, train.train_and_evaluate(config, again))
 
@@ -168,6 +167,23 @@ def test_class_probabilities_average_over_draws_of_z(semi_config):
     for label in (None, np.zeros((len(x), 1), int), np.zeros(len(x)), np.zeros(2, int)):
         with pytest.raises(UserError, match="The labels have the shape"):
             inference.classification_error(model, data.Split(x, label, None))
+
+
+def test_consistency_learns_from_examples_without_labels():
+    """Where D has no batch normalisation, nothing but the term can carry them to its parameters."""
+    config = make_semi_config("consistency")
+    config.model.discriminator_x = ()
+    config.model.discriminator_joint = (dense(16, dropout=0.2), dense(10, nonlinearity="linear"))
+    game = build.game(config)
+    x = examples.load_splits(config)["train"].x[:24]
+    label = np.r_[np.arange(8), np.full(16, labels.UNLABELLED)]
+    state = jax.jit(game.init)(jax.random.key(0), batch={"x": x})
+    step = jax.jit(game.step)
+    others = np.concatenate([x[:8], 255 - x[8:]])  # other images without labels
+    of_x, of_others = (step(state, {"x": rows, "label": label}) for rows in (x, others))
+    assert of_x[1]["loss_labels"] == of_others[1]["loss_labels"]
+    first, second = (jax.tree.leaves(state.params.discriminator) for state, _ in (of_x, of_others))
+    assert any(map(np.any, map(np.subtract, first, second)))
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "svhn", "cifar10"])

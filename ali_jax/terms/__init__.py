@@ -204,4 +204,5 @@ def needs_of(terms: Mapping[str, Term]) -> Needs:
         encoder=True if with_encoder else False if without else None,
         heads=tuple(sorted({head for need in each.values() for head in need.heads})),
         one_kind=any(need.one_kind for need in each.values()),
+        unlabelled=any(need.unlabelled for need in each.values()),
     )

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
+from ali_jax.models import Judgement
 from ali_jax.terms.game import Players, Round, Share, needs
 from ali_jax.terms.means import known, mean_where
 
@@ -14,17 +15,32 @@ def labels(round: Round, players: Players, key: jax.Array, *, weight: float = 1.
 
     That only D learns from labels is our choice.
     """
-    label, logits = round.batch["label"], round.real.joint
-    if logits.shape[-1] == 1:
-        raise UserError(
-            "The term labels asks D for a logit of each class, and D has one; let its last joint row have as "
-            "many features as there are classes."
-        )
+    label, logits = round.batch["label"], _of_classes("labels", round.real)
     labelled = known(round.batch)
     of_label = jnp.take_along_axis(logits, jnp.maximum(label, 0)[:, None], axis=-1)[:, 0]
     loss = mean_where(labelled, round.real.score - of_label)
     right = (jnp.argmax(logits, axis=-1) == label).astype(jnp.float32)
     return Share(d=weight * loss, metrics={"accuracy_on_labels": mean_where(labelled, right)})
+
+
+@needs(generated=False, labels=True, unlabelled=True, one_kind=True)
+def consistency(round: Round, players: Players, key: jax.Array, *, weight: float = 10.0) -> Share:
+    """D gives an example the classes that it gives it a second time (Sajjadi et al., 2016).
+
+    The squared distance of two predictions for the same pairs, over other dropout, noise and disturbance, as
+    the Pi-model has it (Laine & Aila, 2017), there with a weight that rises from 0, and Wei et al. (2018)
+    beside a GAN. It needs no label, so that D learns from all examples. The second prediction is held fixed.
+
+    Args:
+      weight: of the sum over classes; where papers take the mean over ten, a tenth of theirs.
+    """
+    z = None if round.encoding is None else jax.lax.stop_gradient(round.encoding.z)
+    first, second = (
+        jax.nn.softmax(_of_classes("consistency", judgement).astype(jnp.float32))
+        for judgement in (round.real, players.judge(round.x, z, key))
+    )
+    distance = jnp.sum(jnp.square(first - jax.lax.stop_gradient(second)), axis=1)
+    return Share(d=weight * jnp.mean(distance))
 
 
 @needs(labels=True, encoder=False)
@@ -33,3 +49,13 @@ def feature_matching(round: Round, players: Players, key: jax.Array, *, weight: 
     of_real = mean_where(1 - known(round.batch)[:, None], round.real.hidden)
     difference = of_real - jnp.mean(round.generated.hidden, axis=0)
     return Share(ge=weight * jnp.mean(jnp.square(difference)))
+
+
+def _of_classes(term: str, judgement: Judgement) -> jax.Array:
+    """(M, K): D's logits."""
+    if judgement.joint.shape[-1] == 1:
+        raise UserError(
+            f"The term {term} asks D for a logit of each class, and D has one; let its last joint row have "
+            "as many features as there are classes."
+        )
+    return judgement.joint

@@ -69,6 +69,7 @@ class Needs(NamedTuple):
     encoder: bool | None = None  # True: an encoder; False: none, as nothing would train it; None: either
     heads: tuple[str, ...] = ()  # of D, from `models.HEADS`
     one_kind: bool = False  # D's judgement of one kind of pairs without the other, as `players.judge` gives
+    unlabelled: bool = False  # examples without a label too, where no generated pairs are needed
 
 
 Term = Callable[..., Share]

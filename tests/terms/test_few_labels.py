@@ -1,10 +1,14 @@
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from ali_jax.errors import UserError
 from ali_jax.models import judgement
 from ali_jax.terms import Round, play_for
-from ali_jax.terms.few_labels import feature_matching, labels
+from ali_jax.terms.few_labels import consistency, feature_matching, labels
 from ali_jax.terms.pairs import adversarial
 
 GAME = {
@@ -74,6 +78,33 @@ def test_labels_teach_only_the_discriminator():
     one_known, another = unlabelled.at[0].set(1), unlabelled.at[0].set(2)
     grads = (jax.grad(lambda q, label=label: play(q, q, label).ge)(logits) for label in (one_known, another))
     np.testing.assert_array_equal(*grads)
+
+
+def judged_again(first, second, **settings):
+    """The share of `consistency` where D gives these logits, and those the second time."""
+    players = types.SimpleNamespace(judge=lambda x, z, key: judgement(second))
+    return consistency(Round({}, None, judgement(first)), players, None, **settings)
+
+
+def test_consistency_is_the_distance_of_two_predictions():
+    first, second = jnp.log(jnp.array([[[0.5, 0.5], [0.9, 0.1]], [[0.2, 0.8], [0.9, 0.1]]]))
+    share = judged_again(first, second, weight=3.0)
+    np.testing.assert_allclose(share.d, 3 * (2 * 0.3**2 + 0) / 2, rtol=1e-5)
+    assert share.ge is None
+    # What counts is which class, not how real the pair is.
+    np.testing.assert_allclose(judged_again(first + 5, second - 7, weight=3.0).d, share.d, rtol=1e-5)
+
+
+def test_consistency_moves_the_first_prediction_towards_the_second():
+    first, second = 3 * jax.random.normal(jax.random.key(4), (2, 5, 3))
+    gradients = jax.grad(lambda logits: judged_again(*logits).d)(jnp.stack([first, second]))
+    assert jnp.all(gradients[1] == 0)
+    assert judged_again(first - 0.1 * gradients[0], second).d < judged_again(first, second).d
+
+
+def test_consistency_of_one_logit_is_refused():
+    with pytest.raises(UserError, match=r"The term consistency asks D for a logit of each class"):
+        judged_again(jnp.zeros((2, 1)), jnp.zeros((2, 1)))
 
 
 def test_feature_matching_compares_means_of_unlabelled_features():

@@ -152,6 +152,8 @@ def test_what_a_game_needs_is_what_its_terms_need():
     assert needs_of(bind({"adversarial": {}})) == Needs(generated=True)
     assert needs_of(bind({"labels": {}})) == Needs(generated=False, labels=True)
     assert needs_of(bind({"labels": {}, "feature_matching": {}})) == Needs(True, True, False)
+    both = needs_of(bind({"labels": {}, "consistency": {}}))
+    assert both == Needs(generated=False, labels=True, one_kind=True, unlabelled=True)
 
     @needs(encoder=True, heads=("z",))
     def cycle(round, players, key):
