@@ -24,7 +24,7 @@ def labels(round: Round, players: Players, key: jax.Array, *, weight: float = 1.
 
 
 @needs(generated=False, labels=True, unlabelled=True, one_kind=True)
-def consistency(round: Round, players: Players, key: jax.Array, *, weight: float = 10.0) -> Share:
+def consistency(round: Round, players: Players, key: jax.Array, *, weight: float = 1.0) -> Share:
     """D gives an example the classes that it gives it a second time (Sajjadi et al., 2016).
 
     The squared distance of two predictions for the same pairs, over other dropout, noise and disturbance, as
@@ -32,7 +32,7 @@ def consistency(round: Round, players: Players, key: jax.Array, *, weight: float
     beside a GAN. It needs no label, so that D learns from all examples. The second prediction is held fixed.
 
     Args:
-      weight: of the sum over classes; where papers take the mean over ten, a tenth of theirs.
+      weight: of the sum over classes. The papers let theirs rise, to about 10 as counted here.
     """
     z = None if round.encoding is None else jax.lax.stop_gradient(round.encoding.z)
     first, second = (
