@@ -221,11 +221,16 @@ def write(output: Path, values, grid: grids.Grid, plans: dict[str, Plan], bench,
 def outcome(plan: Plan, folder: Path, settings: dict) -> dict | None:
     """The measures and the cost of a run by step; None where it is not done."""
     measures = measure_files.read(folder / measure_files.NAME, settings)
-    if not measures.diverged and not set(measured_steps(plan.config)) <= measures.by_step.keys():
+    # Others may be there too, of an earlier call that asked for other steps.
+    asked = [step for step in measured_steps(plan.config) if step in measures.by_step]
+    if not measures.diverged and asked != measured_steps(plan.config):
         return None
     by_step = {
-        step: {"cost": costs.of_run(plan.config, folder, step, plan.flops_per_step), **found}
-        for step, found in sorted(measures.by_step.items())
+        step: {
+            "cost": costs.of_run(plan.config, folder, step, plan.flops_per_step),
+            **measures.by_step[step],
+        }
+        for step in asked
     }
     return {"diverged": measures.diverged, "by_step": by_step}
 

@@ -78,7 +78,7 @@ def score_steps(run: trained_runs.Run, steps: list[int], splits: Splits) -> tupl
 
 
 def score_untrained(run: trained_runs.Run, splits: Splits) -> dict[str, dict]:
-    """`score` by name of the features, of the networks that the run started from."""
+    """`score` by name of the features, of random networks, as the run's seed makes them."""
     found = features_of(trained_runs.untrained(run.config), splits)
     return {name: score(of_both, splits) for name, of_both in found.items()}
 
@@ -127,7 +127,7 @@ def draw_neighbours(splits: Splits, kinds: tuple[Features, Features]) -> np.ndar
     train_split, test = splits
     panels = []
     for train_x, test_x in kinds:
-        found = accuracies.nearest(train_x, test_x[:SHOWN], NEAREST)  # (SHOWN, NEAREST)
+        found = accuracies.nearest(train_x, test_x[:SHOWN], min(NEAREST, len(train_x)))  # (SHOWN, NEAREST)
         query = test.x[:SHOWN, None]
         panels.append(np.concatenate([query, np.full_like(query, 255), train_split.x[found]], axis=1))
     rows = np.concatenate([panels[0], np.full_like(query, 255), panels[1]], axis=1)

@@ -82,12 +82,18 @@ def variants(config: ConfigDict, asked: list[str] | None = None) -> dict[str, Co
     """The config with the paper's game and, of GAMES, with those asked for, or with all.
 
     Raises:
-      UserError: one asked for is none of GAMES, or the config's game is the paper's.
+      UserError: one asked for is none of GAMES, the config's game is the paper's, or takes other periods.
     """
     own = config.terms.to_dict()
     there = [name for name in GAMES if name != OWN or [*own] != ["adversarial"]]
     if unknown := {*(asked or ())} - {*there}:
         raise UserError(f"--games: {min(unknown)!r} is not among this config's {', '.join(there)}.")
+    for term, settings in own.items():
+        if PERIOD % settings.get("every", 1):
+            raise UserError(
+                f"config.terms has {term} every {settings['every']} steps, and {PERIOD} are timed; choose "
+                f"one of 1, 2, 4 and {PERIOD}."
+            )
     chosen = [name for name in there if name == PAPER or not asked or name in asked]
     return {
         name: _with_terms(config, own if name == OWN else {"adversarial": {}, **TERMS.get(name, {})}, name)

@@ -42,6 +42,7 @@ def main(argv):
     # Only a compiler is wanted: without this JAX looks for TPUs, and later finds its own old results.
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_compilation_cache", False)
+    config_lib.check(config)
     config.labelled_batch_size = config.labelled_batch_size * values.batch_size // config.batch_size
     config.batch_size = values.batch_size
     config_lib.check(config)

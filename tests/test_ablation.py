@@ -252,6 +252,13 @@ def test_only_one_variant_is_trained_and_steps_may_be_equal(run_grid, trainings)
     assert {variant["steps"] for variant in both["variants"].values()} == {8}
 
 
+def test_steps_that_an_earlier_call_measured_are_left_out(run_grid, trainings):
+    more = run_grid("steps", only=["wide steps"], equal="steps", checkpoints=2)
+    assert list(more["runs"][0]["by_step"]) == ["4", "8"]
+    fewer = run_grid("steps", only=["wide steps"], equal="steps", checkpoints=1, seeds=2)
+    assert [list(run["by_step"]) for run in fewer["runs"]] == [["8"], ["8"]]
+
+
 def test_seeds_count_from_the_config_s(run_grid, trainings, tiny_config):
     tiny_config.seed = 4
     runs = run_grid("one", only=["wide steps"], equal="steps", seeds=2, checkpoints=1)["runs"]

@@ -155,6 +155,30 @@ def test_what_cannot_be_run_is_named(table_file, tmp_path):
             study.Rows(tmp_path, "contaminated")
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--tables=a.npz", "--images=mnist"], "--tables and --images have results of their own"),
+        (["--tables=a.npz", "--workdir=runs/a"], "--tables and --workdir have results of their own"),
+        (["--tables=a.npz", "--config.seed=5"], "Detectors have no config"),
+        (["--images=mnist", "--config=configs/svhn.py"], "Detectors have no config"),
+        (["--workdir=runs/a", "--seeds=3"], "--seeds is of --tables or --images"),
+    ],
+)
+def test_flags_that_would_be_ignored_are_refused(asked, words, in_process):
+    with pytest.raises(UserError, match=words):
+        in_process(program, *asked)
+
+
+def test_a_split_that_cannot_be_judged_is_named(tmp_path):
+    rows, x = study.Rows(tmp_path, "contaminated"), np.arange(6.0)[:, None]
+    for fitted, anomaly in ((x, np.zeros(6, bool)), (x[:0], np.arange(6) > 3)):
+        task = protocols.Task(fitted, x, anomaly)
+        with pytest.raises(UserError, match=r"small, seed 7: . rows are fitted"):
+            study.play(rows, {"never": None}, "small", "digest", 7, lambda task=task: task)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_images_come_from_where_the_command_line_says(tmp_path, in_process, monkeypatch):
     load_digits, asked = data.load, []
 

@@ -39,9 +39,16 @@ def test_opponents_have_names():
     assert found == {"Torch": ["python", "a.py", "--b"], "Other": ["c", "d e"]}
     with pytest.raises(UserError, match="'Torch': there is no program no-such-program"):
         next(contest.hold({"ours": ["never-run"]}, {"Torch": ["no-such-program", "a.py"]}, 1))
+    with pytest.raises(UserError, match="'ours' has the name of one of ours"):
+        next(contest.hold({"ours": ["never-run"]}, {"ours": [sys.executable]}, 1))
     for wrong in (["python a.py"], [": a"], ["A:"], ["A: b", "A: c"]):
         with pytest.raises(UserError, match="NAME: COMMAND"):
             contest.named(wrong)
+
+
+def test_what_follows_a_flag_is_its_value_whatever_it_is_called():
+    asked = ["--output", "output", "--config=a.py", "-rounds", "3", "--steps", "rounds", "--rounds=4"]
+    assert contest.without(asked, ("output", "rounds")) == ["--config=a.py", "--steps", "rounds"]
 
 
 def test_ours_are_asked_for_what_we_were_asked_for(monkeypatch):

@@ -170,6 +170,13 @@ def test_a_workdir_without_a_run_is_named(tmp_path):
         curves.read_metrics(tmp_path)
 
 
+@pytest.mark.parametrize("game", ["supervised", "consistency"])
+def test_a_classifier_s_generator_is_not_measured(game, tmp_path):
+    claim(tmp_path / "run", load_config("digits_semi_supervised", game))
+    with pytest.raises(UserError, match="holds a classifier, whose generator is untrained"):
+        trained_runs.load(tmp_path / "run", needs_encoder=False)
+
+
 def test_a_trained_run_takes_its_data_from_elsewhere_and_no_other_field(tiny_workdir, tmp_path, in_process):
     run = f"--workdir={tiny_workdir}"
     for field in ("seed", "terms.r1.gamma", "model.leak"):

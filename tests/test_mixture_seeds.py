@@ -73,12 +73,20 @@ def test_other_mixtures_are_measured_by_their_own_means(tmp_path):
     assert all(1 <= found["inception_score"] <= 5 for found in results["each_seed"])
 
 
+def with_model(**values):
+    config = load_config("mixture")
+    config.model.update(values)
+    return config
+
+
 def test_what_cannot_be_measured_is_refused_before_anything_is_written(tmp_path):
     for config, count, words in (
         (tiny(), 0, "--seeds is 0"),
         (backwards(), 2, "config.num_steps is -1"),
         (at_the_end_of_all_seeds(), 2, "config.seed is 4294967296"),
         (load_config("mixture", "gan"), 2, "with an encoder"),
+        (with_model(latent_dim=4), 2, "latent_dim 4 and prior normal"),
+        (with_model(prior="uniform"), 2, "latent_dim 2 and prior uniform"),
         (load_config("digits"), 2, "config.dataset among mixture, five_gaussians with an encoder"),
     ):
         with pytest.raises(UserError, match=words):

@@ -71,6 +71,11 @@ def test_the_newest_checkpoint_is_scored(run_program, tiny_workdir):
     assert {p.name for p in output.iterdir()} == {"neighbours.png", "neighbours.pdf", "results.json"}
 
 
+def test_few_training_examples_are_all_shown(run_program, tiny_workdir):
+    results, _ = run_program(neighbours, workdir=str(tiny_workdir), train_split="train[:7]")
+    assert results["data"]["train"] == "digits, split train[:7], 7 examples"
+
+
 def test_the_hidden_layer_is_what_the_head_sees_and_mu_the_code(tiny_workdir):
     """The head of the tiny encoder is dense, with a bias: mu is its product with the hidden layer."""
     model, split = inference.load(tiny_workdir), data.load("digits", "test")

@@ -22,6 +22,11 @@ def test_a_start_that_fails_is_named(tmp_path):
         start.start(["--config=no_such.py", f"--workdir={tmp_path}"], tmp_path / "cache")
 
 
+def test_a_config_where_several_are_asked_for_is_refused(in_process):
+    with pytest.raises(UserError, match="--configs in place of --config"):
+        in_process(start, "--config=configs/celeba.py")
+
+
 def test_cold_starts_have_an_empty_cache_and_warm_ones_that_of_the_cold(monkeypatch, run_program):
     seen = []
 

@@ -23,7 +23,10 @@ def test_every_variant_is_a_game_of_its_own(tiny_config):
 
 def test_every_term_of_the_library_that_goes_beside_the_papers_is_timed():
     timed = {name for beside in terms_cost.TERMS.values() for name in beside}
-    instead, of_labels = {"adversarial", "hinge", "relativistic"}, {"labels", "feature_matching"}
+    instead, of_labels = (
+        {"adversarial", "hinge", "relativistic"},
+        {"labels", "consistency", "feature_matching"},
+    )
     assert timed == {*terms.TERMS} - instead - of_labels
 
 
@@ -36,6 +39,9 @@ def test_a_recipe_is_timed_against_the_plain_game_on_its_networks():
     assert plain == own == recipe.model
     with pytest.raises(UserError, match="'fast' is not among"):
         terms_cost.variants(recipe, ["fast"])
+    recipe.terms.r1.every = 3
+    with pytest.raises(UserError, match="r1 every 3 steps, and 8 are timed"):
+        terms_cost.variants(recipe, [terms_cost.OWN])
 
 
 def test_games_take_their_steps_in_turn():

@@ -72,7 +72,7 @@ def data_dir_alone() -> str | None:
     Raises:
       UserError: --config or another --config.FIELD was given, which would be ignored.
     """
-    if _config_named(sys.argv):
+    if config_named(sys.argv):
         raise UserError("The config of a trained model is kept with it; leave --config out.")
     for field in fields_named(sys.argv):
         if field != "data_dir":
@@ -89,7 +89,7 @@ def parse_flags(argv, default: Path = DEFAULT):
         # Not the flag's own default: overrides of another config would be tried on that as well.
         argv = [argv[0], f"--config={default}", *argv[1:]]
     argv = [argv[0], *map(_with_home, argv[1:])]
-    fields = paths(config_lib.load(_config_named(argv)))  # ml_collections' own errors do not say where
+    fields = paths(config_lib.load(config_named(argv)))  # ml_collections' own errors do not say where
     given = sys.argv
     try:
         sys.argv = [arg for arg in argv if not _sets_terms(arg)]  # where ml_collections finds overrides
@@ -121,7 +121,7 @@ def _with_home(arg: str) -> str:
     return f"{name}{equals}{Path(value).expanduser()}" if value == "~" or value.startswith("~/") else arg
 
 
-def _config_named(argv: list[str]) -> str:
+def config_named(argv: list[str]) -> str:
     """The last --config of a command line."""
     named = ""
     for arg, following in itertools.pairwise([*argv[1:], ""]):

@@ -16,6 +16,7 @@ run with config.classes: its test split is scored by every measure that its netw
 """
 
 import functools
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from experiments.anomaly import figures, methods, of_run, protocols, study
 from experiments.common import report, shared_flags
 
 TABLES, IMAGES = "tables", "images"
+OF_DETECTORS = "protocol seeds classes methods measures longer contamination opponent_python".split()
 
 
 def define_flags() -> None:
@@ -56,6 +58,7 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
+    check(values)
     if not values.tables and not values.images:
         of_run.main(values)
         return
@@ -79,6 +82,19 @@ def main(argv):
     print(study.table(results["mean"]))
     if rows.curves:
         report.save_plot(output, "roc", figures.draw_roc(rows.curves))
+
+
+def check(values) -> None:
+    """Raises UserError for flags that would be ignored."""
+    asked = [name for name in (TABLES, IMAGES, "workdir") if values[name].value]
+    if len(asked) > 1:
+        raise UserError(f"--{asked[0]} and --{asked[1]} have results of their own; pass one of them a call.")
+    if asked in ([TABLES], [IMAGES]):
+        fields = {*program.fields_named(sys.argv)} - {"data_dir"}
+        if fields or program.config_named(sys.argv):
+            raise UserError("Detectors have no config; leave --config out, but for --config.data_dir.")
+    elif named := [name for name in OF_DETECTORS if values[name].present]:
+        raise UserError(f"--{named[0]} is of --tables or --images, not of a run; leave it out.")
 
 
 def run_images(rows: study.Rows, players: dict, name: str, values) -> None:

@@ -145,6 +145,12 @@ def play(
     if not missing:
         return
     task = make()
+    if not len(task.fit) or len({*task.anomaly.tolist()}) != 2:
+        raise UserError(
+            f"{dataset}, seed {seed}: {len(task.fit)} rows are fitted, and of {len(task.judged)} that are "
+            f"judged {int(np.sum(task.anomaly))} are anomalies; there must be rows to fit, and both kinds to "
+            "judge: use more data, another --protocol or fewer --seeds."
+        )
     for name in tqdm(missing, f"{dataset}, seed {seed}", disable=None):
         start = time.perf_counter()
         strangeness = players[name](task, seed)

@@ -37,12 +37,13 @@ def named(opponents: Sequence[str]) -> dict[str, list[str]]:
 
 def without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
     """A command line without the flags of these names, each of which takes a value."""
-    kept, skip = [], False
-    for argument in arguments:
+    kept, left = [], iter(arguments)
+    for argument in left:
         name, equals, _ = argument.lstrip("-").partition("=")
-        if not skip and name not in names:
+        if not argument.startswith("-") or name not in names:
             kept.append(argument)
-        skip = name in names and not equals  # --rounds 3
+        elif not equals:  # --rounds 3
+            next(left, None)
     return kept
 
 
@@ -52,8 +53,11 @@ def hold(
     """Runs all commands in turn, `rounds` times; after each, images per second of all rounds, compared.
 
     Raises:
-      UserError: there is no such program, which is said before another runs, or one fails.
+      UserError: there is no such program, or its name is one of ours, which is said before any runs; or one
+        fails.
     """
+    if taken := ours.keys() & opponents.keys():
+        raise UserError(f"--opponent={min(taken)!r} has the name of one of ours; choose another.")
     for name, (program, *_) in opponents.items():
         if shutil.which(program) is None:
             raise UserError(f"--opponent={name!r}: there is no program {program}; pass its path.")

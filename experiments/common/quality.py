@@ -45,7 +45,7 @@ def prepare(learn: data.Split, judged: data.Split, trained: Referee, seed: int =
 
     Its numbers are: "referee", the accuracy on the judged images; "reconstruction", the errors of two
     guesses, the mean training image and another judged image; "encoder", accuracies of pixels; "samples",
-    scores of as many training images, the best that samples could have.
+    scores of as many training images, which the referee has learned: a little too far from images it has not.
     """
     opinion = referee.look(trained, judged.x)
     _, truth = referee.targets(judged)

@@ -53,7 +53,7 @@ def load(asked: str | Path | None, data_dir: str | None = None, *, needs_encoder
       UserError: there is no run, no checkpoint, or no encoder where one is needed.
     """
     workdir, config = read(asked, data_dir)
-    if config.labelled_batch_size == config.batch_size:
+    if config.labelled_batch_size and not build.needs_of_config(config).generated:
         raise UserError(
             f"{workdir} holds a classifier, whose generator is untrained; pass another --workdir."
         )

@@ -52,6 +52,11 @@ def check(config: ConfigDict, seeds: int) -> None:
             f"seeds is of a config.dataset among {', '.join(data.MIXTURES)} with an encoder; pass "
             "--config=configs/mixture.py, or another that has both."
         )
+    if config.model.latent_dim != 2 or config.model.prior != "normal":
+        raise UserError(
+            "seeds compares codes with a normal prior in the plane, and config.model has latent_dim "
+            f"{config.model.latent_dim} and prior {config.model.prior}; set them to 2 and normal."
+        )
 
 
 def evaluate_all(game: build.Game, x: np.ndarray, mixture: data.Gaussians):
