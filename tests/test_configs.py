@@ -19,7 +19,7 @@ from ali_jax.models.rows import conv, embed
 
 READINGS = ("recommended", "code", "paper")
 OURS = ("recommended", "recipe", "small")
-GAMES = ("ali", "feature_matching", "supervised")
+GAMES = ("ali", "recipe", "feature_matching", "consistency", "supervised")
 STACKS = ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint")
 # The first variant is what the config is without one.
 VARIANTS = {
@@ -53,7 +53,7 @@ def test_it_builds_the_game_that_its_name_says(name):
     config = load_config(*name)
     config_lib.check(config)
     game = build.game(config)
-    alone = name[-1] in ("gan", "feature_matching", "supervised")
+    alone = name[-1] in ("gan", "feature_matching", "consistency", "supervised")
     assert (game.networks.encoder is None) == alone
     assert game.needs.labels == name[0].endswith("semi_supervised")
     assert jax.tree.leaves(game.shapes.params.discriminator)
