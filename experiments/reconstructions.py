@@ -11,7 +11,7 @@ attributes) and is kept in --referee=FILE, so that runs on one data set share it
   of another image; "kept", the share whose class the referee sees rightly, and "agrees", the share in which
   it sees what it saw in the original; of attributes, accuracy and balanced accuracy of each;
 * nearest neighbours, as in `experiments.neighbours`, and a linear probe of standardised features, of mu and
-  of E's last hidden layer, with the same of the encoder before its first step, and of pixels;
+  of E's last hidden layer, with the same of an untrained encoder of the run's seed, and of pixels;
 * samples against the images, over the referee's last hidden layer: Frechet distance, precision, recall,
   density and coverage, beside training images; of a conditional model, how often the referee sees the
   attributes that were asked for;

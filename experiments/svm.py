@@ -3,7 +3,7 @@
     python -m experiments.svm --workdir=runs/svhn
 
 Feature sets (see `features`): "code" (5,376 of the SVHN encoder) and "pooled" (8,960) of the trained encoder;
-as controls raw pixels, and both of the same encoder before its first step (random kernels, running statistics
+as controls raw pixels, and both of an untrained encoder of the run's seed (random kernels, running statistics
 0 and 1, nothing calibrated). The last 14 % of --train_split (train), at most 10,000, choose C; learners draw
 from the others. The error is that of --test_split (test). Writes the choice of C and results.json into
 <workdir>/results/svm, or into --output, after each feature set; not resumable.
