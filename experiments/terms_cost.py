@@ -88,17 +88,18 @@ def variants(config: ConfigDict, asked: list[str] | None = None) -> dict[str, Co
     there = [name for name in GAMES if name != OWN or [*own] != ["adversarial"]]
     if unknown := {*(asked or ())} - {*there}:
         raise UserError(f"--games: {min(unknown)!r} is not among this config's {', '.join(there)}.")
-    for term, settings in own.items():
-        if PERIOD % settings.get("every", 1):
-            raise UserError(
-                f"config.terms has {term} every {settings['every']} steps, and {PERIOD} are timed; choose "
-                f"one of 1, 2, 4 and {PERIOD}."
-            )
     chosen = [name for name in there if name == PAPER or not asked or name in asked]
-    return {
+    games = {
         name: _with_terms(config, own if name == OWN else {"adversarial": {}, **TERMS.get(name, {})}, name)
         for name in chosen
     }
+    for term, steps in penalties.seldom(own if OWN in games else {}).items():
+        if PERIOD % steps:
+            raise UserError(
+                f"config.terms has {term} every {steps} steps, and {PERIOD} are timed; choose 1, 2, 4 or "
+                f"{PERIOD}."
+            )
+    return games
 
 
 def _with_terms(config: ConfigDict, named: Mapping[str, dict], name: str) -> ConfigDict:
