@@ -157,7 +157,7 @@ def _check_labels(config: ConfigDict, names: str, needs: Needs) -> None:
         )
     if config.num_labels < 1:
         raise UserError(f"config.num_labels is {config.num_labels}; config.terms ({names}) needs labels.")
-    # A classifier sees labelled examples alone, a game both kinds.
+    # A classifier sees labelled examples alone; a game, or a term that learns from others too, both kinds.
     both = needs.generated or needs.unlabelled
     least, most = (1, config.batch_size - 1) if both else (config.batch_size,) * 2
     if not least <= config.labelled_batch_size <= most:

@@ -222,15 +222,16 @@ def outcome(plan: Plan, folder: Path, settings: dict) -> dict | None:
     """The measures and the cost of a run by step; None where it is not done."""
     measures = measure_files.read(folder / measure_files.NAME, settings)
     # Others may be there too, of an earlier call that asked for other steps.
-    asked = [step for step in measured_steps(plan.config) if step in measures.by_step]
-    if not measures.diverged and asked != measured_steps(plan.config):
+    asked = measured_steps(plan.config)
+    found = [step for step in asked if step in measures.by_step]
+    if not measures.diverged and found != asked:
         return None
     by_step = {
         step: {
             "cost": costs.of_run(plan.config, folder, step, plan.flops_per_step),
             **measures.by_step[step],
         }
-        for step in asked
+        for step in found
     }
     return {"diverged": measures.diverged, "by_step": by_step}
 
