@@ -81,6 +81,14 @@ def test_an_unknown_slice_is_named(monkeypatch):
         tpu_compile.slice_mesh("v9:2x2")
 
 
+@pytest.mark.parametrize("flag", ["--config.batch_size=0", "--batch_size=0"])
+def test_a_batch_of_nothing_is_refused_before_a_slice_is_asked_for(flag, in_process, monkeypatch):
+    monkeypatch.setattr(jax.config, "update", lambda *setting: None)  # of this process, for all tests
+    monkeypatch.setattr(tpu_compile, "slice_mesh", lambda topology: pytest.fail("asked for a slice"))
+    with pytest.raises(UserError, match=r"config\.batch_size"):
+        in_process(tpu_compile, flag)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="libtpu is not installed")
 def test_a_step_compiles_for_four_chips_that_are_not_there(tiny_config):
