@@ -12,6 +12,7 @@ from ml_collections import ConfigDict, config_dict
 from ali_jax import data, ranges
 from ali_jax.errors import UserError, require_known, telling_where
 from ali_jax.models.rows import Row
+from ali_jax.paths import local
 
 PACKAGE = Path(__file__).parent
 # Beside the package in a checkout, inside it where it was installed.
@@ -195,7 +196,7 @@ def find(path: Path | str) -> tuple[Path, tuple[str, ...]]:
     named = re.fullmatch(r"(.*\.py)(?::(.*))?", str(path))
     if named is None:
         raise UserError(f"The config {path} is no Python file; pass the path of one, as in {CONFIGS}.")
-    file = Path(named[1]).expanduser()
+    file = local(named[1], "The config")
     if not file.is_file():
         raise UserError(f"There is no config {file}; pass the path of one, as in {CONFIGS}.")
     return file, () if named[2] is None else (named[2],)

@@ -16,6 +16,7 @@ file. So the models that come with the package are made:
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from ali_jax import inference, pretrained
+from ali_jax import data, inference, pretrained
 from ali_jax.data import examples
 from ali_jax.errors import UserError
+from ali_jax.paths import local
 from ali_jax.pretrained import cards, weights
 from ali_jax.run import begun, command_line, files, pictures, workdirs
 
@@ -51,7 +53,7 @@ def main(argv):
         raise UserError(f"Which model, and where to? Pass --workdir=DIR and --output=FILE{weights.SUFFIX}.")
     if not values.output.endswith(weights.SUFFIX):
         raise UserError(f"--output is {values.output}; pass a name that ends in {weights.SUFFIX}.")
-    workdir, output = workdirs.folder(values.workdir), Path(values.output)
+    workdir, output = workdirs.folder(values.workdir), local(values.output, "--output")
     config = workdirs.read_config(workdir)
     config.data_dir = command_line.data_dir_alone() or config.data_dir
     model = inference.load(workdir)
@@ -60,7 +62,7 @@ def main(argv):
     arrays = weights.flatten(model.params, model.batch_stats, kept)
     if values.float16:
         arrays = halve(arrays)
-        check_halved(model, arrays, config.model.num_attributes)  # before a file that is there is replaced
+        check_halved(model, arrays, config.model.num_attributes)
     about = weights.About(
         config=json.loads(workdirs.to_json(config)) | {"data_dir": None},  # which is this machine's
         step=model.step,
@@ -68,10 +70,11 @@ def main(argv):
         command=begun.read(workdir).get("command"),
         scores=scores,
     )
+    shown = examples.load_splits(config) if values.card else {}  # before a file that is there is replaced
     try:
         weights.write(output, arrays, about)
         if values.card:
-            write_card(config, output)
+            write_card(config, shown, output)
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}); pass another --output.") from error
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, step {model.step}")
@@ -85,7 +88,7 @@ def read_scores(workdir: Path, given: list[str] | None, step: int) -> list[dict[
     for path in paths:
         try:
             scores.append(json.loads(path.read_text()))
-            measured = scores[-1]["steps"]
+            measured, *_ = (scores[-1][field] for field in ("steps", "hardware", "command"))
         except (OSError, KeyError, TypeError, ValueError):
             raise UserError(f"{path} is no results.json of a measured model; pass --scores of one.") from None
         if measured != step:
@@ -128,9 +131,9 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(np.asarray(values, np.float64)))))
 
 
-def write_card(config: ConfigDict, output: Path) -> None:
+def write_card(config: ConfigDict, splits: Mapping[str, data.Split], output: Path) -> None:
     """NAME.md beside NAME.safetensors, and its pictures, which are those of the exported model."""
-    splits = {role: examples.fit(split, config) for role, split in examples.load_splits(config).items()}
+    splits = {role: examples.fit(split, config) for role, split in splits.items()}
     drawn = pictures.of_training(inference.load(output), splits["validation"])
     for name, picture in drawn.items():
         files.save_png(output.with_name(f"{output.stem}_{name}.png"), picture)

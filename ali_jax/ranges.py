@@ -62,6 +62,7 @@ FIELDS = {
     "images.zoom": Range(0, 1, open_below=True),
     "images.unreadable": RATE,
     **dict.fromkeys(("num_labels", "label_seed", "labelled_batch_size", "model.num_attributes"), NUMBER),
+    "classes": NUMBER,  # each
     **dict.fromkeys(("model.x_shape", "model.latent_dim", "model.packing"), COUNT),
     "model.leak": SHARE,
     "model.init_std": POSITIVE,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import make_conditional_config, untrained
 
+from ali_jax import config as config_lib
 from ali_jax import data, export, inference, pretrained
 from ali_jax.errors import UserError
 from ali_jax.pretrained import weights
@@ -139,9 +140,10 @@ def test_scores_in_their_place_are_found_and_those_of_other_steps_refused(export
     usual.write_text(json.dumps(results(steps=4)))
     with pytest.raises(UserError, match="measured at step 4, and the model is of step 12"):
         exported()
-    usual.write_text("[]")
-    with pytest.raises(UserError, match=r"no results\.json"):
-        exported()
+    for text in ("[]", json.dumps({"steps": 12})):  # a card needs the hardware and the command, too
+        usual.write_text(text)
+        with pytest.raises(UserError, match=r"no results\.json"):
+            exported()
 
 
 def test_a_model_of_attributes_is_halved_with_attributes():
@@ -165,6 +167,41 @@ def test_a_damaged_or_foreign_file_is_one_sentence(exported, harm):
     with pytest.raises(UserError, match=r"is no (whole )?model of ali_jax") as error:
         inference.load(file)
     assert "\n" not in str(error.value) and str(file) in str(error.value)
+
+
+def test_a_header_has_a_checksum_and_its_config_is_one(exported):
+    file = exported()
+    content = file.read_bytes()
+    assert content.count(b'\\"leak\\": 0.1') == 1
+    file.write_bytes(content.replace(b'\\"leak\\": 0.1', b'\\"leak\\": 0.0'))
+    with pytest.raises(UserError, match=r"no whole model of ali_jax .the checksum of its header is another"):
+        inference.load(file)
+    file.write_bytes(content)
+    arrays, about = weights.read(file)
+    for config in ([], {**about.config, "batch_size": "ten"}, {**about.config, "model": "x"}):
+        weights.write(file, arrays, about._replace(config=config))
+        for reader in (inference.load, pretrained.config_of):
+            with pytest.raises(UserError, match=r"no whole model of ali_jax .its config: "):
+                reader(file)
+
+
+def test_a_role_that_a_model_never_had_is_not_said_to_be_left_out():
+    config = config_lib.load("configs/mixture.py", "gan")
+    model = untrained(config, x=np.zeros((2, 2), np.float32))
+    with pytest.raises(UserError, match="has no encoder"):
+        model.variables("encoder")
+
+
+def test_a_card_that_cannot_be_made_leaves_the_file_as_it_was(exported, monkeypatch):
+    before = (file := exported()).read_bytes()
+
+    def absent(config):
+        raise UserError("no data")
+
+    monkeypatch.setattr(export.examples, "load_splits", absent)
+    with pytest.raises(UserError, match="no data"):
+        exported("--card", "--discriminator")
+    assert file.read_bytes() == before
 
 
 def test_a_file_that_is_not_what_its_config_says_is_told(exported):

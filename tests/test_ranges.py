@@ -67,6 +67,13 @@ def test_a_value_out_of_its_range_is_named_with_it(tiny_config, path, value, wor
         config_lib.check(tiny_config)
 
 
+@pytest.mark.parametrize("classes", [((1, 2),), (1, True), ("3",), (-1,)])
+def test_classes_are_numbers(tiny_config, classes):
+    tiny_config.classes = classes
+    with pytest.raises(UserError, match=r"config\.classes is .*; it must be a whole number in \[0, "):
+        config_lib.check(tiny_config)
+
+
 def test_sizes_of_examples_are_counts(tiny_config):
     tiny_config.model.x_shape = (8, 0, 1)
     with pytest.raises(UserError, match=r"config\.model\.x_shape is 0; it must be a whole number"):

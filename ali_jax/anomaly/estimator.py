@@ -16,6 +16,7 @@ from ali_jax.anomaly.evidence import chunks
 from ali_jax.anomaly.members import Member
 from ali_jax.anomaly.neighbours import neighbours
 from ali_jax.errors import UserError
+from ali_jax.paths import local
 
 HELD_OUT = 0.2  # share of the rows that a member is not trained on,
 MOST_HELD_OUT = 5000  # and how many that is at most
@@ -122,12 +123,12 @@ class Detector(OutlierMixin, BaseEstimator):
     def save(self, path: str | Path) -> None:
         """Writes the fitted detector to one file, whole or not at all; `load` reads it."""
         check_is_fitted(self, LAST)
-        files.write(Path(path).expanduser(), self)
+        files.write(local(path, "The file"), self)
 
     @classmethod
     def load(cls, path: str | Path) -> "Detector":
         """The detector that `save` wrote."""
-        return files.read(Path(path).expanduser(), cls)
+        return files.read(local(path, "The file"), cls)
 
     def _plan(self) -> networks.Plan:
         return networks.Plan(*self.plan_)

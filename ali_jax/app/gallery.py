@@ -1,6 +1,5 @@
 """The images that a page knows: of a data set, or the model's own samples, with what is known of them."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -10,6 +9,7 @@ from ml_collections import ConfigDict
 from ali_jax import data, inference
 from ali_jax.data import attribute_files, examples, image_folder, splits, tfds_files, tfds_sets
 from ali_jax.errors import UserError
+from ali_jax.paths import local
 from ali_jax.run import images
 
 SAMPLES = 1000  # where there are no images
@@ -73,9 +73,9 @@ def load(
 
 def dataset_named(asked: str) -> str:
     """ "images:photos" of the path of a folder, "arrays:x.npz" of that of a file; a name as it is."""
-    path = Path(asked).expanduser()
     if asked in data.SETS or asked.startswith(tuple(f"{kind}:" for kind in data.OWN)):
         return asked
+    path = local(asked, "The path")
     if path.suffix in (".npy", ".npz"):
         return f"arrays:{path}"
     return f"images:{path}" if path.is_dir() or "/" in asked else asked
@@ -130,9 +130,8 @@ def _names(dataset: str, split: str, found: data.Split) -> tuple[tuple[str, ...]
         columns = [name.replace("_", " ") for name in data.CELEBA_ATTRIBUTES]
     kind, _, path = dataset.partition(":")
     if kind == "images":
-        listing = image_folder.list_split(
-            Path(path).expanduser().absolute(), dataset, splits.parse(split)[0].base
-        )
+        root = local(path, "The folder").absolute()
+        listing = image_folder.list_split(root, dataset, splits.parse(split)[0].base)
         classes = listing.classes
         columns = attribute_files.read(listing.table).columns if listing.table else []
     if len(classes) > MOST_CLASSES:

@@ -18,6 +18,7 @@ from ali_jax.data import attribute_files, own, pictures
 from ali_jax.data.pictures import Frame
 from ali_jax.data.splits import Split, check_split
 from ali_jax.errors import DAMAGED, UserError, first_line
+from ali_jax.paths import local
 
 NAMES = {"x": ("x", "images", "arr_0"), "label": ("label", "labels", "y"), "attributes": ("attributes",)}
 
@@ -32,7 +33,7 @@ def load(
     """
     name = f"arrays:{path}"
     frame = pictures.check(name, frame)
-    file = Path(path).expanduser().absolute()
+    file = local(path, "The file").absolute()
     members = _members(file)
     check_split(name, split, sorted(members))
     status = file.stat()
@@ -49,8 +50,8 @@ def _members(file: Path) -> dict[str, dict[str, str]]:
         return {"train": {"x": ""}}
     try:
         with zipfile.ZipFile(file) as archive:
-            arrays = [name.removesuffix(".npy") for name in archive.namelist()]
-    except (OSError, zipfile.BadZipFile) as error:
+            arrays = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except (*DAMAGED, OSError) as error:
         raise _damaged(file, error) from error
     splits: dict[str, dict[str, str]] = {}
     for array in arrays:
@@ -136,11 +137,16 @@ def _check_known(file: Path, field: str, values: np.ndarray, size: int) -> np.nd
     if field == "attributes":
         return attribute_files.as_bits(values, str(file))
     values = values.reshape(size, -1)
-    if values.shape[1] != 1 or values.dtype.kind not in "iu" or values.min() < 0:
+    if values.shape[1] != 1 or values.dtype.kind not in "iu" or not _are_int32(values):
         raise UserError(
             f"The labels of {file} are not whole numbers from 0, one for each image; make them so."
         )
     return values[:, 0].astype(np.int32)
+
+
+def _are_int32(values: np.ndarray) -> bool:
+    """Whether whole numbers are from 0, and keep their values in an int32."""
+    return values.min() >= 0 and values.max() <= np.iinfo(np.int32).max
 
 
 def _damaged(file: Path, reason: object) -> UserError:

@@ -53,7 +53,7 @@ def read(path: Path) -> Attributes:
     """
     try:
         columns, names, values = (_read_csv if path.suffix == ".csv" else _read_npz)(path)
-    except (*DAMAGED, KeyError, OSError, csv.Error) as error:
+    except (*DAMAGED, KeyError, OSError, TypeError, csv.Error) as error:
         raise UserError(
             f"{path} is no table of attributes ({first_line(error)}); it needs a name and values of 0 and 1 "
             "for each image, as README.md says."

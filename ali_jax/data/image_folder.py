@@ -21,6 +21,7 @@ from ali_jax.data import attribute_files, own, pictures
 from ali_jax.data.pictures import Frame
 from ali_jax.data.splits import Split, check_split
 from ali_jax.errors import UserError
+from ali_jax.paths import local
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def load(
     """
     name = f"images:{path}"
     frame = pictures.check(name, frame)
-    listing = list_split(Path(path).expanduser().absolute(), name, split)
+    listing = list_split(local(path, "The folder").absolute(), name, split)
     table = listing.table and (listing.table.stat().st_size, listing.table.stat().st_mtime_ns)
     kept = own.store(listing.root, data_dir)
     folder = own.folder_of(kept, split, frame, listing.names, listing.marks, listing.classes, table)
@@ -109,7 +110,7 @@ def _tell_left_out(root: Path) -> None:
 def _find(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[int, int]]]:
     """(path in `root`, bytes and time of change) of every file that ends so, but for what is hidden."""
     seen = set()
-    for folder, inner, files in os.walk(root, followlinks=True):
+    for folder, inner, files in os.walk(root, onerror=_refuse, followlinks=True):
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:  # a link that leads back
             inner.clear()
@@ -120,6 +121,13 @@ def _find(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[in
             if name.lower().endswith(suffixes) and not name.startswith("."):
                 path = os.path.join(folder, name)
                 yield os.path.relpath(path, root).replace(os.sep, "/"), _mark(path)
+
+
+def _refuse(error: OSError) -> None:
+    """Without the images of a folder others would be their classes, and no one would know."""
+    raise UserError(
+        f"The folder {error.filename} cannot be read ({error.strerror}); allow reading it, or remove it."
+    ) from error
 
 
 def _mark(path: str) -> tuple[int, int]:

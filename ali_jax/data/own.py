@@ -6,6 +6,7 @@ on all cores; where a run was interrupted the next one goes on; and no more than
 """
 
 import collections
+import errno
 import hashlib
 import json
 import logging
@@ -22,6 +23,7 @@ from ali_jax.data import array_files, once
 from ali_jax.data.pictures import Frame
 from ali_jax.data.splits import Split
 from ali_jax.errors import UserError, first_line
+from ali_jax.paths import local
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ def store(path: Path, data_dir: str | None) -> Path:
     """Where what is decoded of a folder is kept; of a file, below its name."""
     if data_dir:
         mark = hashlib.blake2b(os.fsencode(path), digest_size=4).hexdigest()
-        return Path(data_dir).expanduser().absolute() / "own" / f"{path.name}-{mark}"
+        return local(data_dir, "data_dir").absolute() / "own" / f"{path.name}-{mark}"
     return path / ".ali_jax" if path.is_dir() else path.parent / ".ali_jax" / path.name
 
 
@@ -163,6 +165,7 @@ def _open(partial: Path, specs: dict) -> dict[str, np.ndarray]:
         partial.mkdir()
         return array_files.create(partial, specs)
     logger.info("Going on with the images decoded in %s.", partial)
+    arrays["state"][arrays["state"] == UNREADABLE] = PENDING  # tried again, and told of again
     return arrays
 
 
@@ -186,7 +189,6 @@ def _fill(arrays: dict[str, np.ndarray], source: Source, frame: Frame) -> None:
                 reasons = reasons or f" ({error})"
             _refuse_too_many(source, state, frame.unreadable, reasons)
             bar.update(len(rows))
-    _refuse_too_many(source, state, frame.unreadable, reasons)  # also where a refused run left none pending
 
 
 def _decode(source: Source, frame: Frame, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
@@ -197,9 +199,21 @@ def _decode(source: Source, frame: Frame, rows: np.ndarray) -> tuple[np.ndarray,
             x[place] = source.decode(int(row))
         except UserError:
             raise
+        except MemoryError:
+            raise
         except Exception as error:  # decoders raise whatever they meet
+            _refuse_fault_of_machine(error, source.describe(int(row)))
             errors[int(row)] = first_line(error)
     return rows, x, errors
+
+
+def _refuse_fault_of_machine(error: Exception, named: str) -> None:
+    """Raises UserError where not the image is at fault, which another time may be readable."""
+    code = error.errno if isinstance(error, OSError) else None  # decoders raise an OSError without a code
+    if code not in (None, errno.ENOENT, errno.ELOOP):  # links that lead nowhere are the folder's own fault
+        raise UserError(
+            f"{named} cannot be read ({error.strerror}); allow reading it, or remove it, and run again."
+        ) from error
 
 
 def _refuse_too_many(source: Source, state: np.ndarray, share: float, reason: str) -> None:

@@ -80,7 +80,8 @@ def parse(text: str) -> list[Part]:
     """
     if not isinstance(text, str):
         raise UserError(f"The split is {text!r}; name one, as 'train' or 'test[:1000]'.")
-    found = [re.fullmatch(r"(\w+)(?:\[(-?\d+%?|):(-?\d+%?|)\])?", part) for part in text.split("+")]
+    bound = "(-?[0-9]{1,18}%?|)"
+    found = [re.fullmatch(rf"(\w+)(?:\[{bound}:{bound}\])?", part) for part in text.split("+")]
     if None in found:
         raise UserError(
             f"{text!r} is not a split; write 'train', 'train[:1000]', 'train[90%:]' or 'train+extra'."

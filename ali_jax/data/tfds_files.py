@@ -7,18 +7,17 @@ from typing import Any
 
 from ali_jax.data import array_files
 from ali_jax.errors import UserError, first_line
+from ali_jax.paths import local
 
 
 def root_folder(data_dir: str | None) -> Path:
     """The folder of all data sets; `data_dir` None means what it means to TFDS.
 
     Raises:
-      UserError: `data_dir` is not of this machine's file system.
+      UserError: `data_dir` is not of this machine's file system, or may not be looked at.
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    if "://" in data_dir:
-        raise UserError(f"data_dir {data_dir} is not a local folder; copy it to one, as it is memory-mapped.")
-    return Path(data_dir).expanduser().absolute()
+    return local(data_dir, "data_dir").absolute()
 
 
 def version_folder(root: Path, name: str) -> Path | None:

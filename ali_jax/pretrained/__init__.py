@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import models
 from ali_jax.errors import UserError
+from ali_jax.paths import local
 from ali_jax.pretrained import weights
 from ali_jax.roles import Roles, variables
 from ali_jax.run import workdirs
@@ -33,6 +34,8 @@ class Model(NamedTuple):
 
     def variables(self, role: str) -> dict:
         """What Flax applies the network of a role with; a UserError where it was exported without."""
+        if getattr(self.networks, role) is None:
+            raise UserError(f"This model has no {role}; load one that was trained with it.")
         if getattr(self.params, role) is None:
             raise UserError(f"This model was exported without its {role}; export it with --{role}.")
         return variables(self.params, self.batch_stats, role)
@@ -52,7 +55,7 @@ def load(source: str | Path, step: int | None = None) -> Model:
     arrays, known = weights.read(path)
     if step not in (None, known.step):
         raise UserError(f"{path} holds the model of step {known.step}, not of {step}; load its workdir.")
-    config = workdirs.as_config(known.config)
+    config = weights.config_of(path, known)
     networks = models.build(config.model, config.dtype)
     return Model(networks, *weights.as_roles(path, arrays, _shapes(config, networks)), known.step)
 
@@ -76,7 +79,7 @@ def config_of(source: str | Path) -> ConfigDict:
       UserError: there is no such model, or the file or its workdir's config.json is damaged.
     """
     path = find(source)
-    return workdirs.read_config(path) if path.is_dir() else workdirs.as_config(about(path).config)
+    return workdirs.read_config(path) if path.is_dir() else weights.config_of(path, about(path))
 
 
 def names() -> list[str]:
@@ -97,7 +100,7 @@ def find(source: str | Path) -> Path:
         )
     if source in names():  # "./mnist" is a path of the user's own
         return MODELS / f"{source}{weights.SUFFIX}"
-    path = workdirs.folder(source)
+    path = local(source, "The model")
     if path.exists():
         return path
     known = ", ".join(names()) or "none yet"

@@ -1,7 +1,7 @@
 """The file of an exported model: arrays and a header in JSON (safetensors), nothing that could run.
 
 Arrays are called by role, kind and place, as "generator/params/stack/layer_1/kernel". The header says what
-the model is (`About`), and has a checksum of all arrays.
+the model is (`About`), and has a checksum of all arrays and one of itself.
 """
 
 import hashlib
@@ -12,14 +12,17 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from ali_jax.errors import UserError, first_line
 from ali_jax.roles import Roles
+from ali_jax.run import workdirs
 from ali_jax.run.files import write_whole
 from ali_jax.trees import by_name, name_of
 
 SUFFIX = ".safetensors"
 FORMAT = "ali_jax model 1"
+CHECK = "sha256_of_header"
 KINDS = ("params", "batch_stats")
 
 
@@ -84,7 +87,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], about: About) -> None:
 
     fields = about._replace(sha256=checksum(arrays))._asdict()
     header = {name: json.dumps(value) for name, value in fields.items()}
-    write_whole(path, save(dict(arrays), {"format": FORMAT} | header))
+    write_whole(path, save(dict(arrays), {"format": FORMAT, CHECK: _check_of(header)} | header))
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], About]:
@@ -103,12 +106,27 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], About]:
                     f"{path} is no model of ali_jax; make one by `python -m ali_jax.export --workdir=...`."
                 )
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-            about = About(**{name: json.loads(header[name]) for name in About._fields})
+            said = {name: header[name] for name in About._fields}
+            if header.get(CHECK, _check_of(said)) != _check_of(said):  # not in files older than it is
+                raise _damaged(path, "the checksum of its header is another")
+            about = About(**{name: json.loads(value) for name, value in said.items()})
     except (OSError, KeyError, json.JSONDecodeError, SafetensorError) as error:
         raise _damaged(path, first_line(error)) from error
     if checksum(arrays) != about.sha256:
         raise _damaged(path, "its checksum is another")
     return arrays, about
+
+
+def config_of(path: Path, about: About) -> ConfigDict:
+    """The config that the header of a file says; a UserError where it is none."""
+    try:
+        return workdirs.as_config(about.config)
+    except workdirs.NO_CONFIG as error:
+        raise _damaged(path, f"its config: {first_line(error)}") from error
+
+
+def _check_of(header: Mapping[str, str]) -> str:
+    return hashlib.sha256("\0".join(header[name] for name in About._fields).encode()).hexdigest()
 
 
 def checksum(arrays: Mapping[str, np.ndarray]) -> str:

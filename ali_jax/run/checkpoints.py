@@ -14,6 +14,9 @@ from ali_jax.run.files import writing
 
 logger = logging.getLogger(__name__)
 
+# Folders of a workdir for checkpoints that are out of the way.
+UNREADABLE, LATER = "unreadable_checkpoints", "later_checkpoints"
+
 
 class Checkpoints:
     """The checkpoints of a workdir: `checkpoints/<step>/`.
@@ -156,19 +159,29 @@ class Checkpoints:
 
     def rewind(self, step: int) -> None:
         """Moves the checkpoints beyond `step` out of the way: training writes those steps again."""
-        self._set_aside([later for later in self._manager.all_steps() if later > step], "later_checkpoints")
+        self._set_aside([later for later in self._manager.all_steps() if later > step], LATER)
 
-    def _set_aside(self, steps: list[int], folder: str = "unreadable_checkpoints") -> None:
+    def _set_aside(self, steps: list[int], folder: str = UNREADABLE) -> None:
         """Moves checkpoints into a folder beside, as orbax writes no step twice, and none before the last."""
-        for step in steps if jax.process_index() == 0 else ():
-            target = self.directory.parent / folder / str(step)
-            target.parent.mkdir(exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.move(self.directory / str(step), target)
-            logger.warning("Moved the checkpoint of step %d to %s.", step, target)
-        if steps:
-            devices.any_process(False)  # all wait until they are moved
-            self._manager.reload()
+        if not steps:
+            return
+        refused = None
+        if jax.process_index() == 0:
+            try:
+                with writing(self.directory.parent):
+                    self._move(steps, self.directory.parent / folder)
+            except UserError as error:
+                refused = error
+        if devices.any_process(refused is not None):  # all wait until they are moved
+            raise refused or UserError(f"Process 0 cannot write {self.directory.parent}; see what it says.")
+        self._manager.reload()
+
+    def _move(self, steps: list[int], folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        for step in steps:
+            shutil.rmtree(folder / str(step), ignore_errors=True)
+            shutil.move(self.directory / str(step), folder / str(step))
+            logger.warning("Moved the checkpoint of step %d to %s.", step, folder / str(step))
 
 
 def _only(like: Any) -> ocp.args.PyTreeRestore:

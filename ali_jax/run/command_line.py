@@ -200,7 +200,7 @@ def _assignments(argv: list[str]) -> Iterator[tuple[str, Any]]:
         path, _, text = arg.lstrip("-").partition("=")
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = _literal(text)
         yield path.removeprefix("config.terms").removeprefix("."), value
 
@@ -208,7 +208,7 @@ def _assignments(argv: list[str]) -> Iterator[tuple[str, Any]]:
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
+    except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
         return text
 
 

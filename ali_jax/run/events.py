@@ -54,12 +54,13 @@ class Events:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
-            self._failed = self._process.wait(PATIENCE) != 0
+            code = self._process.wait(PATIENCE)
+            ended = f"its process ended with {code}"  # below 0, by the signal of that number
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._failed = True
-        if self._failed:
-            self._fail(self._last_words())
+            code, ended = None, f"its process did not end within {PATIENCE} s"
+        if code != 0:
+            self._fail(self._last_words() or ended)
 
     def _fail(self, reason: str) -> None:
         self._failed = True
@@ -73,10 +74,11 @@ class Events:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._said,
+            start_new_session=True,  # what a terminal sends the run is not for it
             env={**os.environ, **ENVIRONMENT},
         )
 
-    def _last_words(self) -> str:
+    def _last_words(self) -> str | None:
         self._said.seek(0)
         lines = self._said.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].rstrip(".") if lines else f"its process did not end within {PATIENCE} s"
+        return lines[-1].rstrip(".") if lines else None

@@ -12,10 +12,6 @@ import sys
 import threading
 import traceback
 
-# Messages hold its arrays. It is imported here since both threads would, the other by TensorFlow, and of two
-# that import a module at the same time one may find half of it.
-import numpy  # noqa: F401
-
 
 def write(folder: str, received: queue.SimpleQueue) -> None:
     """Writes what is received until it is None; of a failure the traceback is left, and the process ends."""
@@ -36,8 +32,12 @@ def write(folder: str, received: queue.SimpleQueue) -> None:
 
 def main(folder: str) -> None:
     """Receives messages until stdin ends, and waits until all are written."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM):  # before anything that takes a while
         signal.signal(number, signal.SIG_IGN)
+    # Messages hold its arrays. It is imported here since both threads would, the other by TensorFlow, and of
+    # two that import a module at the same time one may find half of it.
+    import numpy  # noqa: F401
+
     received = queue.SimpleQueue()
     # A thread of its own: while it imports TensorFlow the pipe is read, and the run need not wait.
     writer = threading.Thread(target=write, args=(folder, received))

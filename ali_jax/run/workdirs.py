@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,13 +13,16 @@ from ml_collections import ConfigDict
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.models.rows import Row
-from ali_jax.run import begun, devices, files
+from ali_jax.paths import local
+from ali_jax.run import begun, checkpoints, devices, files
 from ali_jax.run.files import write_whole
 
 logger = logging.getLogger(__name__)
 
 LABELLED = "labelled_examples.json"
 EXAMPLES = "examples.json"
+
+NO_CONFIG = (AttributeError, KeyError, TypeError, ValueError)  # what `as_config` raises where it gets none
 
 # A resumed run may change these; every other field is part of what was trained.
 MAY_CHANGE = (
@@ -38,14 +40,9 @@ def folder(workdir: str | Path) -> Path:
     """The folder that --workdir names, with ~ for the home directory.
 
     Raises:
-      UserError: it names a bucket, which is no folder: runs append to files, and lock them.
+      UserError: it names a bucket, or what may not be looked at.
     """
-    if re.match(r"\w+:/", str(workdir)):
-        raise UserError(
-            f"The workdir {workdir} is no folder of this machine; mount the bucket (as gcsfuse does) and "
-            "pass the folder below which it is mounted."
-        )
-    return Path(workdir).expanduser()
+    return local(workdir, "The workdir")
 
 
 def to_json(config: ConfigDict) -> str:
@@ -63,7 +60,7 @@ def read_config(workdir: Path) -> ConfigDict:
             f"{workdir} holds no config.json, so no training was started there; pass the --workdir of "
             "a run of ali_jax.main."
         ) from None
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+    except (*NO_CONFIG, OSError) as error:
         raise UserError(f"{path} cannot be read ({error}); restore it or use another workdir.") from None
 
 
@@ -81,10 +78,17 @@ def _comparable(config: ConfigDict) -> dict:
     fields = json.loads(to_json(config))
     for name, rows in fields["model"].items():
         if isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows):
-            fields["model"][name] = [list(Row(*row)) for row in rows]
-    # What is None and what is not there are the same.
-    fields["model"] = {name: value for name, value in fields["model"].items() if value is not None}
-    return fields
+            fields["model"][name] = [row + _LAST_OF_ROW[len(row) :] for row in rows]
+    return _without_none(fields)
+
+
+_LAST_OF_ROW = [Row._field_defaults.get(name) for name in Row._fields]
+
+
+def _without_none(fields: dict) -> dict:
+    """What is None and what is not there are the same."""
+    kept = {name: value for name, value in fields.items() if value is not None}
+    return {n: _without_none(value) if isinstance(value, dict) else value for n, value in kept.items()}
 
 
 def check_same_run(config: ConfigDict, workdir: Path) -> None:
@@ -117,7 +121,7 @@ def check(config: ConfigDict, workdir: Path) -> None:
     """Raises UserError where `workdir` cannot be that of this run; needs no data, and writes nothing."""
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"The workdir {workdir} is a file; pass a folder, or a name that is not there yet.")
-    for name in ("checkpoints", "figures"):
+    for name in ("checkpoints", checkpoints.UNREADABLE, checkpoints.LATER, "figures"):
         if (workdir / name).exists() and not (workdir / name).is_dir():
             raise UserError(
                 f"{workdir / name} is a file, where a run keeps a folder; move it away, or pass another "

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from ali_jax.data import own
 from ali_jax.errors import UserError
+from ali_jax.paths import local
 from ali_jax.run.files import save_png, write_whole, writing
 
 RESULTS = Path(__file__).parent.parent / "results"  # those worth keeping
@@ -34,7 +35,7 @@ def output(asked: str | None, workdir: Path, name: str) -> Path:
 
 def asked_output(asked: str | None) -> Path | None:
     """The folder of --output, made; None where it was not given."""
-    return _made(Path(asked)) if asked else None
+    return _made(local(asked, "--output")) if asked else None
 
 
 def _made(directory: Path) -> Path:

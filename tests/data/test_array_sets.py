@@ -1,5 +1,7 @@
 """Images of the user's own in .npy and .npz files."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,7 @@ def test_images_of_another_size_are_brought_to_the_frame(tmp_path):
         ({"x": X, "y": 3}, "40 images and 0 rows of label"),
         ({"x": X, "images": X}, "holds two arrays of x, x and images; leave one out"),
         ({"x": X, "y": np.full(40, -1)}, "labels of .* are not whole numbers"),
+        ({"x": X, "y": np.full(40, 2**32 + 1)}, "labels of .* are not whole numbers"),
         ({"x": X, "attributes": np.full((40, 2), 3)}, "not a table of 0 and 1"),
         ({"x": np.array([None, None])}, "cannot be read"),
     ],
@@ -112,6 +115,20 @@ def test_an_array_that_seems_to_be_encrypted_is_told(tmp_path):
     (tmp_path / "x.npz").write_bytes(_with_flags((tmp_path / "x.npz").read_bytes(), 1))
     with pytest.raises(UserError, match="cannot be read"):
         load(tmp_path / "x.npz")
+
+
+def test_a_member_that_is_no_array_is_none_of_them(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x", b"no array")
+    with pytest.raises(UserError, match="holds no array called x"):
+        load(tmp_path / "x.npz")
+
+
+def test_a_table_of_attributes_that_is_one_array_is_told(tmp_path):
+    np.save(tmp_path / "attributes.npy", np.eye(2))
+    path = (tmp_path / "attributes.npy").rename(tmp_path / "attributes.npz")
+    with pytest.raises(UserError, match="is no table of attributes"):
+        attribute_files.read(path)
 
 
 @pytest.mark.parametrize("name", ["x.npz", "x.npy"])

@@ -1,5 +1,6 @@
 """Folders of images of the user's own."""
 
+import errno
 import json
 import os
 import shutil
@@ -134,6 +135,41 @@ def test_unreadable_files_are_named_and_left_out(photos, caplog):
     assert sorted(json.loads(names.read_text())["unreadable"]) == ["cat/torn.png", "dog/nowhere.jpg"]
     with pytest.raises(UserError, match=r"2 of the 42 images .*: cat/torn\.png, dog/nowhere\.jpg; mend"):
         load(photos)  # what one run allowed, the next one may not
+
+
+def test_what_the_machine_refuses_for_a_while_is_not_taken_for_damaged(photos, monkeypatch):
+    read = pictures.read
+
+    def refused(path, frame):
+        if path.name == "7.PNG":
+            raise OSError(errno.EMFILE, "Too many open files", str(path))
+        return read(path, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "read", refused)
+        with pytest.raises(UserError, match=r"cat/7\.PNG cannot be read .Too many open files.; allow"):
+            load(photos, frame=FRAME._replace(unreadable=0.9))
+    assert sorted(greys(load(photos))) == list(range(40))
+
+
+def test_what_was_unreadable_is_tried_again_and_told_of_again(photos):
+    (photos / "cat" / "torn.png").write_text("no image")
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"1 of the 41 images .* cannot be read \(.*identify.*\): cat"):
+            load(photos)
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_not_left_out(photos, monkeypatch):
+    scan = os.scandir
+
+    def refused(path):
+        if Path(path).name == "cat":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(UserError, match=r"The folder .*cat cannot be read .Permission denied."):
+        load(photos)
 
 
 def test_none_that_can_be_read_is_told(tmp_path):

@@ -29,6 +29,12 @@ def test_slices(text, rows):
         assert part.rows("digits", 200) == slice(*rows)
 
 
+@pytest.mark.parametrize("text", ["train[:" + "9" * 5000 + "]", "train[:\u0663]", "train[1]"])
+def test_what_is_no_slice_is_told(text):
+    with pytest.raises(UserError, match="is not a split"):
+        splits.parse(text)
+
+
 def test_a_percentage_is_rounded_or_where_the_data_set_says():
     assert Part("train", "", "50%").rows("digits", 297) == slice(0, 148)
     assert Part("train", "1%", "50%").rows("mine", 297, lambda percent: 3 * percent) == slice(3, 150)

@@ -13,6 +13,7 @@ from helpers import truncate
 
 from ali_jax import build
 from ali_jax.errors import UserError
+from ali_jax.run import devices
 from ali_jax.run.checkpoints import Checkpoints
 
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
@@ -84,6 +85,25 @@ def test_a_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, state, sha
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore(shapes, DEVICE)[0] == 2
     assert (tmp_path / "unreadable_checkpoints" / "2").is_dir()
+
+
+def test_a_damaged_checkpoint_that_cannot_be_moved_is_told(tmp_path, state, shapes, monkeypatch):
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, at(state, step))
+    truncate(tmp_path / "checkpoints" / "2")
+
+    def full(*paths):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "move", full)
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(UserError, match=f"{tmp_path} cannot be written .No space left"):
+            checkpoints.restore(shapes, DEVICE)
+        monkeypatch.setattr(devices, "any_process", lambda condition: True)
+        monkeypatch.setattr(jax, "process_index", lambda: 1)  # who waits for the first process hears of it
+        with pytest.raises(UserError, match="Process 0 cannot write"):
+            checkpoints.rewind(1)
 
 
 def emptied(folder):

@@ -45,7 +45,13 @@ def test_such_terms_survive_the_config_json(tmp_path):
 
 @pytest.mark.parametrize(
     "argument",
-    ["--config.terms=adversarial", "--config.terms.labels=1.0", "--config.terms={'adversarial': 3}"],
+    [
+        "--config.terms=adversarial",
+        "--config.terms.labels=1.0",
+        "--config.terms={'adversarial': 3}",
+        "--config.terms={[]: 1}",
+        "--config.terms=" + "[" * 10**5,
+    ],
 )
 def test_what_is_no_mapping_is_named(argument):
     with pytest.raises(UserError, match="write a mapping"):

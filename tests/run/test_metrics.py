@@ -158,6 +158,17 @@ def test_what_a_killed_run_has_told_the_events_is_written(tmp_path, with_clu):
     raise AssertionError("no events after five minutes")
 
 
+def test_the_process_of_events_is_out_of_reach_of_a_terminal_and_its_death_is_told(tmp_path, caplog):
+    with writer(tmp_path) as out:
+        out._events._start()
+        process = out._events._process
+        assert os.getsid(process.pid) == process.pid != os.getsid(0)
+        process.kill()
+        process.wait()
+        out.write(1, SCALARS)
+    assert "Not writing to TensorBoard: its process ended with -9." in caplog.text
+
+
 def test_a_run_that_is_killed_amid_a_message_ends_its_process_of_events(monkeypatch):
     message = pickle.dumps((1, {}, {"samples": np.zeros(10**5, np.uint8)}))
     stdin = types.SimpleNamespace(buffer=io.BytesIO(message + message[:-9]))

@@ -57,6 +57,18 @@ def test_the_row_that_differs_is_named(tmp_path):
         check_same_run(config, tmp_path)
 
 
+def test_fields_and_rows_of_another_time_are_compared_too(tmp_path):
+    config = load_config("svhn")
+    fields = json.loads(to_json(config))
+    fields["disturbance"]["later"] = None  # as good as absent
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    check_same_run(config, tmp_path)
+    fields["model"]["generator"][6] += [1, 2]
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(UserError, match=r"config\.model\.generator\[6\] = .*1, 2\], not"):
+        check_same_run(config, tmp_path)
+
+
 def test_a_longer_run_on_another_disk_is_the_same_run(tmp_path):
     config = load_config("svhn")
     (tmp_path / "config.json").write_text(to_json(config))
@@ -118,7 +130,7 @@ def test_another_term_or_setting_is_another_run(tmp_path):
         check_same_run(config, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "figures"])
+@pytest.mark.parametrize("name", ["checkpoints", "figures", "unreadable_checkpoints"])
 def test_a_file_where_a_folder_belongs_is_named(tmp_path, name):
     (tmp_path / name).write_text("")
     with pytest.raises(UserError, match=f"{tmp_path / name} is a file"):
@@ -182,7 +194,7 @@ def test_a_workdir_is_a_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     assert folder("~/runs/svhn") == Path("/home/someone/runs/svhn")
     for bucket in ("gs://bucket/run", Path("gs://bucket/run"), "s3://bucket"):
-        with pytest.raises(UserError, match="no folder of this machine; mount"):
+        with pytest.raises(UserError, match="not on this machine; mount"):
             folder(bucket)
 
 
