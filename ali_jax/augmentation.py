@@ -7,6 +7,8 @@ The first three are differentiable augmentation (Zhao et al., 2020), for pairs b
 import jax
 import jax.numpy as jnp
 
+from ali_jax.errors import UserError
+
 
 def colour(key: jax.Array, x: jax.Array, strength: float) -> jax.Array:
     """Brightness, saturation and contrast of each image at random; 1 is the strength of the paper's code."""
@@ -21,16 +23,18 @@ def colour(key: jax.Array, x: jax.Array, strength: float) -> jax.Array:
 def translation(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
     """Each image moved by up to `share` of its sides, zeros where it leaves; the paper's code has 1/8."""
     key_rows, key_columns = jax.random.split(key)
-    rows = _shifts(key_rows, len(x), x.shape[1], share)
-    columns = _shifts(key_columns, len(x), x.shape[2], share)
+    most = _pixels("translation", share, x)
+    rows = _shifts(key_rows, len(x), x.shape[1], most[0])
+    columns = _shifts(key_columns, len(x), x.shape[2], most[1])
     return jnp.einsum("nij,njkc,nlk->nilc", rows, x, columns, optimize=True)
 
 
 def cutout(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
     """A box of `share` of each side set to zero, centred anywhere; the paper's code has 1/2."""
     key_rows, key_columns = jax.random.split(key)
-    rows = _intervals(key_rows, len(x), x.shape[1], share)
-    columns = _intervals(key_columns, len(x), x.shape[2], share)
+    widths = _pixels("cutout", share, x)
+    rows = _intervals(key_rows, len(x), x.shape[1], widths[0])
+    columns = _intervals(key_columns, len(x), x.shape[2], widths[1])
     return jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], 0, x)
 
 
@@ -86,16 +90,25 @@ def _interpolation(places: jax.Array, side: int) -> jax.Array:
     return jnp.maximum(1 - distances, 0)
 
 
-def _shifts(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
-    """(count, side, side): matrices that shift, of zeros and ones; a gather's gradient is slow on a CPU."""
-    most = round(share * side)
+def _pixels(what: str, share: float, x: jax.Array) -> tuple[int, int]:
+    """A share of the sides of images; a UserError where it is above 0 and rounds to none."""
+    pixels = round(share * x.shape[1]), round(share * x.shape[2])
+    if share > 0 and not any(pixels):
+        raise UserError(
+            f"A {what} of {share:g} is less than half a pixel of images of {x.shape[1]}x{x.shape[2]} and "
+            f"changes none; set it to 0, or to at least {1 / max(x.shape[1:3]):.2g}."
+        )
+    return pixels
+
+
+def _shifts(key: jax.Array, count: int, side: int, most: int) -> jax.Array:
+    """(count, side, side): matrices that shift by up to `most`; a gather's gradient is slow on a CPU."""
     shift = jax.random.randint(key, (count, 1), -most, most + 1)
     return jax.nn.one_hot(jnp.arange(side)[None] - shift, side)
 
 
-def _intervals(key: jax.Array, count: int, side: int, share: float) -> jax.Array:
-    """(count, side): which places are in an interval of `share` of the side, centred anywhere."""
-    width = round(share * side)
+def _intervals(key: jax.Array, count: int, side: int, width: int) -> jax.Array:
+    """(count, side): which places are in an interval of this width, centred anywhere."""
     # An even width has its centre between two places, or at an end.
     start = jax.random.randint(key, (count, 1), 0, side + 1 - width % 2) - width // 2
     places = jnp.arange(side)[None]

@@ -107,7 +107,7 @@ def make_small(model: ConfigDict, latent_dim: int, width: int = WIDTH) -> None:
     """Gives all three networks few and narrow layers, which have strides from the first on.
 
     A CPU spends its time where images are large: one layer of stride 2 (4 at 64x64) leaves maps of 15x15,
-    and dense layers do the rest. Embeddings of attributes stay where they are.
+    and few layers do the rest. Embeddings of attributes stay where they are.
 
     Args:
       model: of square images of any size from 8x8.
@@ -145,7 +145,8 @@ def make_small(model: ConfigDict, latent_dim: int, width: int = WIDTH) -> None:
 def small_layers(side: int, width: int) -> list[tuple[int, int, int]]:
     """(features, kernel, stride) of convolutions from a square image to one pixel; each covers its input.
 
-    The first leaves a map of about 15x15, whatever the side; the last takes all that is left.
+    The first leaves a map of 15x15 of images of 32x32 and 64x64, of others no more than 22x22; the last takes
+    all that is left.
     """
     stride = max(2, side // 16)
     kernel = 2 * stride + side % stride

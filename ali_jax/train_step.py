@@ -56,6 +56,10 @@ def init_state(
       keep_average: whether `train_step` shall average parameters and running statistics over steps.
     """
     *keys, key_train = jax.random.split(key, 4)
+    every = _all(optimizers)
+    for role, network, optimizer in zip(Roles._fields, networks, optimizers, strict=True):
+        if network is not None and optimizer is None:
+            raise UserError(f"The {role} has no optimizer; pass one, or optax.set_to_zero() to freeze it.")
     x = unit_interval(batch["x"])
     params, batch_stats = models.initialize(networks, Roles(*keys), x, batch.get("attributes"))
     return TrainState(
@@ -63,7 +67,7 @@ def init_state(
         key=key_train,
         params=params,
         batch_stats=batch_stats,
-        opt_state=Roles(*(o.init(p) for o, p in zip(_all(optimizers), params, strict=True))),
+        opt_state=Roles(*(o.init(p) for o, p in zip(every, params, strict=True))),
         # Copies: a state whose buffers are donated may hold none of them twice.
         average=jax.tree.map(jnp.copy, (params, batch_stats)) if keep_average else None,
     )
@@ -107,15 +111,15 @@ def train_step(
         share = play_for(terms, outcome.round, outcome.players, outcome.key)
         losses = {"loss_discriminator": share.d, "loss_generator_encoder": share.ge}
         metrics = {name: loss for name, loss in losses.items() if loss is not None}
-        both = tuple(jnp.zeros(()) if loss is None else loss for loss in losses.values())
+        both = tuple(jnp.float32(0) if loss is None else loss for loss in losses.values())
         metrics = join(metrics, summarize_round(outcome.round), share.metrics)
         of_d = {**outcome.batch_stats.discriminator, **share.batch_stats}
         return both, (outcome.batch_stats._replace(discriminator=of_d), metrics)
 
     # One forward pass, two pullbacks; each player keeps its own part and XLA drops the halves that nobody
     # keeps.
-    (loss_d, loss_ge), pullback, (batch_stats, metrics) = jax.vjp(game, state.params, has_aux=True)
-    one, zero = jnp.ones_like(loss_d), jnp.zeros_like(loss_ge)
+    _, pullback, (batch_stats, metrics) = jax.vjp(game, state.params, has_aux=True)
+    one, zero = jnp.float32(1), jnp.float32(0)
     (from_d,), (from_ge,) = pullback((one, zero)), pullback((zero, one))
     grads = Roles(from_ge.generator, from_ge.encoder, from_d.discriminator)
 

@@ -3,8 +3,8 @@
     python -m ali_jax.main --config=configs/svhn_small_semi_supervised.py --workdir=runs/svhn_few_labels
     python -m experiments.semi_supervised --config=configs/svhn_small_semi_supervised.py --workdir=runs/table
 
-E, G and splits of configs/svhn.py:small, and the paper's game alone. D is after that of Salimans et al. (2016)
-for SVHN, with few layers: weight normalised from a start on data, with much dropout in its middle; noise on z
+E, G and splits of configs/svhn.py:small, and the paper's game alone. D is after that of Salimans et al.
+(2016), with few layers: weight normalised from a start on data, with much dropout in its middle; noise on z
 keeps it from knowing images by their codes. Images are moved and coloured before D sees them, as few labels
 are soon learned by heart. The paper's error of 7.42 % is of large networks, many epochs and all images:
 configs/svhn_semi_supervised.py. `:recipe`, `:feature_matching`, `:consistency` and `:supervised` as there.

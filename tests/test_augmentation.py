@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from ali_jax import augmentation
+from ali_jax.errors import UserError
 
 KEY = jax.random.key(0)
 IMAGES = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (64, 8, 6, 3)), jnp.float32)
+
+
+@pytest.mark.parametrize("change", [augmentation.translation, augmentation.cutout])
+def test_a_share_that_is_no_pixel_is_told(change):
+    images = jnp.zeros((2, 8, 6, 1))
+    change(jax.random.key(0), images, 1 / 8)
+    with pytest.raises(UserError, match=r"of 0\.05 is less than half a pixel of images of 8x6"):
+        change(jax.random.key(0), images, 0.05)
 
 
 def test_every_image_is_moved_by_an_own_shift_and_zeros_come_in():

@@ -6,6 +6,7 @@ from conftest import load_config
 
 from ali_jax import build
 from ali_jax.errors import UserError
+from ali_jax.models.rows import conv, dense, row
 from ali_jax.terms import Share, needs
 
 
@@ -144,10 +145,6 @@ def scores_of_z(round, players, key):
     return Share(d=jnp.mean(round.real.z))
 
 
-def no_share(round, players, key):
-    return 1.0
-
-
 @needs(encoder=True)
 def wants_codes(round, players, key):
     return Share(ge=jnp.mean(round.encoding.z))
@@ -164,6 +161,32 @@ def test_a_term_that_needs_an_encoder_is_refused_to_a_plain_gan():
 def test_a_head_of_more_than_one_feature_is_named(tiny_config):
     tiny_config.model.discriminator_x_head = (("dense", 1, 1, 2, False, 0.0, "linear", "tied"),)
     with pytest.raises(UserError, match="discriminator_x_head has 2 features"):
+        build.game(tiny_config)
+
+
+MAP_OF_CODES = (conv(4, 4, stride=2), conv(6, nonlinearity="linear"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"discriminator_joint": (conv(1, 1, nonlinearity="linear"),)},
+            r"D ends in \(3, 3, 1\), and not in the 1",
+        ),
+        ({"discriminator_x_head": (conv(1, 1, nonlinearity="linear"),)}, r"a head of D ends in \(3, 3, 1\)"),
+        ({"discriminator_joint": (dense(5), row("identity", 1, nonlinearity="linear"))}, r"D ends in \(5,\)"),
+        ({"encoder": MAP_OF_CODES}, "E ends in 54 numbers; z has 3, which takes 6"),
+        ({"encoder": MAP_OF_CODES, "posterior": "deterministic"}, "E ends in 27 numbers; .* takes 3"),
+    ],
+)
+def test_networks_that_end_in_something_else_are_named(tiny_config, changes, words):
+    tiny_config.model.discriminator_x = (conv(4, 4, stride=2),)  # of 8x8 leaves 3x3
+    tiny_config.model.discriminator_z = ()
+    tiny_config.model.discriminator_joint = (dense(1, nonlinearity="linear"),)
+    build.game(tiny_config)
+    tiny_config.model.update(changes)
+    with pytest.raises(UserError, match=f"do not fit each other.*{words}"):
         build.game(tiny_config)
 
 

@@ -9,7 +9,6 @@ from ali_jax import disturbance
 from ali_jax.errors import UserError
 
 KEY = jax.random.key(0)
-IMAGES = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (64, 8, 6, 3)), jnp.float32)
 
 
 def settings(**values):

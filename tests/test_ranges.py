@@ -17,8 +17,9 @@ NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 NEVER = (math.nan, math.inf, -math.inf, 1e39, True, "1", None)
 
 
-def test_every_number_of_a_config_and_of_a_row_has_a_range():
-    config = load_config("digits")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_of_a_config_and_of_a_row_has_a_range(name):
+    config = load_config(name)
     fields = config.to_dict()
     for path in paths(config):
         value = fields
@@ -35,8 +36,10 @@ def test_every_number_of_a_config_and_of_a_row_has_a_range():
 )
 def test_no_range_holds_what_is_no_finite_number(within):
     assert not [value for value in NEVER if value in within]
-    inside = within.least + 1 if within.open_below and within.most > 1 else max(within.least, -1)
-    assert (inside in within) or within.open_below
+    # A value strictly inside, and the ends.
+    inside = 1 if within.whole else (max(within.least, -1) + min(within.most, 1)) / 2
+    assert inside in within
+    assert (within.least in within) != within.open_below and (within.most in within) != within.open_above
     assert within.whole == (0.5 not in within and 1.5 not in within)
 
 

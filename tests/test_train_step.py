@@ -48,6 +48,42 @@ def test_one_optimizer_for_all_is_refused(game):
         init_state(jax.random.key(0), batch=batch, networks=players["networks"], optimizers=optax.adam(1e-3))
 
 
+def test_a_network_without_an_optimizer_is_refused(game):
+    adam = optax.adam(1e-3)
+    _, batch, players = game
+    with pytest.raises(UserError, match=r"The encoder has no optimizer; pass one, or optax\.set_to_zero"):
+        init_state(jax.random.key(0), players["networks"], Roles(adam, None, adam), batch)
+
+
+def test_conditional_networks_without_attributes_are_told():
+    game = build.game(make_conditional_config(4, 4, 3))
+    with pytest.raises(UserError, match=r'got none; add batch\["attributes"\], \(M, A\)'):
+        game.init(jax.random.key(0), batch={"x": np.zeros((2, 4, 4, 3), np.uint8)})
+
+
+def test_losses_of_other_dtypes_are_learned_from_in_float32(tiny_config):
+    def bright(round, players, key):
+        return terms.Share(ge=jnp.mean(round.x_tilde), metrics={"half": jnp.bfloat16(0.5)})
+
+    tiny_config.dtype = "bfloat16"
+    game = build.game(tiny_config)
+    batch = {"x": np.zeros((4, 8, 8, 1), np.uint8)}
+    state = jax.jit(game.init)(jax.random.key(0), batch=batch)
+    played = {**terms.bind({"adversarial": {"ge": 0.0}}), "bright": bright}
+    optimizers = Roles(*[optax.sgd(1.0)] * 3)
+    state = state._replace(
+        opt_state=Roles(*(o.init(p) for o, p in zip(optimizers, state.params, strict=True)))
+    )
+    step = functools.partial(train_step, networks=game.networks, optimizers=optimizers, terms=played)
+    after, metrics = jax.jit(step)(state, batch)
+    assert {value.dtype for value in metrics.values()} == {np.dtype("float32")}
+    moved = [
+        bool(np.any(ravel_pytree(a)[0] != ravel_pytree(b)[0]))
+        for a, b in zip(after.params, state.params, strict=True)
+    ]
+    assert moved == [True, False, True]
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.uint16])
 def test_integers_that_are_not_uint8_are_refused(game, dtype):
     """Taken as floats they would be images of up to 255 times white."""

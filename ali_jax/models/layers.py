@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ali_jax.errors import UserError
 from ali_jax.models.batch_norm import BatchNorm, per_channel
 from ali_jax.models.convolution import conv, conv_transpose
 from ali_jax.models.dropout import dropout
@@ -222,7 +223,10 @@ def as_images(h: jax.Array) -> jax.Array:
 
 def given(condition: jax.Array | None) -> jax.Array:
     if condition is None:
-        raise ValueError("a network with an embedding of attributes was called without them")
+        raise UserError(
+            'The networks are conditional on attributes, and got none; add batch["attributes"], (M, A), or '
+            "pass them beside x or z."
+        )
     return condition
 
 

@@ -69,6 +69,11 @@ class Encoder(nn.Module):
     def __call__(self, x, noise, condition=None, *, train: bool = False) -> Encoding:
         head = self.stack(x, condition, noise, train=train)
         head = head.reshape(len(x), -1).astype(jnp.float32)
+        wanted = self.latent_dim * (2 if self.posterior == "gaussian" else 1)
+        if head.shape[1] != wanted:
+            raise ValueError(
+                f"E ends in {head.shape[1]} numbers; z has {self.latent_dim}, which takes {wanted}"
+            )
         if self.posterior == "deterministic":
             return Encoding(head, head, None)
         if self.posterior == "noise":
@@ -169,10 +174,10 @@ class Discriminator(nn.Module):
             h = append_channels(h, h_z.reshape(len(z), -1))
         joint, hidden = self.joint_stack(h, condition, train=train, with_hidden=True)
         return judgement(
-            _as_logits(joint),
-            x=None if self.x_head is None else _as_logits(self.x_head(h_x, condition, train=train))[:, 0],
-            z=None if self.z_head is None else _as_logits(self.z_head(h_z, condition, train=train))[:, 0],
-            hidden=_as_logits(hidden),
+            _as_logits(self.joint_stack, joint),
+            x=None if self.x_head is None else _as_score(self.x_head(h_x, condition, train=train)),
+            z=None if self.z_head is None else _as_score(self.z_head(h_z, condition, train=train)),
+            hidden=_flat(hidden),
         )
 
     def compare(self, twins: str, first, second, condition=None, *, train: bool = False) -> Judgement:
@@ -184,7 +189,7 @@ class Discriminator(nn.Module):
         stack = {"xx": self.xx_stack, "zz": self.zz_stack}[twins]
         both = jnp.concatenate([first, second], axis=-1)
         joint, hidden = stack(both, condition, train=train, with_hidden=True)
-        return judgement(_as_logits(joint), hidden=_as_logits(hidden))
+        return judgement(_as_score(joint)[:, None], hidden=_flat(hidden))
 
     def _initialize_twins(self, x, z, condition, train: bool):
         for twins, stack, one in (("xx", self.xx_stack, x), ("zz", self.zz_stack, z)):
@@ -222,9 +227,24 @@ def pack(values: jax.Array | None, count: int) -> jax.Array | None:
     return packs.reshape(*packs.shape[:-2], -1)
 
 
-def _as_logits(h: jax.Array) -> jax.Array:
-    """(N, ...) -> (N, K), float32."""
+def _flat(h: jax.Array) -> jax.Array:
+    """(N, ...) -> (N, F), float32."""
     return h.reshape(len(h), -1).astype(jnp.float32)
+
+
+def _as_logits(stack: Stack, h: jax.Array) -> jax.Array:
+    """What D_joint makes of N pairs -> (N, K), float32; positions of a map are no classes."""
+    logits, wanted = _flat(h), stack.rows[-1].features
+    if logits.shape[1] != wanted:
+        raise ValueError(f"D ends in {h.shape[1:]}, and not in the {wanted} logits of its last row")
+    return logits
+
+
+def _as_score(h: jax.Array) -> jax.Array:
+    """(N, 1), in whatever dimensions, -> (N,), float32."""
+    if h.size != len(h):
+        raise ValueError(f"a head of D ends in {h.shape[1:]}, and not in one score")
+    return _flat(h)[:, 0]
 
 
 def unit_interval(x: jax.Array) -> jax.Array:

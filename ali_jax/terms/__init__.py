@@ -12,16 +12,18 @@ Every module of this package is searched for terms: a new one is a function with
 of its own or beside others like it.
 """
 
-import importlib
+import importlib.util
 import inspect
 import math
 import numbers
 import pkgutil
+import sys
 from collections.abc import Mapping
 from functools import partial
+from types import ModuleType
 from typing import Any
 
-from ali_jax.errors import UserError, first_line
+from ali_jax.errors import UserError, first_line, telling_where
 from ali_jax.models import Encoding, Judgement
 from ali_jax.ranges import SETTINGS, require
 from ali_jax.terms.game import (
@@ -160,16 +162,21 @@ def find(name: str) -> Term:
             )
         return TERMS[name]
     module, _, function = name.partition(":")
-    try:
-        found = importlib.import_module(module)
-    except (ModuleNotFoundError, TypeError, ValueError) as error:
-        # Of a module that is there and imports another that is not, the traceback tells where.
-        if isinstance(error, ModuleNotFoundError) and not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise _no_term(name, first_line(error)) from None
+    found = sys.modules.get(module) or _imported(name, module)
     if not hasattr(found, function):
         raise _no_term(name, f"{module} has no {function}")
     return getattr(found, function)
+
+
+def _imported(name: str, module: str) -> ModuleType:
+    try:
+        spec = importlib.util.find_spec(module)
+    except Exception as error:  # of a relative name, and whatever importing the packages around it raises
+        raise _no_term(name, first_line(error)) from error
+    if spec is None:
+        raise _no_term(name, f"there is no module {module}")
+    with telling_where(str(spec.origin)):
+        return importlib.import_module(module)
 
 
 def _no_term(name: str, reason: str) -> UserError:

@@ -29,7 +29,8 @@ def consistency(round: Round, players: Players, key: jax.Array, *, weight: float
 
     The squared distance of two predictions for the same pairs, over other dropout, noise and disturbance, as
     the Pi-model has it (Laine & Aila, 2017), there with a weight that rises from 0, and Wei et al. (2018)
-    beside a GAN. It needs no label, so that D learns from all examples. The second prediction is held fixed.
+    beside a GAN. It needs no label, so that D learns from all examples. The second prediction is held fixed;
+    a D with batch normalisation makes it of real pairs alone, and the first among generated ones too.
 
     Args:
       weight: of the sum over classes. The papers let theirs rise, to about 10 as counted here.

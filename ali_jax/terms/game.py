@@ -169,6 +169,7 @@ def play_for(terms: Mapping[str, Term], round: Round, players: Players, key: jax
         with _telling_where(name, terms[name]):
             share = terms[name](round, players, jax.random.fold_in(key, zlib.crc32(name.encode())))
         _check(name, share)
+        share = _in_float32(share)
         total = total._replace(d=_sum(total.d, share.d), ge=_sum(total.ge, share.ge))
         own = dict(share.metrics) | (_losses(name, share) if len(terms) > 1 else {})
         metrics = join(metrics, own)
@@ -214,6 +215,18 @@ def _check(name: str, share: Any) -> None:
                 f"{part} of the term {name} of config.terms has the shape {jnp.shape(value)}; it must be a "
                 "scalar, such as the mean over examples."
             )
+    for part, value in {"d": share.d, "ge": share.ge}.items():
+        if value is not None and not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+            raise UserError(
+                f"{part} of the term {name} of config.terms is {jnp.result_type(value)}, of which nobody "
+                "learns; return a mean of floats."
+            )
+
+
+def _in_float32(share: Share) -> Share:
+    """A loss and what is logged keep their digits, whatever the networks compute in."""
+    d, ge, metrics = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), share[:3])
+    return share._replace(d=d, ge=ge, metrics=metrics)
 
 
 def _sum(a: jax.Array | None, b: jax.Array | None) -> jax.Array | None:

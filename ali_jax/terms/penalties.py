@@ -15,7 +15,7 @@ from ali_jax.errors import UserError
 from ali_jax.terms.game import Players, Round, Share, Term, need_of, needs
 
 
-@needs(encoder=True, one_kind=True)
+@needs(one_kind=True)
 def r1(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, every: int = 1) -> Share:
     """gamma / 2 times the squared slope of D's score at real pairs (Mescheder et al., 2018).
 
@@ -23,13 +23,15 @@ def r1(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, ev
       every: steps from one application to the next, each then as many times as heavy: it weighs the same, and
         costs less (Karras et al., 2020); on a CPU, in the trainer with one step a call.
     """
-    return _penalty(round, players, key, gamma, every, (round.x, round.encoding.z))
+    z_hat = None if round.encoding is None else round.encoding.z
+    return _penalty(round, players, key, gamma, every, (round.x, z_hat))
 
 
-@needs(encoder=True, one_kind=True)
+@needs(one_kind=True)
 def r2(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, every: int = 1) -> Share:
     """`r1` at generated pairs (Mescheder et al., 2018)."""
-    return _penalty(round, players, key, gamma, every, (round.x_tilde, round.z))
+    z = None if round.encoding is None else round.z  # which D of a plain GAN does not see
+    return _penalty(round, players, key, gamma, every, (round.x_tilde, z))
 
 
 def _penalty(round, players, key, gamma, every, pairs) -> Share:
@@ -45,7 +47,7 @@ def _penalty(round, players, key, gamma, every, pairs) -> Share:
         # Each pair's score depends, but for batch normalisation, on that pair alone: the gradient of the sum
         # holds every pair's own.
         slopes, count = jax.grad(summed_scores, has_aux=True)(pairs)
-        squares = sum(jnp.sum(jnp.square(slope)) for slope in slopes)
+        squares = sum(jnp.sum(jnp.square(slope)) for slope in jax.tree.leaves(slopes))
         return every * gamma / 2 * squares / count
 
     applied = every == 1 or round.step % every == 0

@@ -5,9 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import load_config
 from helpers import begun
 
-from ali_jax import train
+from ali_jax import build, train
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding, judgement
 from ali_jax.run import devices
@@ -45,6 +46,25 @@ def test_applied_every_few_steps_the_penalty_is_as_many_times_as_heavy(step):
     each = r1(round_of(step), players, KEY, gamma=0.2).d
     seldom = r1(round_of(step), players, KEY, gamma=0.2, every=4).d
     np.testing.assert_allclose(seldom, 4 * each if step % 4 == 0 else 0.0, rtol=1e-6)
+
+
+def test_without_an_encoder_the_penalties_are_of_x_alone():
+    def judge_x(x, z, key):
+        assert z is None
+        return judge(x, 0 * x, key)
+
+    players, round = Players(None, None, judge_x), round_of()._replace(encoding=None)
+    real, generated = (np.mean(4 * (scale * X[:, 0]) ** 2 + 9) for scale in (1, 2))
+    np.testing.assert_allclose(r1(round, players, KEY, gamma=0.2).d, 0.1 * real, rtol=1e-6)
+    np.testing.assert_allclose(r2(round, players, KEY, gamma=0.2).d, 0.1 * generated, rtol=1e-6)
+
+
+def test_the_penalties_play_in_a_plain_gan():
+    config = load_config("mixture", "gan")
+    config.terms = {"adversarial": {}, "r1": {}, "r2": {}}
+    game = build.game(config)
+    batch = {"x": jax.ShapeDtypeStruct((8, 2), jnp.float32)}
+    assert {"loss_r1", "loss_r2"} < jax.eval_shape(game.step, game.shapes, batch)[1].keys()
 
 
 @pytest.mark.parametrize("every", [0, 1.5])

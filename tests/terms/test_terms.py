@@ -53,7 +53,11 @@ def test_two_metrics_of_one_name_are_refused():
 
 @pytest.mark.parametrize(
     ("gives", "words"),
-    [({"ge": 1.0}, "returned dict, not a Share"), (Share(ge=jnp.zeros(3)), r"ge .* has the shape \(3,\)")],
+    [
+        ({"ge": 1.0}, "returned dict, not a Share"),
+        (Share(ge=jnp.zeros(3)), r"ge .* has the shape \(3,\)"),
+        (Share(d=jnp.int32(3)), "d of the term mine .* is int32, of which nobody learns"),
+    ],
 )
 def test_what_is_no_share_of_scalars_is_named(gives, words):
     with pytest.raises(UserError, match=words):
@@ -143,6 +147,21 @@ def test_a_wrong_term_or_setting_is_named(named, words):
         bind(named)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def pull(round, players, key):\n    return 1 +\n", "line 2 .*SyntaxError"),
+        ("x = 1\n\nx / 0\n", "line 3 .*ZeroDivisionError"),
+        ("import no_such_module_at_all\n", "line 1 .*no_such_module_at_all"),
+    ],
+)
+def test_a_mistake_in_the_file_of_a_term_is_named_with_its_line(tmp_path, monkeypatch, text, words):
+    (tmp_path / "broken_term.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=rf"broken_term\.py has a mistake in {words}"):
+        bind({"broken_term:pull": {}})
+
+
 def test_numbers_of_numpy_are_numbers():
     bound = bind({"cycle": {"weight": np.float32(0.5)}, "r1": {"every": np.int64(3)}})
     assert bound["cycle"].keywords == {"weight": 0.5} and bound["r1"].keywords == {"every": 3}
@@ -160,7 +179,7 @@ def test_what_a_game_needs_is_what_its_terms_need():
         return Share()
 
     assert needs_of({"cycle": cycle, "noise": noise}) == Needs(encoder=True, heads=("z",))
-    assert needs_of(bind({"adversarial": {}, "r1": {}})) == Needs(encoder=True, one_kind=True)
+    assert needs_of(bind({"cycle": {}, "r1": {}})) == Needs(encoder=True, one_kind=True)
     with pytest.raises(UserError, match=r"cycle and feature_matching .* exclude each other"):
         needs_of({"cycle": cycle, **bind({"feature_matching": {}})})
 
