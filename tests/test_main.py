@@ -65,7 +65,7 @@ def test_a_mistake_ends_the_process_in_one_sentence(tmp_path, flags, words):
         (["--config=~/nowhere.py"], f"{Path.home()}/nowhere.py"),
         (["--config.seed=9223372036854775808"], "config.seed is 9223372036854775808; it must be"),
         (["--coordinator=nowhere"], "the coordinator is nowhere, their number None"),
-        (["--workdir=gs://bucket/run"], "gs://bucket/run is no folder"),
+        (["--workdir=gs://bucket/run"], "gs://bucket/run is not on this machine"),
         (["--config=configs/cifar10.py:other"], "other"),
         (["--config=configs/mnist_bigan.py:paper"], "knows no variant 'paper'"),
         (["--config.batch_size=0"], "batch_size"),
