@@ -25,7 +25,7 @@ def test_default_folder_is_that_of_tfds(monkeypatch, tmp_path):
 
 
 def test_folder_of_another_machine_is_refused():
-    with pytest.raises(UserError, match="local"):
+    with pytest.raises(UserError, match="not on this machine"):
         tfds_files.root_folder("gs://bucket/data")
 
 
