@@ -8,7 +8,7 @@ E, G and splits of configs/svhn.py:small, and the paper's game alone. D is after
 keeps it from knowing images by their codes. Images are moved and coloured before D sees them, as few labels
 are soon learned by heart. The paper's error of 7.42 % is of large networks, many epochs and all images:
 configs/svhn_semi_supervised.py. `:recipe`, `:feature_matching`, `:consistency` and `:supervised` as there.
-Measured: see experiments/README.md.
+Measured, one seed: 22.1 %, and 21.7 % by the labelled images alone (experiments/README.md).
 """
 
 from pathlib import Path
