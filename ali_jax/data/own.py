@@ -199,8 +199,6 @@ def _decode(source: Source, frame: Frame, rows: np.ndarray) -> tuple[np.ndarray,
             x[place] = source.decode(int(row))
         except UserError:
             raise
-        except MemoryError:
-            raise
         except Exception as error:  # decoders raise whatever they meet
             _refuse_fault_of_machine(error, source.describe(int(row)))
             errors[int(row)] = first_line(error)
@@ -209,6 +207,10 @@ def _decode(source: Source, frame: Frame, rows: np.ndarray) -> tuple[np.ndarray,
 
 def _refuse_fault_of_machine(error: Exception, named: str) -> None:
     """Raises UserError where not the image is at fault, which another time may be readable."""
+    if isinstance(error, MemoryError):
+        raise UserError(
+            f"{named} needs more memory than there is; free some, or remove it, and run again."
+        ) from error
     code = error.errno if isinstance(error, OSError) else None  # decoders raise an OSError without a code
     if code not in (None, errno.ENOENT, errno.ELOOP):  # links that lead nowhere are the folder's own fault
         raise UserError(

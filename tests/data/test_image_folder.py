@@ -137,17 +137,24 @@ def test_unreadable_files_are_named_and_left_out(photos, caplog):
         load(photos)  # what one run allowed, the next one may not
 
 
-def test_what_the_machine_refuses_for_a_while_is_not_taken_for_damaged(photos, monkeypatch):
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "cannot be read .Too many"),
+        (MemoryError(), "more memory"),
+    ],
+)
+def test_what_the_machine_refuses_for_a_while_is_not_taken_for_damaged(photos, monkeypatch, fault, words):
     read = pictures.read
 
     def refused(path, frame):
         if path.name == "7.PNG":
-            raise OSError(errno.EMFILE, "Too many open files", str(path))
+            raise fault
         return read(path, frame)
 
     with monkeypatch.context() as patch:
         patch.setattr(pictures, "read", refused)
-        with pytest.raises(UserError, match=r"cat/7\.PNG cannot be read .Too many open files.; allow"):
+        with pytest.raises(UserError, match=rf"cat/7\.PNG .*{words}"):
             load(photos, frame=FRAME._replace(unreadable=0.9))
     assert sorted(greys(load(photos))) == list(range(40))
 
