@@ -88,7 +88,7 @@ def read_scores(workdir: Path, given: list[str] | None, step: int) -> list[dict[
     for path in paths:
         try:
             scores.append(json.loads(path.read_text()))
-            measured, *_ = (scores[-1][field] for field in ("steps", "hardware", "command"))
+            measured, _, _ = (scores[-1][field] for field in ("steps", "hardware", "command"))  # of the card
         except (OSError, KeyError, TypeError, ValueError):
             raise UserError(f"{path} is no results.json of a measured model; pass --scores of one.") from None
         if measured != step:

@@ -107,7 +107,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], About]:
                 )
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             said = {name: header[name] for name in About._fields}
-            if header.get(CHECK, _check_of(said)) != _check_of(said):  # not in files older than it is
+            if header.get(CHECK) not in (None, _check_of(said)):  # not in files older than it is
                 raise _damaged(path, "the checksum of its header is another")
             about = About(**{name: json.loads(value) for name, value in said.items()})
     except (OSError, KeyError, json.JSONDecodeError, SafetensorError) as error:

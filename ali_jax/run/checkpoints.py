@@ -165,23 +165,19 @@ class Checkpoints:
         """Moves checkpoints into a folder beside, as orbax writes no step twice, and none before the last."""
         if not steps:
             return
-        refused = None
-        if jax.process_index() == 0:
-            try:
-                with writing(self.directory.parent):
-                    self._move(steps, self.directory.parent / folder)
-            except UserError as error:
-                refused = error
-        if devices.any_process(refused is not None):  # all wait until they are moved
-            raise refused or UserError(f"Process 0 cannot write {self.directory.parent}; see what it says.")
-        self._manager.reload()
+        workdir = self.directory.parent
 
-    def _move(self, steps: list[int], folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        for step in steps:
-            shutil.rmtree(folder / str(step), ignore_errors=True)
-            shutil.move(self.directory / str(step), folder / str(step))
-            logger.warning("Moved the checkpoint of step %d to %s.", step, folder / str(step))
+        def move() -> None:
+            with writing(workdir):
+                for step in steps:
+                    target = workdir / folder / str(step)
+                    target.parent.mkdir(exist_ok=True)
+                    shutil.rmtree(target, ignore_errors=True)
+                    shutil.move(self.directory / str(step), target)
+                    logger.warning("Moved the checkpoint of step %d to %s.", step, target)
+
+        devices.by_process_0(move, UserError(f"Process 0 cannot write {workdir}; see what it says."))
+        self._manager.reload()
 
 
 def _only(like: Any) -> ocp.args.PyTreeRestore:

@@ -6,7 +6,7 @@ over the global batch, so 8 devices train what 1 device trains.
 
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -153,3 +153,19 @@ def any_process(condition: bool) -> bool:
     from jax.experimental import multihost_utils
 
     return bool(multihost_utils.process_allgather(np.asarray(condition)).any())
+
+
+def by_process_0(write: Callable[[], None], elsewhere: UserError) -> None:
+    """Calls `write` in the first process of the run, for which all wait.
+
+    Raises:
+      UserError: `write` raised it; in the other processes `elsewhere`, as they would wait without end.
+    """
+    refused = None
+    if jax.process_index() == 0:
+        try:
+            write()
+        except UserError as error:
+            refused = error
+    if any_process(refused is not None):
+        raise refused or elsewhere

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -73,6 +72,9 @@ def as_config(fields: dict) -> ConfigDict:
     return config
 
 
+_LAST_OF_ROW = [Row._field_defaults.get(name) for name in Row._fields]
+
+
 def _comparable(config: ConfigDict) -> dict:
     """What config.json says, rows in full: of the command line they may lack their last values."""
     fields = json.loads(to_json(config))
@@ -80,9 +82,6 @@ def _comparable(config: ConfigDict) -> dict:
         if isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows):
             fields["model"][name] = [row + _LAST_OF_ROW[len(row) :] for row in rows]
     return _without_none(fields)
-
-
-_LAST_OF_ROW = [Row._field_defaults.get(name) for name in Row._fields]
 
 
 def _without_none(fields: dict) -> dict:
@@ -239,20 +238,15 @@ def _numbers(path: Path) -> list[int] | None:
 
 
 def _by_process_0(write: Callable[[], None], workdir: Path) -> None:
-    """Calls `write` in the first process of the run; where it cannot, a UserError in all of them.
+    """Calls `write` in the first process of the run; where it cannot, a UserError in all of them."""
 
-    The others would wait for it without end.
-    """
-    refused = None
-    if jax.process_index() == 0:
+    def attempt() -> None:
         try:
             write()
-        except UserError as error:
-            refused = error
         except OSError as error:
-            refused = _cannot_be_written(workdir, error.strerror)
-    if devices.any_process(refused is not None):
-        raise refused or _cannot_be_written(workdir, "by process 0")
+            raise _cannot_be_written(workdir, error.strerror) from error
+
+    devices.by_process_0(attempt, _cannot_be_written(workdir, "by process 0"))
 
 
 def _cannot_be_written(workdir: Path, reason: str) -> UserError:

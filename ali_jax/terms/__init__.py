@@ -162,7 +162,7 @@ def find(name: str) -> Term:
             )
         return TERMS[name]
     module, _, function = name.partition(":")
-    found = sys.modules.get(module) or _imported(name, module)
+    found = sys.modules.get(module) or _imported(name, module)  # __main__ is there, and has no spec
     if not hasattr(found, function):
         raise _no_term(name, f"{module} has no {function}")
     return getattr(found, function)
