@@ -1,7 +1,7 @@
 """Random changes of images (N, H, W, C) in [0, 1], each image's its own.
 
-The first three are differentiable augmentation (Zhao et al., 2020), for pairs before D sees them
-(`disturbance`); all of them make the changed copies of the term `contrast`.
+The first three are differentiable augmentation (Zhao et al., 2020); they and `mirror` are for pairs before D
+sees them (`disturbance`). All of them make the changed copies of the term `contrast`.
 """
 
 import jax

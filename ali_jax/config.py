@@ -63,6 +63,7 @@ def default() -> ConfigDict:
     config.disturbance.translation = 0.0  # share of an image's side; 1/8 is usual
     config.disturbance.cutout = 0.0  # share of an image's side; 1/2 is usual
     config.disturbance.colour = 0.0  # strength; 1 is usual
+    config.disturbance.mirror = 0.0  # share of the images; 1/2 is usual
 
     config.num_labels = 0  # training examples whose label is known, as many of each class
     config.label_seed = 0  # which ones
@@ -101,7 +102,7 @@ def check(config: ConfigDict) -> None:
             )
         require_known(config[part], usual[part], f"config.{part}.")
     ranges.check(config.to_dict())
-    for field in ("translation", "cutout", "colour"):
+    for field in ("translation", "cutout", "colour", "mirror"):
         if config.disturbance[field] and len(config.model.x_shape) != 3:
             raise UserError(
                 f"config.disturbance.{field} is of images, and {config.dataset} holds none; set it to 0."

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from ali_jax.augmentation import colour, cutout, translation
+from ali_jax.augmentation import colour, cutout, mirror, translation
 
 # (key, step, x (N, ...), z (N, n) or None) -> (x, z)
 Disturb = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array | None]]
@@ -20,18 +20,18 @@ def of_settings(settings: Mapping[str, float], num_steps: int) -> Disturb | None
     noise_steps = settings["noise_until"] * num_steps
     augmentations = [
         (augment, settings[augment.__name__])
-        for augment in (colour, translation, cutout)
+        for augment in (colour, translation, cutout, mirror)
         if settings[augment.__name__]
     ]
     if not augmentations and not (settings["noise_x"] or settings["noise_z"]):
         return None
 
     def disturb(key: jax.Array, step: jax.Array, x: jax.Array, z: jax.Array | None):
-        keys = jax.random.split(key, 5)
+        *keys, key_x, key_z = jax.random.split(key, 6)
         for number, (augment, strength) in enumerate(augmentations):
             x = augment(keys[number], x, strength)
-        x = falling_noise(keys[3], x, step, settings["noise_x"], noise_steps)
-        return x, None if z is None else falling_noise(keys[4], z, step, settings["noise_z"], noise_steps)
+        x = falling_noise(key_x, x, step, settings["noise_x"], noise_steps)
+        return x, None if z is None else falling_noise(key_z, z, step, settings["noise_z"], noise_steps)
 
     return disturb
 

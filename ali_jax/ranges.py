@@ -58,7 +58,9 @@ FIELDS = {
     "weight_decay": NOT_NEGATIVE,
     **dict.fromkeys(("disturbance.noise_x", "disturbance.noise_z"), NOT_NEGATIVE),
     "disturbance.noise_until": Range(0, 1, open_below=True),
-    **dict.fromkeys(("disturbance.translation", "disturbance.cutout", "disturbance.colour"), SHARE),
+    **dict.fromkeys(
+        (f"disturbance.{change}" for change in ("translation", "cutout", "colour", "mirror")), SHARE
+    ),
     "images.zoom": Range(0, 1, open_below=True),
     "images.unreadable": RATE,
     **dict.fromkeys(("num_labels", "label_seed", "labelled_batch_size", "model.num_attributes"), NUMBER),

@@ -33,12 +33,23 @@ def test_a_plain_gan_has_no_z_to_disturb():
 
 
 def test_real_and_generated_pairs_go_through_it_and_e_and_g_learn_through_it(tiny_config):
-    tiny_config.disturbance.update(noise_x=0.5, translation=0.25, cutout=0.5, colour=1.0)
+    tiny_config.disturbance.update(noise_x=0.5, translation=0.25, cutout=0.5, colour=1.0, mirror=0.5)
     game, state, batch = begun(tiny_config)
     after, metrics = jax.jit(game.step)(state, batch)
     assert np.isfinite([*metrics.values()]).all()
     moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after.params, state.params)
     assert all(jax.tree.leaves(moved.generator)) and any(jax.tree.leaves(moved.encoder))
+
+
+@pytest.mark.parametrize("change", ["translation", "cutout", "colour", "mirror"])
+def test_each_change_alone_is_made_of_the_image_and_not_of_the_code(change):
+    disturb = disturbance.of_settings(settings(**{change: 0.5}), 100)
+    image = jnp.tile(jax.random.uniform(KEY, (1, 8, 8, 3)), (50, 1, 1, 1))
+    x, z = disturb(KEY, jnp.int32(0), image, jnp.ones((50, 8)))
+    same = jnp.all(x == image, axis=(1, 2, 3))
+    assert not same.all() and (z == 1).all()
+    if change == "mirror":
+        assert 10 < same.sum() < 40 and (x[~same] == image[~same][:, :, ::-1]).all()
 
 
 def test_what_d_is_shown_is_what_the_function_gives(tiny_config):
