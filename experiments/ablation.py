@@ -152,6 +152,13 @@ def advance(config: ConfigDict, folder: Path, bench: quality.Bench, settings: di
     measures = measure_files.read(path, settings)
     if measures.diverged or set(steps) <= measures.by_step.keys():
         return
+    kept = kept_steps(folder)
+    passed = [step for step in steps if step < max(kept, default=0)]
+    if gone := sorted({*passed} - {*kept, *measures.by_step}):
+        raise UserError(
+            f"{folder} went past step {gone[0]} without a checkpoint, as by other --checkpoints; pass as "
+            "many as then, or another --workdir."
+        )
     try:
         state = train.train_and_evaluate(config, folder)
     except train.Diverged as error:

@@ -163,7 +163,9 @@ def time_loop(config, splits) -> dict:
     are compiled there, their libraries imported) comes once in a run, and is counted once in its num_steps.
     """
     whole, config = config, config.copy_and_resolve_references()
-    steps = config.log_every = max(config.log_every, config.steps_per_dispatch)
+    # Whole calls of the device, so that every interval has as many steps.
+    calls = -(-config.log_every // config.steps_per_dispatch)
+    steps = config.log_every = calls * config.steps_per_dispatch
     config.num_steps = 9 * steps
     config.figures_every = config.checkpoint_every = 2 * steps
     with tempfile.TemporaryDirectory() as workdir:

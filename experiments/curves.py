@@ -42,7 +42,12 @@ def main(argv):
 def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
     """metrics.jsonl by column, "step" among them."""
     path = workdir / "metrics.jsonl"
-    lines = read_lines(path) if path.exists() else []
+    if not path.exists():
+        raise UserError(
+            f"There is no {path}; pass the --workdir of a run that went on for config.log_every steps (a "
+            "model that was exported has no metrics)."
+        )
+    lines = read_lines(path)
     lines = [line for line in lines if "loss_discriminator" in line]  # others hold errors of a classifier
     if not lines:
         raise UserError(f"{path} holds no metrics yet; train for at least config.log_every steps.")
@@ -70,6 +75,8 @@ def copy_last_figures(figures: Path, output: Path) -> None:
 
 
 def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
+    # A line is of as many steps as it says, the last one or one after a stop perhaps of few.
+    weights = metrics.get("averaged_steps", np.ones(len(metrics["step"])))
     late = metrics["step"] > (1 - LATE) * metrics["step"][-1]
     split = trained_runs.examples(config, config.train_split)
     steps = int(metrics["step"][-1])
@@ -82,7 +89,9 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
         "seed": config.seed,
         "median_images_per_second": float(np.median(metrics["images_per_second"])),
         "mean_over_last_steps": {
-            name: float(np.mean(values[late])) for name, values in metrics.items() if name != "step"
+            name: float(np.average(values[late], weights=weights[late]))
+            for name, values in metrics.items()
+            if name != "step"
         },
     }
 

@@ -115,7 +115,7 @@ def chosen_steps(run: trained_runs.Run, asked: list[str] | None) -> list[int]:
     kept = checkpoints.kept_steps(run.workdir)
     if asked == ["all"] and kept:
         return kept
-    unknown = [step for step in asked or ["none"] if not step.isdigit() or int(step) not in kept]
+    unknown = [step for step in asked or ["none"] if not step.isdecimal() or int(step) not in kept]
     if unknown:
         there = f"choose from {kept} or all" if kept else "leave --checkpoints out, as it holds none"
         raise UserError(f"{run.workdir} holds no checkpoint of step {unknown[0]}; {there}.")

@@ -7,8 +7,8 @@ same discriminator without z, on the labelled images alone); where --methods nam
 whose D is asked to be consistent) and `consistency` (that alone, without G and E). Each run has a workdir of
 its own below --workdir, METHOD_LABELS_SEED, and goes on from its last checkpoint. A seed is both that of the
 draw of labels and that of the training; these, the number of labels and the method are set here, whatever
---config says. results.json, the curves of the error and table.md, in WORKDIR/results/semi_supervised or
---output, are written anew whenever a run ends.
+--config says. A run that diverges is noted, and left out of the means. results.json, the curves of the error
+and table.md, in WORKDIR/results/semi_supervised or --output, are written anew whenever a run ends.
 """
 
 import sys
@@ -26,6 +26,8 @@ from ali_jax import config as config_lib
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
+from ali_jax.run import workdirs
+from ali_jax.run.checkpoints import kept_steps
 from ali_jax.run.metrics import read_lines
 from experiments.common import markdown, report, shared_flags, together, trained_runs
 
@@ -71,19 +73,39 @@ def main(argv):
         build.game(config)  # what is wrong with a method is said before another one trains
     workdir = Path(values.workdir)
     output = report.output(values.output, workdir, "semi_supervised")
-    splits, results = examples.load_splits(values.config), {}
+    splits = examples.load_splits(values.config)
     for config in runs.values():  # a number of labels that does not fit, before another one trains
         examples.labelled_examples(config, examples.fit(splits["train"], config))
+    folders = {run: workdir / "{}_{}_{}".format(*run) for run in runs}
+    # Those that an earlier call ended too: what it wrote is not replaced by less.
+    results = {
+        run: outcome(runs[run], folders[run], splits) for run in runs if ended(runs[run], folders[run])
+    }
     for cell in cells_of(runs) if values.at_once else [[run] for run in runs]:
-        folders = [workdir / "{}_{}_{}".format(*run) for run in cell]
         if values.at_once:
-            reached = together.train_all([runs[run] for run in cell], folders, splits)
+            reached = together.train_all([runs[run] for run in cell], [folders[run] for run in cell], splits)
             refuse_stopped(reached, runs[cell[0]], workdir)
-        for run, folder in zip(cell, folders, strict=True):
-            state = train.train_and_evaluate(runs[run], folder, splits)
-            refuse_stopped(int(state.step), runs[run], folder)
-            results[run] = outcome(runs[run], folder, splits)
-            print(write(output, values.config, splits, results))
+        for run in cell:
+            results[run] = trained(runs[run], folders[run], splits)
+            found = {run: results[run] for run in runs if run in results}
+            print(write(output, values.config, splits, found))
+
+
+def ended(config: ConfigDict, folder: Path) -> bool:
+    """Whether a run is at its last step; a UserError where the folder is another run's."""
+    workdirs.check(config, folder)
+    return max(kept_steps(folder), default=0) >= config.num_steps
+
+
+def trained(config: ConfigDict, folder: Path, splits: dict[str, data.Split]) -> dict:
+    """`outcome` of a run, trained as far as it is not; of one that diverged, "diverged": what was said."""
+    try:
+        state = train.train_and_evaluate(config, folder, splits)
+    except train.Diverged as error:
+        print(error)
+        return {"diverged": str(error)}
+    refuse_stopped(int(state.step), config, folder)
+    return outcome(config, folder, splits)
 
 
 def refuse_stopped(step: int, config: ConfigDict, folder: Path) -> None:
@@ -94,8 +116,9 @@ def refuse_stopped(step: int, config: ConfigDict, folder: Path) -> None:
 
 def runs_of(values) -> list[tuple[str, int, int]]:
     """(method, number of labels, seed) of every run; a UserError where the flags hold something else."""
-    unknown = sorted({*values.methods} - {*METHODS})
-    if unknown or not values.methods:
+    if not values.methods:
+        raise UserError(f"--methods names none; name at least one of {', '.join(METHODS)}.")
+    if unknown := sorted({*values.methods} - {*METHODS}):
         raise UserError(f"--methods={','.join(unknown)} is none of {', '.join(METHODS)}.")
     try:
         labels = [int(text) for text in values.labels or [values.config.num_labels]]
@@ -186,12 +209,17 @@ def summarize(dataset: str, results: dict) -> dict[tuple[str, int], dict]:
 
 
 def summary(runs: list[dict]) -> dict:
-    """Mean and standard deviation (over the population) of every error of the runs of a cell."""
-    names = [name for name in runs[0] if name.startswith("test_error")]
-    errors = {name: [run[name] for run in runs] for name in names}
+    """Mean and standard deviation (over the population) of every error of the runs of a cell that ended.
+
+    "seeds" counts these, "diverged" the others.
+    """
+    at_end = [run for run in runs if "diverged" not in run]
+    names = [name for name in at_end[0] if name.startswith("test_error")] if at_end else []
+    errors = {name: [run[name] for run in at_end] for name in names}
     return {
-        "seeds": len(runs),
-        "steps": sorted({run["steps"] for run in runs}),
+        "seeds": len(at_end),
+        "diverged": len(runs) - len(at_end),
+        "steps": sorted({run["steps"] for run in at_end}),
         **{f"{name}_mean": float(np.mean(values)) for name, values in errors.items()},
         **{f"{name}_std": float(np.std(values)) for name, values in errors.items()},
     }
@@ -203,11 +231,12 @@ def table(rows: dict) -> str:
     cells = []
     for (method, labels), row in rows.items():
         ours = [
-            f"{100 * row[name + '_mean']:.2f} +- {100 * row[name + '_std']:.2f}"
+            f"{100 * row[name + '_mean']:.2f} +- {100 * row[name + '_std']:.2f}" if row["seeds"] else "-"
             for name in ("test_error", "test_error_at_lowest_validation_error")
         ]
         steps = ", ".join(f"{n:,}" for n in row["steps"])
-        cells.append((method, f"{labels:,}", str(row["seeds"]), steps, *ours, row["published"] or ""))
+        seeds = f"{row['seeds']}" + f" ({row['diverged']} diverged)" * bool(row["diverged"])
+        cells.append((method, f"{labels:,}", seeds, steps, *ours, row["published"] or ""))
     note = "Errors in %, +- one standard deviation over seeds (published for ALI on CIFAR-10: three)."
     return f"{markdown.table(head, cells)}\n\n{note}\n"
 
@@ -218,13 +247,14 @@ def draw(results: dict) -> Figure:
     figure = Figure(figsize=(5 * len(counts), 3.6), layout="constrained")
     for axes, count in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts, strict=True):
         for (method, labels, _), run in results.items():
-            if labels == count:
+            if labels == count and "curve" in run:
                 errors = 100 * np.asarray(run["curve"]["test_error"])
                 colour = f"C{METHODS.index(method)}"
                 label = None if method in axes.get_legend_handles_labels()[1] else method
                 axes.plot(run["curve"]["step"], errors, colour, linewidth=1, label=label)
         axes.set(title=f"{count:,} labels", xlabel="step", ylabel="test error, %")
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     return figure
 
 

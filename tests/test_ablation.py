@@ -259,6 +259,16 @@ def test_steps_that_an_earlier_call_measured_are_left_out(run_grid, trainings):
     assert [list(run["by_step"]) for run in fewer["runs"]] == [["8"], ["8"]]
 
 
+def test_checkpoints_that_a_run_went_past_are_told_before_it_is_called_done(run_grid, trainings, monkeypatch):
+    run_grid("more", only=["wide steps"], equal="steps", checkpoints=1)
+    monkeypatch.setattr(ablation, "kept_steps", lambda folder: [8])
+    with pytest.raises(
+        UserError, match=r"wide_steps/0 went past step 4 without a checkpoint.*as many as then"
+    ):
+        run_grid("more", only=["wide steps"], equal="steps", checkpoints=2)
+    assert len(trainings) == 1
+
+
 def test_seeds_count_from_the_config_s(run_grid, trainings, tiny_config):
     tiny_config.seed = 4
     runs = run_grid("one", only=["wide steps"], equal="steps", seeds=2, checkpoints=1)["runs"]

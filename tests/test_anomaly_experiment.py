@@ -198,9 +198,9 @@ def test_a_run_scores_the_classes_it_was_not_trained_on(tiny_workdir, tmp_path, 
         program.main([])
     read = kept.read_config
 
-    def of_two_classes(workdir, **fields):
+    def of_two_classes(workdir, classes=(0, 1), **fields):
         config = read(workdir)
-        config.classes = (0, 1)
+        config.classes = classes
         config.model.update(fields)
         return config
 
@@ -208,6 +208,14 @@ def test_a_run_scores_the_classes_it_was_not_trained_on(tiny_workdir, tmp_path, 
         of_run.trained_runs, "read_config", functools.partial(of_two_classes, prior="uniform")
     )
     with flags_of(program, workdir=str(tiny_workdir)), pytest.raises(UserError, match="has a uniform prior"):
+        program.main([])
+    monkeypatch.setattr(
+        of_run.trained_runs, "read_config", functools.partial(of_two_classes, classes=tuple(range(10)))
+    )
+    with (
+        flags_of(program, workdir=str(tiny_workdir)),
+        pytest.raises(UserError, match=r" 0 of the 297 test .* both"),
+    ):
         program.main([])
     monkeypatch.setattr(of_run.trained_runs, "read_config", of_two_classes)
     with flags_of(program, workdir=str(tiny_workdir), output=str(tmp_path)):

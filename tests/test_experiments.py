@@ -1,7 +1,9 @@
 """The programs of experiments/."""
 
+import itertools
 import json
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +74,31 @@ def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config)
     assert found["loop_plain_images_per_second"] == 16 * 10
     # 100 s of steps, 10 of figures and checkpoints, and 3 once
     assert found["loop_images_per_second"] == pytest.approx(16 * 1000 / 113)
+
+
+@pytest.mark.parametrize(("calls", "log_every", "steps"), [(4, 6, 8), (4, 8, 8), (20, 5, 20), (1, 3, 3)])
+def test_every_interval_of_the_loop_has_the_steps_that_it_is_taken_for(
+    tiny_config, monkeypatch, calls, log_every, steps
+):
+    def write(config, workdir, splits):
+        at = metrics_steps(config)
+        assert {later - earlier for earlier, later in itertools.pairwise([0, *at])} == {steps}
+        (Path(workdir) / "metrics.jsonl").write_text('{"images_per_second": 16.0}\n' * len(at))
+        return types.SimpleNamespace(step=config.num_steps)
+
+    monkeypatch.setattr(benchmark.train, "train_and_evaluate", write)
+    tiny_config.update(steps_per_dispatch=calls, log_every=log_every)
+    assert benchmark.time_loop(tiny_config, {})["loop_plain_images_per_second"] == 16.0
+
+
+def metrics_steps(config) -> list[int]:
+    """The steps at which the loop logs: where a call of the device ends, when so many have passed."""
+    ends = range(config.steps_per_dispatch, config.num_steps + 1, config.steps_per_dispatch)
+    logged = [0]
+    for end in ends:
+        if end // config.log_every > logged[-1] // config.log_every:
+            logged.append(end)
+    return logged[1:]
 
 
 def test_the_loop_is_timed_with_figures_in_the_intervals_that_hold_them(tiny_config, monkeypatch):
@@ -147,6 +174,9 @@ def test_curves_of_a_run(tiny_config, tiny_workdir, tmp_path):
     assert summary["data"] == "digits, split train, 1,500 examples" and summary["steps"] == 12
     late = metrics["D_real"][metrics["step"] > 10.8]
     assert summary["mean_over_last_steps"]["D_real"] == late.mean()
+    uneven = {"step": [90, 99, 100], "averaged_steps": [9, 99, 1], "images_per_second": [1.0] * 3}
+    uneven = {name: np.asarray(values) for name, values in {**uneven, "D_real": [5.0, 1.0, 3.0]}.items()}
+    assert curves.summarize(tiny_config, uneven)["mean_over_last_steps"]["D_real"] == pytest.approx(1.02)
     tiny_config.classes = (0, 1)
     of_two = curves.summarize(tiny_config, metrics)
     count = int(np.sum(data.load("digits", "train").label < 2))
@@ -159,7 +189,7 @@ def test_a_workdir_without_a_run_is_named(tmp_path):
         trained_runs.read(None)
     with pytest.raises(UserError, match=r"no config\.json"):
         trained_runs.read(tmp_path)
-    with pytest.raises(UserError, match="no metrics yet"):
+    with pytest.raises(UserError, match=r"There is no .*metrics\.jsonl"):
         curves.read_metrics(tmp_path)
     (tmp_path / "metrics.jsonl").write_text('{"step": 5, "test_error": 90.0}\n{"step": 10, "loss_discr')
     with pytest.raises(UserError, match="no metrics yet"):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import flags_of, load_config
+from helpers import environment
 
 from ali_jax import data
 from ali_jax.data import array_files
@@ -151,6 +152,23 @@ def test_a_part_of_a_slice_that_was_killed_is_begun_again(folder):
     assert (found["status"], found["slices"]) == ("done", 2) and found["minutes"] >= 3
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process that its parent was killed")
+def test_a_part_ends_with_a_slice_that_is_killed(folder):
+    log = folder / "results" / "logs" / "train.log"
+    code = f"import pathlib, experiments.gpu.slices as s; s.run(pathlib.Path({str(folder)!r}), 9, [])"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=plan.ROOT, env=environment()) as slice_:
+        while not (log.exists() and log.read_text()):
+            assert slice_.poll() is None
+            time.sleep(0.01)
+        slice_.kill()
+    until = time.monotonic() + 30
+    while "Stopped at step 1 of 2." not in log.read_text():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    slices.run(folder, 2, ["train"])
+    assert state_of(folder)["train"] == "done" and "Done at step 2 of 2." in log.read_text()
+
+
 def test_one_slice_at_a_time(folder):
     with slices.files.locked(folder / ".lock", lambda: None), pytest.raises(UserError, match="at work"):
         slices.run(folder, 2, [])
@@ -231,6 +249,14 @@ def test_benchmarks_run_beside_an_opponent_of_the_same_size():
     assert {*beside, "--config.dtype=bfloat16"} < {*last.command}
     assert "--dtypes=float32" in found[1].command and "--config.dtype=bfloat16" not in found[1].command
     assert found[1].environment == {"JAX_DEFAULT_MATMUL_PRECISION": "tensorfloat32"}
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"), [("status", "--share=0.5"), ("run", "--share=0.5"), ("prepare", "--parts=a")]
+)
+def test_a_flag_of_another_command_is_refused(command, flag, tmp_path, in_process):
+    with pytest.raises(UserError, match=rf"--\w+ is of \w+, not of {command}; leave it out"):
+        in_process(program, command, flag, f"--workdir={tmp_path}")
 
 
 @pytest.mark.parametrize(

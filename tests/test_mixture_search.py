@@ -145,6 +145,12 @@ def test_diverged_draws_count_as_no_modes_and_are_counted(tiny_study):
     assert found["over_draws"]["modes_covered"] == {"mean": 4, "std": (32 / 3) ** 0.5, "min": 0, "max": 8}
     assert found["over_draws"]["reconstruction_error"]["mean"] == 2.0
     assert found["each_draw"][1]["reconstruction_error"] is None
+    row["reconstruction_error"][0] = nan  # its samples are finite, and its reconstructions are not
+    found = search.summarize_game(search.noting(tiny_study, draws=3), [row], 100)
+    assert found["over_draws"]["reconstruction_error"] == {"mean": 3.0, "std": 0.0, "min": 3.0, "max": 3.0}
+    row["reconstruction_error"][2] = nan
+    found = search.summarize_game(search.noting(tiny_study, draws=3), [row], 100)
+    assert found["over_draws"]["reconstruction_error"] is None
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,12 @@ def test_games_are_timed_at_once_and_in_turn(tiny_study, monkeypatch):
     assert (
         found["ratio_median"] == found["images_per_second_at_once"] / found["images_per_second_in_turn"] > 0
     )
+
+
+@pytest.mark.parametrize(("command", "flag"), [("compare", "draws"), ("seeds", "draws"), ("search", "seeds")])
+def test_a_flag_of_another_command_is_refused(command, flag, in_process):
+    with pytest.raises(UserError, match=f"--{flag} is of .*, not of {command}; leave it out"):
+        in_process(__main__, command, f"--{flag}=3")
 
 
 @pytest.mark.parametrize("argv", [["mixture"], ["mixture", "train"], ["mixture", "search", "compare"]])

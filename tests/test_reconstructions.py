@@ -189,8 +189,25 @@ def test_a_run_of_some_classes_is_measured_on_these(tiny_config, tmp_path, quick
     assert {*bench.judged.label} == {3, 8}
     assert described["data"]["judged"].startswith("digits, split test, classes 3, 8, ")
     tiny_config.classes = (3,)
-    with pytest.raises(UserError, match="of one class a referee learns nothing"):
+    with pytest.raises(UserError, match="are of one class, of which a referee learns nothing"):
         benches.open_bench(tiny_config, flags, tmp_path / "referee.npz")
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"), [(None, "have classes, and those of test neither"), (0, "of one")]
+)
+def test_images_that_a_referee_cannot_be_asked_about_are_named_before_it_learns(labels, words, tmp_path):
+    x, of_ten = np.zeros((60, 8, 8, 1), np.uint8), np.arange(60) % 10
+    arrays = {"x_train": x, "x_test": x, "label_train": of_ten}
+    if labels is not None:
+        arrays |= {"label_train": 0 * of_ten, "label_test": 0 * of_ten}
+    np.savez(tmp_path / "own.npz", **arrays)
+    config = make_tiny_config()
+    config.dataset = f"arrays:{tmp_path / 'own.npz'}"
+    flags = types.SimpleNamespace(train_split="train", test_split="test", examples=100, seed=0)
+    with pytest.raises(UserError, match=words):
+        benches.open_bench(config, flags, tmp_path / "referee.npz")
+    assert not (tmp_path / "referee.npz").exists()
 
 
 def test_the_table_is_printed_for_classes_and_for_attributes(bench, tiny_workdir, capsys):

@@ -31,7 +31,7 @@ def test_runs_are_all_combinations():
     ("flags", "words"),
     [
         ({"methods": ["magic"]}, "magic"),
-        ({"methods": []}, "--methods= is none of"),
+        ({"methods": []}, "--methods names none"),
         ({"seeds": ["one"]}, "whole numbers"),
         ({"seeds": []}, "name at least one"),
     ],
@@ -56,14 +56,14 @@ def test_a_cell_is_the_mean_and_the_spread_over_seeds():
         for error in (0.1, 0.2, 0.3)
     ]
     cell = program.summary(runs)
-    assert cell["seeds"] == 3 and cell["steps"] == [5]
+    assert (cell["seeds"], cell["diverged"], cell["steps"]) == (3, 0, [5])
     assert cell["test_error_mean"] == pytest.approx(0.2)
     assert cell["test_error_std"] == pytest.approx((0.02 / 3) ** 0.5)
     text = program.table({("ali", 4000): cell | {"published": "17.99 +- 1.62"}})
     assert "| ali | 4,000 | 3 | 5 | 20.00 +- 8.16 | 10.00 +- 0.00 | 17.99 +- 1.62 |" in text
 
 
-def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_process, caplog):
+def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_process, caplog, monkeypatch):
     flags = [f"--config={ROOT / 'configs' / 'digits_semi_supervised.py'}", f"--workdir={tmp_path}"]
     flags += ["--methods=ali,supervised", "--seeds=0", "--labels=20", "--config.num_steps=4"]
     flags += ["--config.figures_every=2", "--config.steps_per_dispatch=2"]
@@ -83,6 +83,34 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_proce
     in_process(program, *flags)
     assert caplog.text.count("is trained: 4 steps of 4") == 2
     assert json.loads((results / "results.json").read_text())["runs"] == first["runs"]
+
+    # A further seed that diverges takes nothing from those before.
+    train_one = program.train.train_and_evaluate
+
+    def diverge(config, folder, splits):
+        if config.seed == 1:
+            raise program.train.Diverged(f"loss is not finite in {folder}")
+        written = json.loads((results / "results.json").read_text())["runs"]
+        assert [run["method"] for run in written] == ["ali", "supervised"]
+        return train_one(config, folder, splits)
+
+    monkeypatch.setattr(program.train, "train_and_evaluate", diverge)
+    in_process(program, *flags, "--seeds=0,1")
+    found = json.loads((results / "results.json").read_text())
+    assert [run for run in found["runs"] if run["seed"] == 0] == first["runs"]
+    assert all("loss is not finite" in run["diverged"] for run in found["runs"] if run["seed"] == 1)
+    assert [(row["seeds"], row["diverged"]) for row in found["table"]] == [(1, 1), (1, 1)]
+    assert [row["test_error_mean"] for row in found["table"]] == [
+        row["test_error_mean"] for row in first["table"]
+    ]
+    assert "| 1 (1 diverged) |" in (results / "table.md").read_text()
+
+
+def test_a_method_of_which_all_runs_diverged_has_no_numbers():
+    rows = program.summarize("digits", {("ali", 20, 0): {"diverged": "loss is not finite"}})
+    assert rows["ali", 20] == {"seeds": 0, "diverged": 1, "steps": [], "published": None}
+    assert "| ali | 20 | 0 (1 diverged) |  | - | - |" in program.table(rows)
+    program.draw({("ali", 20, 0): {"diverged": "loss is not finite"}})
 
 
 def test_a_stopped_run_ends_the_program(tmp_path, monkeypatch):

@@ -37,6 +37,11 @@ def main(values) -> None:
     held_out = trained_runs.examples(run.config, run.config.validation_split).x[:MOST]
     test = examples.load(run.config, "test")
     anomaly = ~np.isin(test.label, run.config.classes)
+    if len({*anomaly.tolist()}) != 2:
+        raise UserError(
+            f"With config.classes {tuple(run.config.classes)} {anomaly.sum()} of the {len(anomaly)} test "
+            "examples are anomalies; there must be both kinds to tell apart."
+        )
     reference = scores.reference(chunks(run.model, np.asarray(held_out)))
     found = strangeness(run.model, np.asarray(test.x), reference)
     judged = {name: judge(values, anomaly) for name, values in found.items()}

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from ali_jax import data
 from ali_jax.data import examples
 from ali_jax.errors import UserError
-from experiments.common import distances, quality, referee_files, trained_runs
+from experiments.common import distances, quality, referee, referee_files, trained_runs
 
 LEAST = distances.NEIGHBOURS + 1  # images of a split
 
@@ -25,22 +25,12 @@ def open_bench(config: ConfigDict, values, file: Path) -> tuple[quality.Bench, d
       UserError: the splits hold no images, too few, or nothing that a referee could learn.
     """
     names = values.train_split or config.train_split, values.test_split or config.validation_split
-    if len(config.classes) == 1:
-        raise UserError(
-            f"config.classes is {tuple(config.classes)}, and of one class a referee learns nothing; pass "
-            "experiments.figures or experiments.scores its run."
-        )
     # With attributes, whether the model is conditional on them or not.
     splits = [
         examples.of_classes(examples.load(config, name), tuple(config.classes), config.dataset)
         for name in names
     ]
-    for name, split in zip(names, splits, strict=True):
-        trained_runs.refuse_points(config, split)
-        if len(split.x) < LEAST:
-            raise UserError(
-                f"The {len(split.x)} images of {name} are too few to measure; name a larger split."
-            )
+    refuse_unfit(config, names, splits)
     trained = referee_files.obtain(file, config, names[0], splits[0])
     learn, judged = (choose(split, max(values.examples, LEAST), values.seed) for split in splits)
     described = map(trained_runs.describe, (config, config), names, splits)
@@ -49,6 +39,27 @@ def open_bench(config: ConfigDict, values, file: Path) -> tuple[quality.Bench, d
         "examples": {"learned_from": len(learn.x), "judged": len(judged.x)},
         "referee": trained.settings._asdict(),
     }
+
+
+def refuse_unfit(config: ConfigDict, names: tuple[str, str], splits: list[data.Split]) -> None:
+    """Raises UserError where a split is none of images, or too small, or tells not what the other does."""
+    for name, split in zip(names, splits, strict=True):
+        trained_runs.refuse_points(config, split)
+        if len(split.x) < LEAST:
+            raise UserError(
+                f"The {len(split.x)} images of {name} are too few to measure; name a larger split."
+            )
+    teaches, asks = (None if (of := referee.targets(split)) is None else of[0] for split in splits)
+    if teaches and teaches != asks:
+        raise UserError(
+            f"The images of {names[0]} have {teaches}, and those of {names[1]} {asks or 'neither'}, so that "
+            "what a referee learns cannot be asked there; name other splits."
+        )
+    if teaches == "classes" and len(np.unique(splits[0].label)) < 2:
+        raise UserError(
+            f"The images of {names[0]} are of one class, of which a referee learns nothing; name another "
+            "split. experiments.figures and experiments.scores need no referee of classes."
+        )
 
 
 def choose(split: data.Split, count: int, seed: int) -> data.Split:

@@ -1,6 +1,10 @@
 """The flags that several programs have; each program defines those of them that it reads."""
 
+from collections.abc import Mapping
+
 from absl import flags
+
+from ali_jax.errors import UserError
 
 flags.disclaim_key_flags()  # `--help` lists them with the program's own.
 
@@ -23,3 +27,16 @@ def judges() -> None:
     """Of programs that measure with a referee, see `quality`."""
     flags.DEFINE_string("referee", None, "A file of the referee; trained and written where it is not there.")
     flags.DEFINE_integer("examples", 10_000, "Examples of each split to measure on, at most.", lower_bound=1)
+
+
+def refuse_others(values, command: str, readers: Mapping[str, tuple[str, ...]]) -> None:
+    """Raises UserError for a flag that was passed to one of a program's commands, and is of others.
+
+    Args:
+      values: flags.FLAGS.
+      command: that is run.
+      readers: name of a flag -> the commands that read it; of flags that are not named, all do.
+    """
+    for flag, commands in readers.items():
+        if values[flag].present and command not in commands:
+            raise UserError(f"--{flag} is of {' and '.join(commands)}, not of {command}; leave it out.")

@@ -6,9 +6,11 @@ from absl import flags
 
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
+from experiments.common import shared_flags
 from experiments.gpu import plan, slices
 
 COMMANDS = ("prepare", "run", "status")
+READERS = {"share": ("prepare",), "opponent": ("prepare",), "minutes": ("run",), "parts": ("run",)}
 
 
 def define_flags() -> None:
@@ -22,6 +24,7 @@ def main(argv):
     if len(argv) != 2 or argv[1] not in COMMANDS:
         raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.gpu, and then the flags.")
     values = flags.FLAGS
+    shared_flags.refuse_others(values, argv[1], READERS)
     if values.workdir is None:
         raise UserError("Where are the plan and its data? Pass --workdir.")
     folder = Path(values.workdir)

@@ -19,6 +19,14 @@ from experiments.gpu.plan import Part
 GRACE = 60.0  # seconds from asking a part to stop to the end of the slice: the step at hand, and a checkpoint
 SHORTEST = 60.0  # seconds; with less than these left no part is begun
 NEW = {"status": "not begun", "minutes": 0.0, "slices": 0, "said": ""}
+# Python's arguments before a part's own. A slice that is killed cannot stop its part, which would hold on to
+# the GPU and its workdir, and fail in the next slice; so the part asks Linux for SIGTERM (15) when its parent
+# ends (PR_SET_PDEATHSIG, 1), and becomes its command.
+STOPPING_WITH_US = (
+    "-c",
+    "import ctypes, os, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 15); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+)
 
 State = dict[str, dict]  # name of a part -> as NEW
 
@@ -102,7 +110,7 @@ def run_command(part: Part, folder: Path, log: Path, until: float, stop: list[in
     command = [word.replace("{folder}", str(folder.absolute())) for word in part.command]
     with open(log, "a") as output:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, *STOPPING_WITH_US, *command],
             cwd=plan.ROOT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **part.environment},
             stdin=subprocess.DEVNULL,

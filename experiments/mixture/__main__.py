@@ -10,11 +10,12 @@ from experiments.common import report, shared_flags
 from experiments.mixture import compare, search, seeds, speed
 
 COMMANDS = {"search": search.main, "compare": compare.main, "speed": speed.main, "seeds": seeds.main}
+READERS = {"draws": ("search", "speed"), "seeds": ("seeds",)}
 
 
 def define_flags() -> None:
     shared_flags.output()
-    flags.DEFINE_integer("draws", 10, "Random draws of the hyperparameters, the same for both games.")
+    flags.DEFINE_integer("draws", 10, "search, speed: random hyperparameters, the same for both games.")
     flags.DEFINE_integer("seeds", 10, "seeds: how many, from --config.seed on.")
 
 
@@ -22,6 +23,7 @@ def main(argv):
     if len(argv) != 2 or argv[1] not in COMMANDS:
         raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.mixture, and then the flags.")
     values = flags.FLAGS
+    shared_flags.refuse_others(values, argv[1], READERS)
     if argv[1] == "compare":
         program.data_dir_alone()
     count = values.seeds if argv[1] == "seeds" else values.draws

@@ -198,14 +198,19 @@ def summarize_game(config: ConfigDict, rows: loop.Rows, count: int) -> dict:
             for n in range(config.draws)
         ],
         "course": [
-            {"step": row["step"], **{n: spread(np.asarray(row[n])) for n in names if n.startswith("modes")}}
+            {"step": row["step"], **{n: spread(row[n]) for n in names if n.startswith("modes")}}
             for row in rows
         ],
     }
 
 
-def spread(values: np.ndarray) -> dict[str, float] | None:
-    """Mean, standard deviation (of the values, not of a population they stand for), minimum and maximum."""
+def spread(values) -> dict[str, float] | None:
+    """Mean, standard deviation (of the values, not of a population they stand for), minimum and maximum.
+
+    Of the values that are finite: where a run diverged there is no number. None where there is none at all.
+    """
+    values = np.asarray(values)
+    values = values[np.isfinite(values)]
     if not len(values):
         return None
     return {how: float(getattr(np, how)(values)) for how in ("mean", "std", "min", "max")}

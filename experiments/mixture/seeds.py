@@ -73,11 +73,6 @@ def evaluate_all(game: build.Game, x: np.ndarray, mixture: data.Gaussians):
 
 def summarize(config: ConfigDict, count: int, rows: loop.Rows) -> dict:
     """The results of `rows`; what a seed that diverged has no number for is left out of spreads, and None."""
-
-    def spread(values) -> dict[str, float] | None:
-        values = np.asarray(values)
-        return search.spread(values[np.isfinite(values)])
-
     last = {name: values for name, values in rows[-1].items() if name not in ("step", "seconds")}
     seeds = len(last["modes_covered"])
     return {
@@ -87,12 +82,12 @@ def summarize(config: ConfigDict, count: int, rows: loop.Rows) -> dict:
         "epochs": rows[-1]["step"] * config.batch_size / count,
         "minutes": sum(row["seconds"] for row in rows) / 60,
         "seeds": [*range(config.seed, config.seed + seeds)],
-        "over_seeds": {name: spread(values) for name, values in last.items()},
+        "over_seeds": {name: search.spread(values) for name, values in last.items()},
         "each_seed": [
             compare.as_numbers({name: values[n] for name, values in last.items()}) for n in range(seeds)
         ],
         "course": [
-            {"step": row["step"], **{name: spread(row[name]) for name in last if name != "diverged"}}
+            {"step": row["step"], **{name: search.spread(row[name]) for name in last if name != "diverged"}}
             for row in rows
         ],
     }
