@@ -39,6 +39,7 @@ VARIANTS = {
     "svhn": OURS,
     "svhn_semi_supervised": GAMES,
     "svhn_small_semi_supervised": GAMES,
+    "cifar10_small_semi_supervised": GAMES,
     "tiny_imagenet": OURS,
 }
 ALL = [(name, *variant) for name, known in VARIANTS.items() for variant in (zip(known) if known else [()])]
