@@ -1,11 +1,12 @@
 """Semi-supervised ALI on CIFAR-10 with 4,000 labels: the game of Section 4.3 on small networks (ours).
 
     python -m ali_jax.main --config=configs/cifar10_small_semi_supervised.py --workdir=runs/cifar10_few_labels
-    python -m experiments.semi_supervised --config=configs/cifar10_small_semi_supervised.py --workdir=runs/table
+    python -m experiments.semi_supervised --workdir=runs/table \
+        --config=configs/cifar10_small_semi_supervised.py
 
-The networks and the game of configs/svhn_small_semi_supervised.py, for longer, on images that mean the same in
-a mirror. The paper's error of 17.99 % is of large networks and many epochs: configs/cifar10_semi_supervised.py.
-`:recipe`, `:feature_matching`, `:consistency` and `:supervised` as there.
+The networks and the game of configs/svhn_small_semi_supervised.py, for longer, on images that mean the same
+in a mirror. The paper's error of 17.99 % is of large networks and many epochs:
+configs/cifar10_semi_supervised.py. `:recipe`, `:feature_matching`, `:consistency` and `:supervised` as there.
 """
 
 from pathlib import Path
