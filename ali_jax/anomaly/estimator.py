@@ -15,7 +15,7 @@ from ali_jax.anomaly import files, inputs, members, networks, scaling, scores
 from ali_jax.anomaly.evidence import chunks
 from ali_jax.anomaly.members import Member
 from ali_jax.anomaly.neighbours import neighbours
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, first_line
 from ali_jax.paths import local
 
 HELD_OUT = 0.2  # share of the rows that a member is not trained on,
@@ -23,6 +23,7 @@ MOST_HELD_OUT = 5000  # and how many that is at most
 FEWEST = 20  # rows below which all are trained on, and looked at
 LEFT_OUT = 2  # times `contamination` of the examples, the strangest, are not trained on
 LAST = "offset_"  # what `fit` sets when all else is there
+BEYOND = 1e100  # how strange an example is that the networks have no number for
 FLAGGED = 0.05  # share of held-out rows below the threshold where contamination is "auto"
 
 
@@ -93,7 +94,8 @@ class Detector(OutlierMixin, BaseEstimator):
         of_shape = scores.OF_TABLES if x.ndim == 2 else scores.OF_IMAGES
         self.measure_ = of_shape if self.measure == "auto" else self.measure
         if self.contamination == "auto":
-            self.offset_ = float(np.quantile(-self._fit_to(x), FLAGGED))
+            shares = self._fit_to(x)
+            self.offset_ = float(np.quantile(-self._of_held_out(x, shares), FLAGGED))
             return self
         self._fit_to(self._common(x))
         strangeness = self._strangeness(self.scaling_.apply(x))
@@ -123,6 +125,7 @@ class Detector(OutlierMixin, BaseEstimator):
     def save(self, path: str | Path) -> None:
         """Writes the fitted detector to one file, whole or not at all; `load` reads it."""
         check_is_fitted(self, LAST)
+        self._check_parameters()  # which may have been set since
         files.write(local(path, "The file"), self)
 
     @classmethod
@@ -147,16 +150,25 @@ class Detector(OutlierMixin, BaseEstimator):
             strangeness = self._strangeness(self.scaling_.apply(x))
         return x[strangeness <= np.quantile(strangeness, max(1 - LEFT_OUT * self.contamination, 0.5))]
 
-    def _fit_to(self, x: np.ndarray) -> np.ndarray:
-        """All that scores examples, of x (N, ...); how strange those are that a member held out, by it."""
+    def _fit_to(self, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """All that scores examples, of x (N, ...); the `_shares` of the members."""
         self.scaling_ = scaling.columns(x) if x.ndim == 2 else scaling.components(x)
         random = check_random_state(self.random_state)
         x = self.scaling_.apply(x)
         shares = [*_shares(len(x), self.members, random)]
         self.members_ = self._trained(x, shares, random)
         self.neighbours_ = neighbours(x, random) if self.measure_ in scores.OF_ROWS else None
+        return shares
+
+    def _of_held_out(self, x: np.ndarray, shares: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """How strange examples of x (N, ...) are to the members that held them out."""
         of_members = zip(self.members_, shares, strict=True)
-        return np.concatenate([self._strangeness(x[held_out], [one]) for one, (_, held_out) in of_members])
+        return np.concatenate(
+            [
+                self._strangeness(self.scaling_.unseen(x[out], x[kept]), [one])
+                for one, (kept, out) in of_members
+            ]
+        )
 
     def _trained(
         self, x: np.ndarray, shares: list[tuple[np.ndarray, np.ndarray]], random: np.random.RandomState
@@ -183,15 +195,22 @@ class Detector(OutlierMixin, BaseEstimator):
     def _of_member(self, member: Member, x: np.ndarray) -> np.ndarray:
         score = scores.SCORES[self.measure_]
         found = (score(evidence, member.reference) for evidence in chunks(member.model(self._plan()), x))
-        return np.concatenate([*found])
+        # Networks that were never shown anything so far off may overflow there, which no number orders.
+        return np.nan_to_num(np.concatenate([*found]), nan=BEYOND, posinf=BEYOND, neginf=-BEYOND)
 
     def _check_parameters(self) -> None:
         known = ("auto", *scores.SCORES)
-        if self.measure not in known:
+        if not (isinstance(self.measure, str) and self.measure in known):
             raise UserError(f"There is no measure {self.measure!r}; choose of {', '.join(known)}.")
         share = self.contamination
-        if share != "auto" and not (isinstance(share, Real) and 0 < share <= 0.5):
+        if not (share == "auto" if isinstance(share, str) else isinstance(share, Real) and 0 < share <= 0.5):
             raise UserError(f"contamination is {share!r}; it must be 'auto' or in (0, 0.5].")
+        try:
+            check_random_state(self.random_state)
+        except ValueError as error:
+            raise UserError(
+                f"random_state is {self.random_state!r} ({first_line(error)}); pass a whole number."
+            ) from None
         counts = {"members": self.members, "width": self.width}
         chosen = {"steps": self.steps, "latent_dim": self.latent_dim}
         counts |= {name: value for name, value in chosen.items() if value is not None}

@@ -9,7 +9,7 @@ from ali_jax.anomaly.members import Member
 from ali_jax.anomaly.neighbours import Neighbours
 from ali_jax.anomaly.networks import Plan
 from ali_jax.anomaly.scaling import Columns, Components
-from ali_jax.anomaly.scores import Reference
+from ali_jax.anomaly.scores import SCORES, Reference
 from ali_jax.roles import Roles
 from ali_jax.run import tree_files
 
@@ -62,6 +62,8 @@ def read(path: Path, kind: type) -> Any:
 
 
 def _rebuilt(kind: type, about: dict, arrays: dict) -> Any:
+    if about["measure"] not in SCORES or not about["steps"] or not np.isfinite(about["offset"]):
+        raise ValueError("its measure, members or threshold are none")
     detector = kind(**about["settings"])
     detector.plan_ = tuple(Plan(*about["plan"]))
     detector.shape_, detector.measure_ = tuple(about["shape"]), about["measure"]

@@ -1,5 +1,6 @@
 """What comes in, checked: in one sentence each where it cannot be used."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,9 +86,12 @@ def _refuse_words(x: Any) -> None:
 def _columns(x: Any) -> Iterator[tuple[Any, np.ndarray]]:
     if hasattr(x, "columns"):
         names = list(x.columns)
-        if twice := [name for name in names if names.count(name) > 1]:
+        if twice := [name for name, times in Counter(names).items() if times > 1]:
             raise UserError(f"Two columns are called {twice[0]!r}; rename one of them.")
-        yield from ((name, np.asarray(x[name])) for name in names)
+        for name in names:
+            if type(x[name].dtype).__name__ == "SparseDtype":
+                raise UserError(f"Column {name!r} is sparse; pass X.sparse.to_dense().")
+            yield name, np.asarray(x[name])
     elif getattr(x, "ndim", 0) == 2 and getattr(x, "dtype", None) is not None and x.dtype.kind in "OUSmM":
         yield from enumerate(np.asarray(x).T)
 
@@ -109,9 +113,11 @@ def _refuse_gaps(x: np.ndarray, names: Any) -> None:
 
 
 def _images(estimator: Any, x: np.ndarray, fitting: bool) -> np.ndarray:
-    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
+    if x.dtype.kind not in "buif":  # complex numbers and times are numbers to NumPy
         raise UserError(f"Images must be numbers, and these are {x.dtype}; give uint8, or floats in [0, 1].")
     x = x[..., None] if x.ndim == 3 else x
+    if 0 in x.shape[1:]:
+        raise UserError(f"X has the shape {x.shape}: images without a pixel; give (N, H, W) or (N, H, W, C).")
     if len(x) < (2 if fitting else 1):
         raise UserError(f"n_samples = {len(x)} images are too few; give at least {2 if fitting else 1}.")
     if not fitting and x.shape[1:] != estimator.shape_:

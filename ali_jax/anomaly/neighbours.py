@@ -8,6 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 ROWS = 5000  # that are kept, at most
 WEIGHT = 2.0  # of what they say, beside what a member says
 BLOCK = 10_000  # of examples, at a time: their differences from rows take memory
+ROUNDING = 1e-4  # of a value, in widths of its column
 LEAST_GAP = 1e-4  # where rows are alike to the digit, the least trifle would be strange
 
 
@@ -37,8 +38,9 @@ def neighbours(x: np.ndarray, random: np.random.RandomState) -> Neighbours:
 def _apart(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     """x (N, F) less the nearest of rows: float64.
 
-    A row that equals x may be x itself, as fitted rows are scored as well; one such does not count.
+    A row that equals x may be x itself, as fitted rows are scored as well; one such does not count. Equal it
+    is within what rounding changes, as when a table was written to a file in between.
     """
     nearest = NearestNeighbors(n_neighbors=min(2, len(rows))).fit(rows).kneighbors(x, return_distance=False)
-    itself = np.all(rows[nearest[:, 0]] == x, axis=1)
+    itself = np.all(np.abs(rows[nearest[:, 0]] - x) <= ROUNDING, axis=1)
     return x.astype(np.float64) - rows[np.where(itself, nearest[:, -1], nearest[:, 0])]

@@ -14,6 +14,10 @@ LEAST_CHANGE = 1e-3  # of a column that is constant: the share of its value that
 COMPONENTS = 128  # of images, at most
 IMAGES_FOR_A_COMPONENT = 4
 IMAGES = 2000  # that components are computed from, at most
+LEAST_COMPONENT = 1e-3  # their least width, a quarter of a grey level: of images that are all the same
+# Up to here what an image is told by stays as it is, further than any of usual data sets goes. Where fitted
+# images hardly differ, as a fixed camera's, others are thousands of widths away, where networks overflow.
+FAR_OF_IMAGES = 40.0
 LEAST_WIDTH = 0.05  # added to the spread of an energy's log
 
 
@@ -25,15 +29,27 @@ class Columns(NamedTuple):
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """(N, columns) -> float32; far values are drawn nearer, in their order."""
-        deviations = (x - self.centre) / self.width
-        beyond = np.maximum(np.abs(deviations) - FAR, 0)
-        return (np.clip(deviations, -FAR, FAR) + np.sign(deviations) * np.log1p(beyond)).astype(np.float32)
+        return _drawn_nearer((x - self.centre) / self.width, FAR).astype(np.float32)
+
+    def unseen(self, x: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """`apply`: a column's centre and width hardly depend on single rows. See `Components.unseen`."""
+        return self.apply(x)
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
         """The inverse of `apply`: float64."""
-        scaled = scaled.astype(np.float64)
-        beyond = np.expm1(np.maximum(np.abs(scaled) - FAR, 0))
-        return (np.clip(scaled, -FAR, FAR) + np.sign(scaled) * beyond) * self.width + self.centre
+        return _put_back(scaled.astype(np.float64), FAR) * self.width + self.centre
+
+
+def _drawn_nearer(deviations: np.ndarray, far: float) -> np.ndarray:
+    """Deviations, of which those beyond `far` grow as a logarithm: in their order."""
+    beyond = np.maximum(np.abs(deviations) - far, 0)
+    return np.clip(deviations, -far, far) + np.sign(deviations) * np.log1p(beyond)
+
+
+def _put_back(nearer: np.ndarray, far: float) -> np.ndarray:
+    """The inverse of `_drawn_nearer`."""
+    beyond = np.expm1(np.maximum(np.abs(nearer) - far, 0))
+    return np.clip(nearer, -far, far) + np.sign(nearer) * beyond
 
 
 def columns(x: np.ndarray) -> Columns:
@@ -78,38 +94,69 @@ class Components(NamedTuple):
         """(N, H, W, C), uint8 or floats in [0, 1] -> (N, K + 1 + T) float32."""
         x = as_floats(x)
         along, left = _split(_deviations(x, self.mean), self.axes)
-        last = (left - self.centre_left) / self.width_left
         found = textures.energies(x, self.patch_mean, self.patch_axes)
         found = (found - self.centre_textures) / self.width_textures
-        return np.concatenate([along / self.width, last[:, None], found], axis=1, dtype=np.float32)
+        scaled = np.concatenate([along / self.width, self._scaled(left)[:, None], found], axis=1)
+        return _drawn_nearer(scaled, FAR_OF_IMAGES).astype(np.float32)
+
+    def unseen(self, x: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """`apply` to images x (N, H, W, C), but for what is left out: by axes of the others (M, H, W, C).
+
+        Of images that axes were computed from they leave out less than of new ones, by far where images are
+        few and noisy. Scores of x as they are would make a threshold that many new ones are beyond.
+        """
+        some = as_floats(_evenly(others))
+        mean = np.mean(some, axis=0)
+        axes = _axes(_deviations(some, mean), len(self.axes))
+        _, left = _split(_deviations(as_floats(x), mean), axes)
+        scaled = self.apply(x)
+        scaled[:, len(self.axes)] = _drawn_nearer(self._scaled(left), FAR_OF_IMAGES)
+        return scaled
+
+    def _scaled(self, left: np.ndarray) -> np.ndarray:
+        return (left - self.centre_left) / self.width_left
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
         """The images of components, without what is left out: (N, H, W, C) float32."""
-        x = (scaled[:, : len(self.axes)] * self.width) @ self.axes
+        along = _put_back(scaled[:, : len(self.axes)].astype(np.float64), FAR_OF_IMAGES)
+        x = (along * self.width) @ self.axes
         return (x.reshape(len(x), *self.mean.shape) + self.mean).astype(np.float32)
 
 
 def components(x: np.ndarray) -> Components:
     """The scaling of images (N, H, W, C)."""
-    some = as_floats(x[:: -(-len(x) // IMAGES)])
+    some = as_floats(_evenly(x))
     mean = np.mean(some, axis=0)
     deviations = _deviations(some, mean)
-    count = max(min(COMPONENTS, len(some) // IMAGES_FOR_A_COMPONENT, deviations.shape[1]), 1)
-    with np.errstate(invalid="ignore"):  # of images that are all the same
-        axes = PCA(count, svd_solver="randomized", random_state=0).fit(deviations).components_
+    axes = _axes(
+        deviations, max(min(COMPONENTS, len(some) // IMAGES_FOR_A_COMPONENT, deviations.shape[1]), 1)
+    )
     along, left = _split(deviations, axes)
-    width = np.sqrt(np.mean(np.square(along)))
-    scales = (width if width > 0 else 1.0, np.mean(left), np.std(left) + 0.1)
+    width = max(np.sqrt(np.mean(np.square(along))), LEAST_COMPONENT)
+    scales = (width, np.mean(left), np.std(left) + 0.1)
     patches = textures.patterns(some)
     found = textures.energies(some, *patches)
     return Components(
         mean,
-        axes.astype(np.float32),
+        axes,
         *map(np.float32, scales),
         *patches,
         np.mean(found, axis=0),
         np.std(found, axis=0) + LEAST_WIDTH,
     )
+
+
+def _evenly(x: np.ndarray) -> np.ndarray:
+    """So many of the images x (N, H, W, C) as components are computed from, from the first to the last."""
+    return x[:: -(-len(x) // IMAGES)]
+
+
+def _axes(deviations: np.ndarray, count: int) -> np.ndarray:
+    """The first principal axes of deviations (N, D), or as many as there are: (K, D) float32."""
+    count = min(count, *deviations.shape)
+    with np.errstate(invalid="ignore"):  # of images that are all the same
+        pca = PCA(count, svd_solver="randomized", random_state=0).fit(deviations)
+    return pca.components_.astype(np.float32)
 
 
 def _deviations(x: np.ndarray, mean: np.ndarray) -> np.ndarray:

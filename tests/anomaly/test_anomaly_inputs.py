@@ -47,6 +47,8 @@ def test_data_frames_are_named_by_their_columns():
     refused(frame.assign(width=pandas.to_datetime(["2020-01-01"] * 6)), "Column 'width' holds what is no num")
     refused(pandas.DataFrame(ROWS, columns=["a", "a"]), "Two columns are called 'a'; rename one")
     refused(frame.assign(width=[np.nan] + [1.0] * 5), "Column 'width' holds NaN in row 0")
+    sparse = pandas.arrays.SparseArray([0.0, 1.0] * 3)
+    refused(frame.assign(width=sparse), r"Column 'width' is sparse; pass X\.sparse\.to_dense")
     detector = Detector()
     np.testing.assert_array_equal(inputs.checked(detector, frame, fitting=True), ROWS)
     assert [*detector.feature_names_in_] == ["length", "width"]
@@ -60,6 +62,10 @@ def test_other_columns_than_in_fit_are_refused():
 
 
 def test_images_are_checked():
+    refused(np.ones((5, 4, 4), complex), "these are complex128")
+    refused(np.ones((5, 4, 4), "m8[s]"), "these are timedelta64")
+    refused(np.zeros((5, 0, 4)), "images without a pixel")
+    refused(np.zeros((5, 4, 4, 0), np.uint8), "images without a pixel")
     noted = Detector()
     images = np.zeros((3, 4, 5), np.uint8)
     assert inputs.checked(noted, images, fitting=True).shape == (3, 4, 5, 1)

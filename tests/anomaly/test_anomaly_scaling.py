@@ -76,5 +76,35 @@ def test_uint8_and_floats_are_the_same_images():
 
 
 def test_images_that_are_all_the_same_have_components():
-    images = np.full((9, 4, 4, 1), 7, np.uint8)
-    assert np.isfinite(scaling.components(images).apply(images)).all()
+    images = np.tile(np.random.default_rng(0).integers(0, 255, (1, 8, 8, 1), dtype=np.uint8), (60, 1, 1, 1))
+    made = scaling.components(images)
+    scaled = made.apply(images)
+    assert np.abs(scaled[:, : len(made.axes)]).max() < 0.01  # rounding is no difference
+    others = made.apply(np.uint8([images[0] + 1, 255 - images[0]]))
+    assert np.isfinite(others).all() and np.abs(others).max() > np.abs(scaled).max()
+
+
+def test_far_components_are_drawn_nearer_in_their_order_and_put_back():
+    images = np.uint8(100 + np.random.default_rng(0).integers(-1, 2, (200, 4, 4, 1)))
+    made = scaling.components(images)
+    along, far = len(made.axes), scaling.FAR_OF_IMAGES
+    steps = np.linspace(0, 0.3, 7)[:, None] * made.axes[0]
+    scaled = made.apply((made.mean.ravel() + steps).reshape(7, 4, 4, 1))[:, 0]
+    assert np.all(np.diff(np.abs(scaled)) > 0) and far < np.abs(scaled[-1]) < far + 10
+    alone = np.eye(1, made.apply(images).shape[1]) * scaled[:, None]
+    undone = made.undo(alone).reshape(7, -1) - made.mean.ravel()
+    np.testing.assert_allclose(undone, steps, atol=1e-4)
+    assert np.abs(made.apply(images)[:, :along]).max() < far
+
+
+def test_more_is_left_out_of_images_that_the_axes_did_not_see():
+    """As of new ones: an image that is held out has the mean of new ones, not that of the fitted ones."""
+    random = np.random.default_rng(0)
+    images, new = (np.uint8(random.normal(100, 9, (n, 8, 8, 1))) for n in (100, 500))
+    made = scaling.components(images)
+    left = len(made.axes)
+    held, kept = images[:20], images[20:]
+    unseen, seen, wanted = made.unseen(held, kept), made.apply(held), made.apply(new)
+    means = [np.mean(scaled[:, left]) for scaled in (seen, unseen, wanted)]
+    assert abs(means[1] - means[2]) < 0.3 < means[2] - means[0]
+    np.testing.assert_array_equal(np.delete(unseen, left, 1), np.delete(seen, left, 1))

@@ -240,6 +240,31 @@ def test_another_value_in_a_constant_column_is_strange(fitted):
     assert np.mean(fitted.score_samples(changed) < fitted.score_samples(TABLE)) > 0.9
 
 
+def test_images_unlike_any_that_were_fitted_are_the_strangest():
+    """A fixed camera's images hardly differ: others are so far off that networks overflow."""
+    random = np.random.default_rng(0)
+    scene = random.integers(40, 216, (16, 16))
+    flicker = (random.uniform(size=(120, 16, 16)) < 0.02) * random.choice([-1, 1], (120, 16, 16))
+    shots = np.uint8(scene + flicker)
+    others = np.uint8([np.full((16, 16), 255), 0 * scene, 255 - scene, random.integers(0, 256, (16, 16))])
+    detector = Detector(members=1, steps=300, random_state=0).fit(shots[:100])
+    normal, strange = detector.score_samples(shots[100:]), detector.score_samples(others)
+    assert np.isfinite(normal).all() and np.isfinite(strange).all() and strange.max() < normal.min()
+    assert (detector.predict(others) == -1).all()
+
+
+def test_what_networks_have_no_number_for_is_the_strangest(of_images, monkeypatch):
+    detector, images = of_images
+    found = iter(np.float64([[1, np.nan], [3, np.inf]]))
+    monkeypatch.setitem(SCORES, detector.measure_, lambda evidence, reference: next(found))
+    np.testing.assert_array_equal(detector.score_samples(images[:2]), [-2, -1e100])
+
+
+def test_a_fitted_row_scores_the_same_after_rounding(fitted):
+    as_written = TABLE.astype(np.float32)
+    np.testing.assert_allclose(fitted.score_samples(as_written), fitted.score_samples(TABLE), atol=0.01)
+
+
 def test_few_rows_work():
     assert set(Detector(**SMALL).fit(TABLE[:2]).predict(TABLE[:2])) <= {-1, 1}
 
@@ -248,7 +273,12 @@ def test_few_rows_work():
     ("settings", "words"),
     [
         ({"measure": "loss"}, "no measure 'loss'"),
+        ({"measure": np.array(["l1", "l2"])}, "no measure array"),
         ({"contamination": 0.9}, "contamination is 0.9"),
+        ({"contamination": "some"}, "contamination is 'some'"),
+        ({"contamination": np.array([0.1, 0.2])}, "contamination is array"),
+        ({"random_state": "a"}, "random_state is 'a'"),
+        ({"random_state": -1}, "random_state is -1"),
         ({"members": 0}, "members is 0"),
         ({"steps": 1.5}, "steps is 1.5"),
         ({"width": None}, "width is None"),
