@@ -167,6 +167,16 @@ def test_a_file_that_is_no_detector_is_named(fitted, tmp_path):
         fitted.save("/dev/null/detector")
 
 
+@pytest.mark.parametrize(("said", "value"), [("measure", "loss"), ("steps", []), ("offset", float("nan"))])
+def test_a_file_that_says_what_cannot_be_is_named(fitted, tmp_path, said, value):
+    fitted.save(tmp_path / "fitted.npz")
+    arrays = dict(np.load(tmp_path / "fitted.npz"))
+    arrays["about"] = json.dumps(json.loads(str(arrays["about"])) | {said: value})
+    np.savez(tmp_path / "fitted.npz", **arrays)
+    with pytest.raises(UserError, match=r"cannot be read as a detector \(its measure, members or threshold"):
+        Detector.load(tmp_path / "fitted.npz")
+
+
 def test_images_of_both_kinds_are_the_same_to_it(of_images):
     detector, images = of_images
     assert detector.shape_ == (5, 4, 1) and detector.n_features_in_ == 20
