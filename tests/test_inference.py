@@ -240,12 +240,19 @@ def test_both_paths_begin_and_end_at_the_codes():
     np.testing.assert_allclose(half, [[0.5**0.5, 0.5**0.5], [0, 5], [1, 1]], atol=1e-5)
 
 
-def test_no_code_of_an_arc_is_longer_than_both_of_its_ends():
+def test_codes_of_an_arc_are_as_long_as_their_ends():
     z1, z2 = np.random.default_rng(0).normal(size=(2, 1000, 2)).astype(np.float32)
-    z2[0] = -2 * z1[0]
-    ends = np.maximum(np.linalg.norm(z1, axis=1), np.linalg.norm(z2, axis=1))
-    between = np.linalg.norm(inference.spherical(z1, z2, np.linspace(0, 1, 5)), axis=2)
-    assert np.all(between <= 1.001 * ends[:, None])
+    z2[0], z2[1] = -2 * z1[0], -z1[1] + 1e-5
+    z = inference.spherical(z1, z2, np.linspace(0, 1, 5))
+    np.testing.assert_allclose([z[:, 0], z[:, -1]], [z1, z2], atol=1e-5)
+    ends = np.linalg.norm([z1, z2], axis=2)
+    # Of the length that is as far between theirs as the code is on its way.
+    wanted = np.linspace(ends[0], ends[1], 5, axis=1)
+    np.testing.assert_allclose(np.linalg.norm(z, axis=2), wanted, rtol=1e-4)
+    alone = inference.spherical(np.float32([[1]]), np.float32([[-1]]), [0, 0.5, 1])  # there is no way round
+    np.testing.assert_allclose(alone[0, :, 0], [1, 0, -1], atol=1e-6)
+    to_the_origin = inference.spherical(z1, 0 * z2, [0, 0.5, 1])
+    assert np.isfinite(to_the_origin).all() and not to_the_origin[:, 2].any()
 
 
 def test_a_model_is_loaded_without_the_moments_of_its_optimizers(tmp_path, tiny_config, monkeypatch):

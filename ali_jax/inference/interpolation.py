@@ -11,6 +11,8 @@ from ali_jax.inference.passes import decode, encode
 from ali_jax.pretrained import Model
 from ali_jax.ranges import COUNT, require
 
+ROUNDING = 1e-6  # of directions
+
 
 def linear(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
     """Points on the line from z1 to z2, (N, n), at fractions `along`, (T,): (N, T, n)."""
@@ -21,19 +23,32 @@ def linear(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
 def spherical(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> np.ndarray:
     """As `linear`, but on an arc about the origin (slerp), where codes between long ones stay long.
 
-    Directions are on the arc and lengths on a line: codes of two lengths that are nearly opposite would
-    otherwise have codes between them that are hundreds of times as long.
+    Directions are on the arc and lengths on a line. Between opposite codes it is any of their arcs.
     """
     z1, z2, along = _ends(z1, z2, along)
-    lengths = np.linalg.norm(z1, axis=1)[:, None, None], np.linalg.norm(z2, axis=1)[:, None, None]
-    least = np.finfo(np.float32).tiny  # a code at the origin has no direction
-    ends = [z[:, None] / np.maximum(length, least) for z, length in zip((z1, z2), lengths, strict=True)]
-    cosine = np.sum(ends[0] * ends[1], axis=(1, 2))
-    # Not 0 (there the arc is the line) and not pi (there it is any arc), where the formula divides by 0.
-    angle = np.clip(np.arccos(np.clip(cosine, -1, 1)), 1e-3, np.pi - 1e-3)[:, None, None]
-    weights = np.sin((1 - along) * angle), np.sin(along * angle)
-    directions = (weights[0] * ends[0] + weights[1] * ends[1]) / np.sin(angle)
-    return (directions * ((1 - along) * lengths[0] + along * lengths[1])).astype(np.float32)
+    (first, last), lengths = zip(*map(_direction, (z1, z2)), strict=True)
+    cosine = np.sum(first * last, axis=1, keepdims=True)
+    aside = last - cosine * first  # what of the last direction is at a right angle to the first
+    sine = np.linalg.norm(aside, axis=1, keepdims=True)
+    opposite = (sine < ROUNDING) & (cosine < 0)
+    aside = np.where(opposite, _perpendicular(first), aside / np.maximum(sine, ROUNDING))
+    angle = along * np.arctan2(sine, cosine)[:, None]
+    directions = np.cos(angle) * first[:, None] + np.sin(angle) * aside[:, None]
+    length = (1 - along) * lengths[0][:, None] + along * lengths[1][:, None]
+    return (directions * length).astype(np.float32)
+
+
+def _direction(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(z of length 1, its length (N, 1)), float64; a code at the origin has no direction and stays there."""
+    length = np.linalg.norm(z.astype(np.float64), axis=1, keepdims=True)
+    return z / np.maximum(length, np.finfo(np.float32).tiny), length
+
+
+def _perpendicular(directions: np.ndarray) -> np.ndarray:
+    """A direction at a right angle to each of these (N, n); of one dimension there is none: 0."""
+    axis = np.eye(directions.shape[1])[np.argmin(np.abs(directions), axis=1)]
+    aside = axis - np.sum(axis * directions, axis=1, keepdims=True) * directions
+    return aside / np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), ROUNDING)
 
 
 def _ends(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
