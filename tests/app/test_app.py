@@ -1,11 +1,14 @@
 """`python -m ali_jax.app`: what it refuses in a sentence, and that it serves the page to a real browser."""
 
+import contextlib
+import http.client
 import importlib.util
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import load_config, make_tiny_config
@@ -98,6 +101,23 @@ def address(tmp_path):
         served.send_signal(signal.SIGINT)
         assert served.wait(120) == 0
     assert not [path for path in tmp_path.iterdir() if path.name not in (".cache", "x.png", "profile")]
+
+
+def test_the_page_is_at_its_own_address_alone(address):
+    def status(path: str, **headers) -> int:
+        with contextlib.suppress(ConnectionRefusedError):
+            return ask(path, headers)
+        time.sleep(0.1)  # the address is said a moment before it is open
+        return status(path, **headers)
+
+    def ask(path: str, headers: dict[str, str]) -> int:
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=120)
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+
+    assert status("/") == 200 and status("/", Host=address.replace("localhost", "127.0.0.1")[7:]) == 200
+    assert status("/", Host="elsewhere.example") == 400
+    assert status("/nowhere") == 404
 
 
 @pytest.fixture

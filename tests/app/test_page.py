@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 import time
 
 import explorers
@@ -17,7 +18,7 @@ from nicegui.testing import user_simulation
 from nicegui.testing.user_interaction import UserInteraction
 
 from ali_jax.app import page
-from ali_jax.app.explorer import PRINCIPAL
+from ali_jax.app.explorer import PRINCIPAL, Explorer
 from ali_jax.app.page import widgets
 from ali_jax.app.page.look import Look
 from ali_jax.app.page.walk import Walk
@@ -139,6 +140,62 @@ def test_an_image_that_is_dropped_is_looked_at_and_sliders_start_from_it(digits)
         await until(lambda: visitor.image(NOW) == address(digits.decode(view.code)))
         await visitor.changes("the image", by=lambda: visitor.click(ui.button, "Invert"))
         assert visitor.image("the image") == address(255 - picture.x)
+
+    visit(digits, act)
+
+
+def test_sliders_start_from_the_image_that_is_seen(digits, monkeypatch):
+    """While another one is being computed, that is the one before."""
+    view, computed = digits.view, threading.Event()
+
+    def slow(picture):
+        if picture.name == "mine.png":
+            computed.wait(PATIENCE)
+        return view(picture)
+
+    async def act(visitor):
+        monkeypatch.setattr(digits, "view", slow)
+        dropping = asyncio.ensure_future(visitor.drop(png(), "mine.png"))
+        await asyncio.sleep(0.1)
+        visitor.click(ui.button, "Move from here")
+        await until(lambda: visitor.image(NOW) == address(digits.decode(view(digits.picture(0)).code)))
+        assert "From image 1, class" in visitor.text()
+        await visitor.changes("the image", by=computed.set)
+        await dropping
+        visitor.click(ui.button, "Move from here")
+        await until(lambda: "From mine.png." in visitor.text())
+
+    visit(digits, act)
+
+
+def test_of_a_small_gallery_there_are_fewer_neighbours(digits):
+    known = digits.gallery._replace(x=digits.gallery.x[:3], label=digits.gallery.label[:3])
+    few = Explorer(digits.model, known, digits.frame)
+
+    def seen(visitor) -> int:
+        """Neighbours that are shown: an image is in its figure's button."""
+        images = [each for each in visitor.all(widgets.Pixels) if each.props["alt"].startswith("neighbour")]
+        return sum(each.parent_slot.parent.parent_slot.parent.visible for each in images)
+
+    async def act(visitor):
+        await until(lambda: seen(visitor) == 2)  # but itself
+        await visitor.changes("the image", by=lambda: visitor.drop(png(), "mine.png"))
+        assert seen(visitor) == 3
+        await visitor.changes("the image", by=lambda: visitor.click(ui.button, "Another image"))
+        assert seen(visitor) == 2
+
+    visit(few, act)
+
+
+def test_a_file_that_is_too_large_is_refused_by_the_server_too(digits, monkeypatch):
+    monkeypatch.setattr(widgets, "MOST_BYTES", 10)
+
+    async def act(visitor):
+        before = visitor.image("the image")
+        await visitor.drop(png(), "mine.png")
+        await until(lambda: visitor.user.notify.messages)
+        assert "of less than 50 MB" in visitor.user.notify.messages[0]
+        assert visitor.image("the image") == before
 
     visit(digits, act)
 

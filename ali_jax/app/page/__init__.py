@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from nicegui import app, ui
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ali_jax.app.explorer import Explorer, Picture
 from ali_jax.app.page import widgets
@@ -17,11 +18,13 @@ STYLE = Path(__file__).parent / "style.css"
 
 
 def serve(explorer: Explorer, name: str, port: int) -> None:
-    """Serves the page to this machine alone, until Ctrl-C."""
+    """Serves the page, to this machine alone and at no other path, until Ctrl-C."""
+    # A web page elsewhere may give this machine's address a name of its own, and ask under that.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"])
+    ui.page("/")(lambda: Page(explorer, name))
     app.on_startup(lambda: print(f"http://localhost:{port} (Ctrl-C ends it)", flush=True))
     with contextlib.suppress(KeyboardInterrupt):
         ui.run(
-            lambda: Page(explorer, name),
             host="127.0.0.1",
             port=port,
             title=f"{name} - ali_jax",

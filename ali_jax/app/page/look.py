@@ -15,7 +15,8 @@ class Look:
     def __init__(self, explorer: Explorer, told: Callable[[], np.ndarray | None]):
         """`told` gives the attributes that the page's checkboxes say, of images that come without."""
         self._explorer, self._told = explorer, told
-        self._picture, self._view = explorer.picture(0), None
+        self._picture = explorer.picture(0)
+        self._shown: tuple[Picture, View] | None = None  # another one while `_picture` is being computed
         self.on_start: Callable[[np.ndarray, Picture], Awaitable[None]]
         self.on_end: Callable[[int, Picture], Awaitable[None]]
         self._build()
@@ -80,7 +81,7 @@ class Look:
             await self.look_at(self._picture._replace(attributes=attributes))
 
     def _show(self, picture: Picture, view: View) -> None:
-        self._view = view
+        self._shown = picture, view
         self._well.show(picture.x, picture.name)
         self._through_mu.show(view.through_mu, "G(mu)")
         for number, (figure, image) in enumerate(zip(self._draws, view.draws, strict=True), 1):
@@ -89,6 +90,8 @@ class Look:
             f"Mean squared error: {view.error:.4f} through mu, {view.error_of_draws:.4f} through draws; "
             f"of the mean image {view.error_of_mean:.4f}."
         )
+        for figure in self._neighbours[len(view.rows) :]:  # a small gallery has fewer
+            figure.hide()
         for figure, row, distance in zip(self._neighbours, view.rows, view.distances, strict=False):
             kind = self._explorer.gallery.class_of(row)
             figure.show(
@@ -97,12 +100,14 @@ class Look:
             )
 
     async def _follow(self, place: int) -> None:
-        if self._view is not None and place < len(self._view.rows):
-            await self.look_at(self._explorer.picture(int(self._view.rows[place])))
+        if self._shown is not None:
+            _, view = self._shown
+            await self.look_at(self._explorer.picture(int(view.rows[place])))
 
     async def _start(self) -> None:
-        if self._view is not None:
-            await self.on_start(self._view.code, self._picture)
+        if self._shown is not None:
+            picture, view = self._shown
+            await self.on_start(view.code, picture)
 
     async def _invert(self) -> None:
         x = self._picture.x

@@ -41,7 +41,7 @@ class Figure:
     """An image over a caption."""
 
     def __init__(self, alt: str, on_click: Callable[[], Any] | None = None):
-        with ui.element("figure"):
+        with ui.element("figure") as self._frame:
             with (
                 ui.element("button").classes("pick").on("click", on_click)
                 if on_click
@@ -53,8 +53,13 @@ class Figure:
 
     def show(self, x: np.ndarray, caption: str) -> None:
         """Shows (H, W, C)."""
+        self._frame.set_visibility(True)
         self.image.show(x)
         self._caption.set_text(caption)
+
+    def hide(self) -> None:
+        """Shows nothing, until `show`."""
+        self._frame.set_visibility(False)
 
 
 class Well:
@@ -63,6 +68,9 @@ class Well:
     def __init__(self, alt: str, on_drop: Callable[[bytes, str], Awaitable[None]]):
         async def take(event: events.UploadEventArguments) -> None:
             event.sender.reset()
+            if event.file.size() > MOST_BYTES:  # which a browser has refused; another program may not
+                _refuse()
+                return
             await on_drop(await event.file.read(), event.file.name)
 
         with ui.element("figure"):
