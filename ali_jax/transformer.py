@@ -40,11 +40,11 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         """uint8 images or floats in [0, 1], (N, H, W, C), (N, H W C) or, grey, (N, H, W) -> float32 (N, F).
 
         Raises:
-          UserError: there is no such layer, or X holds other images.
+          UserError: there is no such layer, or X holds no images, or others.
         """
         model = self._model()
         shape = model.networks.generator.x_shape
-        x = np.asarray(X)
+        x = inputs.numbers(X, "X")
         grey = shape[:2] if shape[2:] == (1,) else shape
         if x.shape[1:] not in (shape, grey, (int(np.prod(shape)),)):
             raise UserError(

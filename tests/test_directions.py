@@ -57,9 +57,27 @@ def test_there_are_no_more_directions_than_dimensions_codes_or_wanted(linear, co
     with pytest.raises(UserError, match="count is 0"):
         linear.principal(codes, count=0)
     with pytest.raises(UserError, match="500 examples and 1 of attributes"):
-        linear.principal(codes, 4)
+        linear.principal(codes, np.zeros((1, 2)))
     with pytest.raises(UserError, match=r"codes has the shape \(3,\)"):
         linear.principal(codes[0])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (4, "is no array of examples, but int"),
+        (np.ones((500, 3), object), "holds values of type object"),
+        (np.full((500, 3), "1"), "holds values of type <U1"),
+        (np.ones((500, 3)) + 1j, "holds values of type complex128"),
+        ([[1.0, 2.0, 3.0]] * 499 + [[1.0]], "makes no array"),
+    ],
+)
+def test_codes_and_attributes_that_are_no_numbers_are_told(linear, codes, wrong, words):
+    for find in (linear.principal, functools.partial(linear.towards, groups={"all": [True] * 500})):
+        with pytest.raises(UserError, match=f"codes {words}"):
+            find(wrong)
+        with pytest.raises(UserError, match=f"attributes {words}"):
+            find(codes, attributes=wrong)
 
 
 def test_the_way_to_a_group_is_from_the_mean_of_the_others(linear):
@@ -71,9 +89,12 @@ def test_the_way_to_a_group_is_from_the_mean_of_the_others(linear):
     np.testing.assert_allclose(found.change, np.sqrt(np.mean(np.square(found.step * WEIGHTS))), rtol=1e-5)
     assert linear.towards(codes, {}) == []
     np.testing.assert_array_equal(linear.towards(codes, {"last": [0, 0, 1]})[0].step, found.step)
-    for group in ([2], [0, 1, 2], [0.5, 0, 1], inside[:2]):  # numbers of rows, labels, no bits, too few
+    # Numbers of rows, labels, no bits, too few, words, an array within.
+    for group in ([2], [0, 1, 2], [0.5, 0, 1], inside[:2], ["in", "", ""], [0, 0, [1]]):
         with pytest.raises(UserError, match=r"The group 'last' must say of each of the 3 codes"):
             linear.towards(codes, {"last": group})
+    with pytest.raises(UserError, match=r"groups is of type list; pass a dict of names and masks"):
+        linear.towards(codes, [inside])
 
 
 def test_a_step_to_a_group_is_no_less_than_a_deviation(linear):

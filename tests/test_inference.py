@@ -175,7 +175,8 @@ def test_a_traced_value_a_mask_and_a_swapped_key_are_told(model, images):
 
 
 def test_what_is_no_key_or_no_number_is_told(model, images):
-    for key in (0, np.arange(3), images, jax.random.split(jax.random.key(0))):
+    too_long = np.arange(3, dtype=np.uint32)
+    for key in (0, np.arange(3), too_long, images, jax.random.split(jax.random.key(0))):
         for call in (
             lambda key: inference.sample(model, key, 2),
             lambda key: inference.encode(model, images, key=key),

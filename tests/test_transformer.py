@@ -64,6 +64,19 @@ def test_what_an_encoder_cannot_give_is_told(tiny_workdir, layers, shape, words)
         EncoderFeatures(tiny_workdir, layers).transform(np.zeros(shape, np.float32))
 
 
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        ([[1], [1, 2]], "X makes no array"),
+        (None, "X is no array of examples, but NoneType"),
+        (np.full((2, 64), "1"), "X holds values of type <U1"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_told(tiny_workdir, x, words):
+    with pytest.raises(UserError, match=words):
+        EncoderFeatures(tiny_workdir).transform(x)
+
+
 def test_features_have_names_by_which_pandas_knows_them(tiny_workdir):
     step = EncoderFeatures(tiny_workdir, ["layer_1", "mu"])
     names, count = step.get_feature_names_out(), step.transform(data.load("digits", "test").x[:2]).shape[1]

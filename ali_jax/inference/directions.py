@@ -41,7 +41,7 @@ def principal(
       attributes: of the codes, (N, A), where the model is conditional.
 
     Raises:
-      UserError: there are fewer than 2 codes, some are not finite, or attributes are not of as many.
+      UserError: there are fewer than 2 codes, they are no finite numbers, or attributes are not of as many.
     """
     require("count", count, COUNT)
     codes, attributes = _arrays(codes, attributes)
@@ -73,6 +73,11 @@ def towards(
       UserError: a group is no such array, codes are none, or attributes are not of as many.
     """
     codes, attributes = _arrays(codes, attributes)
+    if not hasattr(groups, "items"):  # a table of pandas' has them too
+        raise UserError(
+            f"groups is of type {type(groups).__name__}; pass a dict of names and masks, as "
+            "{'threes': labels == 3}."
+        )
     groups = {name: _mask(name, inside, len(codes)) for name, inside in groups.items()}
     groups = {name: inside for name, inside in groups.items() if 0 < np.sum(inside) < len(inside)}
     if not groups:
@@ -87,19 +92,23 @@ def towards(
 
 
 def _arrays(codes: Any, attributes: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    codes = np.asarray(codes)
+    codes = inputs.numbers(codes, "codes")
     if codes.ndim != 2:
         raise UserError(f"codes has the shape {codes.shape}; pass codes (N, n), as of inference.encode.")
     if attributes is not None:
-        attributes = np.atleast_1d(attributes)
+        attributes = inputs.numbers(attributes, "attributes")
         inputs.require_as_many("attributes", attributes, len(codes))
     return codes, attributes
 
 
 def _mask(name: str, inside: Any, count: int) -> np.ndarray:
     """bool (count,), of booleans or of zeros and ones."""
-    mask = np.asarray(inside)
-    if mask.shape != (count,) or not np.isin(mask, (0, 1)).all():
+    try:
+        mask = np.asarray(inside)
+        fits = mask.shape == (count,) and np.isin(mask, (0, 1)).all()
+    except (TypeError, ValueError):  # lists of several lengths, and what cannot be compared to numbers
+        fits = False
+    if not fits:
         raise UserError(
             f"The group {name!r} must say of each of the {count} codes whether it is inside, by True or "
             f"False; pass it as labels == 3, say, in the shape ({count},)."

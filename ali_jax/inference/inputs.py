@@ -44,7 +44,7 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
       UserError: they are of another shape, or no such numbers.
     """
     shape = tuple(model.networks.generator.x_shape)
-    array = _array(_without_pil(x, shape), name)
+    array = numbers(_without_pil(x, shape), name)
     if len(shape) == 3 and shape[2] == 1 and array.shape[1:] == shape[:2]:
         array = array[..., None]  # grey images that do not say so
     _require_shape(name, array, shape)
@@ -53,7 +53,7 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
 
 def codes(model: Model, z: Any, name: str = "z") -> np.ndarray:
     """(N, n) float32 codes."""
-    array = _array(z, name)
+    array = numbers(z, name)
     _require_shape(name, array, (model.networks.generator.latent_dim,))
     return _floats(array, name)
 
@@ -82,7 +82,7 @@ def attributes(model: Model, given: Any, count: int) -> np.ndarray | None:
         return None
     if given is None:
         raise UserError("This model is conditional; pass attributes, (N, A) of zeros and ones.")
-    array = _array(given, "attributes")
+    array = numbers(given, "attributes")
     _require_shape("attributes", array, (_num_attributes(model),))
     array = _floats(array, "attributes")
     if array.min() < 0 or array.max() > 1:
@@ -94,10 +94,13 @@ def attributes(model: Model, given: Any, count: int) -> np.ndarray | None:
 
 def key(given: Any) -> jax.Array | np.ndarray:
     """A key of JAX's, of either kind; a UserError for anything else."""
-    dtype, ndim = getattr(given, "dtype", None), getattr(given, "ndim", None)
-    new = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and ndim == 0
-    if not new and not (dtype == np.uint32 and ndim == 1):
-        raise UserError(f"key is a {type(given).__name__}; pass a key of JAX's, as jax.random.key(0).")
+    dtype, shape = getattr(given, "dtype", None), getattr(given, "shape", None)
+    new = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
+    # Of the older kind, 2 numbers, or 4 where another generator is the default.
+    raw = jax.random.key_data(jax.random.key(0))
+    if not new and not (dtype == raw.dtype and shape == raw.shape):
+        found = type(given).__name__ + ("" if shape is None else f" of shape {shape}")
+        raise UserError(f"key is a {found}; pass a key of JAX's, as jax.random.key(0).")
     return given
 
 
@@ -148,7 +151,8 @@ def _without_pil(x: Any, shape: tuple[int, ...]) -> Any:
         raise UserError(f"An image of x cannot be used ({error}); convert it to 8 bits.") from None
 
 
-def _array(values: Any, name: str) -> np.ndarray:
+def numbers(values: Any, name: str) -> np.ndarray:
+    """Whole numbers or floats of one example or more, (N, ...); a UserError for anything else."""
     if isinstance(values, jax.core.Tracer):
         raise UserError(
             f"{name} is traced, by jax.jit, jax.grad or jax.vmap, and inference takes arrays; within these "
@@ -164,8 +168,8 @@ def _array(values: Any, name: str) -> np.ndarray:
         raise UserError(f"{name} is no array of examples, but {type(values).__name__}; pass one of (N, ...).")
     if not len(array):
         raise UserError("There are no examples to run the model on.")
-    numbers = array.dtype == bool or jnp.issubdtype(array.dtype, np.integer)
-    if not numbers and not jnp.issubdtype(array.dtype, np.floating):
+    whole = array.dtype == bool or jnp.issubdtype(array.dtype, np.integer)
+    if not whole and not jnp.issubdtype(array.dtype, np.floating):
         raise UserError(f"{name} holds values of type {array.dtype}; it must hold whole numbers or floats.")
     return array
 
