@@ -7,6 +7,7 @@
 The networks and the game of configs/svhn_small_semi_supervised.py, for longer, on images that mean the same
 in a mirror. The paper's error of 17.99 % is of large networks and many epochs:
 configs/cifar10_semi_supervised.py. `:recipe`, `:feature_matching`, `:consistency` and `:supervised` as there.
+Measured, one seed: 47.7 %, and 48.8 % by the labelled images alone (experiments/README.md).
 """
 
 from pathlib import Path
