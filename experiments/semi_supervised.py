@@ -86,7 +86,8 @@ def main(argv):
             reached = together.train_all([runs[run] for run in cell], [folders[run] for run in cell], splits)
             refuse_stopped(reached, runs[cell[0]], workdir)
         for run in cell:
-            results[run] = trained(runs[run], folders[run], splits)
+            if run not in results:
+                results[run] = trained(runs[run], folders[run], splits)
             found = {run: results[run] for run in runs if run in results}
             print(write(output, values.config, splits, found))
 

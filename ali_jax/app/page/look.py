@@ -100,8 +100,10 @@ class Look:
             )
 
     async def _follow(self, place: int) -> None:
-        if self._shown is not None:
-            _, view = self._shown
+        if self._shown is None:
+            return
+        _, view = self._shown
+        if place < len(view.rows):  # a click may come just as fewer are shown
             await self.look_at(self._explorer.picture(int(view.rows[place])))
 
     async def _start(self) -> None:
