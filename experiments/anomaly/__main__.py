@@ -93,8 +93,8 @@ def check(values) -> None:
         fields = {*program.fields_named(sys.argv)} - {"data_dir"}
         if fields or program.config_named(sys.argv):
             raise UserError("Detectors have no config; leave --config out, but for --config.data_dir.")
-    elif named := [name for name in OF_DETECTORS if values[name].present]:
-        raise UserError(f"--{named[0]} is of --tables or --images, not of a run; leave it out.")
+    else:
+        shared_flags.refuse_others(values, "a run", dict.fromkeys(OF_DETECTORS, ("--tables", "--images")))
 
 
 def run_images(rows: study.Rows, players: dict, name: str, values) -> None:

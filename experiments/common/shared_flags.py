@@ -30,13 +30,13 @@ def judges() -> None:
 
 
 def refuse_others(values, command: str, readers: Mapping[str, tuple[str, ...]]) -> None:
-    """Raises UserError for a flag that was passed to one of a program's commands, and is of others.
+    """Raises UserError for a flag that was passed to one thing a program does, and is of others.
 
     Args:
       values: flags.FLAGS.
-      command: that is run.
-      readers: name of a flag -> the commands that read it; of flags that are not named, all do.
+      command: what is done, by the name of the command, or in words.
+      readers: name of a flag -> what reads it; flags that are not named are of all that the program does.
     """
     for flag, commands in readers.items():
         if values[flag].present and command not in commands:
-            raise UserError(f"--{flag} is of {' and '.join(commands)}, not of {command}; leave it out.")
+            raise UserError(f"--{flag} is of {' or '.join(commands)}, not of {command}; leave it out.")
