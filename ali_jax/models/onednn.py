@@ -1,10 +1,11 @@
-"""bfloat16 on a CPU: the compiler's options that hand convolutions to oneDNN, and the forms that it takes.
+"""Convolutions on a CPU: the compiler's options that hand them to oneDNN, and the forms that it takes.
 
-    step = jax.jit(functools.partial(train_step, ...), compiler_options=compiler_options("bfloat16"))
+    step = jax.jit(functools.partial(train_step, ...), compiler_options=compiler_options("float32"))
 
 oneDNN multiplies bfloat16 with the CPU's own instructions (AVX-512 or AMX); what XLA runs convolutions with
-otherwise converts to float32 first. It takes plain convolutions alone, without zeros between the pixels of
-the input, so `convolution` writes its own as here where oneDNN serves. Images are NHWC, kernels HWIO.
+otherwise converts to float32 first. In float32 it runs those with a border, which are adjoints, without
+multiplying the border's zeros. It takes plain convolutions alone, without zeros between the pixels of the
+input, so `convolution` writes its own as here where oneDNN serves. Images are NHWC, kernels HWIO.
 
 Times in comments: 100 images of the SVHN networks, bfloat16, one core with AMX.
 """
@@ -14,6 +15,7 @@ import warnings
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 OPTIONS = {"xla_cpu_use_onednn": True, "xla_cpu_experimental_onednn_custom_call": True}
@@ -24,9 +26,9 @@ NOT_STORED = "Error writing persistent compilation cache entry .*MemoryError"  #
 def compiler_options(dtype: str, platform: str | None = None) -> dict[str, bool]:
     """What a `jax.jit` of steps takes as `compiler_options`, for networks that compute in `dtype`.
 
-    Empty but for bfloat16 on a CPU whose instructions and whose jaxlib run it (0.12 does, 0.10 does not).
-    `jax.jit` takes options at the outermost call alone. What is compiled with these, JAX cannot store in its
-    cache (with jaxlib 0.12: it warns NOT_STORED), so that every start compiles it.
+    Empty but for a CPU whose instructions and whose jaxlib run it (0.12 does, 0.10 does not). `jax.jit` takes
+    options at the outermost call alone. What oneDNN compiled, JAX cannot store in its cache (with jaxlib
+    0.12: it warns NOT_STORED), so that every start compiles it.
 
     Args:
       dtype: "float32" or "bfloat16", as of `models.build`.
@@ -38,18 +40,20 @@ def compiler_options(dtype: str, platform: str | None = None) -> dict[str, bool]
 
 def serves(dtype: jax.typing.DTypeLike) -> bool:
     """Whether oneDNN runs convolutions of this dtype in programs compiled with `compiler_options`."""
-    return jnp.dtype(dtype) == jnp.bfloat16 and jax.default_backend() == "cpu" and runs()
+    asked = jnp.dtype(dtype)
+    return asked in (jnp.bfloat16, jnp.float32) and jax.default_backend() == "cpu" and runs(asked)
 
 
 @functools.cache
-def runs() -> bool:
+def runs(dtype: np.dtype) -> bool:
     """Asks the compiler once in a process, in a tenth of a second.
 
     Whether it knows the options, and what it makes of them, depends on the version of jaxlib, on how that was
     built and on the CPU: no list of names would stay right.
     """
-    shapes = (jax.ShapeDtypeStruct(shape, jnp.bfloat16) for shape in ((1, 8, 8, 32), (3, 3, 32, 32)))
-    program = jax.jit(functools.partial(convolve, layout=("NHWC", "HWIO", "NHWC"))).lower(*shapes)
+    shapes = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((1, 8, 8, 32), (3, 3, 32, 32)))
+    adjoint = functools.partial(convolve, layout=("NHWC", "HWIO", "NHWC"), padding=((2, 2), (2, 2)))
+    program = jax.jit(adjoint).lower(*shapes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", NOT_STORED)
         try:

@@ -10,7 +10,7 @@ from jax import lax
 
 from ali_jax import build, models
 from ali_jax.data import Batches, load
-from ali_jax.models import onednn
+from ali_jax.models import convolution, onednn
 from ali_jax.models.convolution import conv, conv_transpose
 from ali_jax.models.rows import conv as row
 from ali_jax.models.rows import transposed
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.filterwarnings(f"ignore:{onednn.NOT_STORED}")
 @pytest.fixture
 def everywhere(monkeypatch):
     """As if oneDNN ran here: its forms give the same numbers whatever runs them."""
-    monkeypatch.setattr(onednn, "runs", lambda: True)
+    monkeypatch.setattr(onednn, "runs", lambda dtype: True)
+    monkeypatch.setattr(convolution, "MANY", 0)
     monkeypatch.setattr(onednn.jax, "default_backend", lambda: "cpu")  # also where these tests run on a GPU
 
 
@@ -33,9 +34,10 @@ def asked_anew():
     onednn.runs.cache_clear()
 
 
-def test_only_bfloat16_on_a_cpu_has_options(everywhere):
-    assert models.compiler_options("bfloat16") == models.compiler_options("bfloat16", "cpu") == onednn.OPTIONS
-    assert models.compiler_options("float32") == models.compiler_options("bfloat16", "cuda") == {}
+@pytest.mark.parametrize("dtype", models.DTYPES)
+def test_a_cpu_alone_has_options(everywhere, dtype):
+    assert models.compiler_options(dtype) == models.compiler_options(dtype, "cpu") == onednn.OPTIONS
+    assert models.compiler_options(dtype, "cuda") == models.compiler_options("float64") == {}
 
 
 def test_an_option_that_this_jaxlib_does_not_know_is_left_out(asked_anew, monkeypatch, recwarn):
@@ -43,21 +45,30 @@ def test_an_option_that_this_jaxlib_does_not_know_is_left_out(asked_anew, monkey
     assert models.compiler_options("bfloat16") == {} and not recwarn.list
 
 
-def test_what_the_options_promise_they_do(asked_anew):
-    options, shape = models.compiler_options("bfloat16"), jax.ShapeDtypeStruct((4, 12, 12, 32), jnp.bfloat16)
-    kernel = jax.ShapeDtypeStruct((4, 4, 32, 16), jnp.bfloat16)
+@pytest.mark.parametrize(
+    "dtype, many, calls",
+    [
+        ("bfloat16", convolution.MANY, 3),  # a value, the gradient by x and that by the kernel
+        ("float32", 0, 1),  # the gradient by x
+        ("float32", convolution.MANY, 0),  # it is small
+    ],
+)
+def test_what_the_options_promise_they_do(asked_anew, monkeypatch, dtype, many, calls):
+    monkeypatch.setattr(convolution, "MANY", many)
+    options, shape = models.compiler_options(dtype), jax.ShapeDtypeStruct((4, 12, 12, 32), dtype)
+    kernel = jax.ShapeDtypeStruct((4, 4, 32, 16), dtype)
 
     def loss(x, kernel):
         return jnp.sum(jnp.sin(conv(x, kernel, 2)).astype(jnp.float32))
 
     program = jax.jit(jax.grad(loss, (0, 1))).lower(shape, kernel).compile(compiler_options=options).as_text()
-    # A value, the gradient by x and that by the kernel.
-    assert program.count(f'custom_call_target="{onednn.MARK}"') == (3 if options else 0)
+    assert program.count(f'custom_call_target="{onednn.MARK}"') == (calls if options else 0)
 
 
+@pytest.mark.parametrize("dtype, resolved", [(jnp.bfloat16, 0.01), (jnp.float32, 1e-5)])
 @pytest.mark.parametrize("stride, channels", [(1, 5), (2, 5), (1, 3), (2, 3)])
-def test_forms_are_those_of_lax(everywhere, stride, channels):
-    """Values and both gradients of both convolutions, as close as bfloat16 resolves."""
+def test_forms_are_those_of_lax(everywhere, stride, channels, dtype, resolved):
+    """Values and both gradients of both convolutions, as close as the dtype resolves."""
     rng = np.random.default_rng(0)
     x, kernel = rng.normal(size=(2, 10, 10, channels)), rng.normal(size=(4, 4, channels, 6))
     out = (10 - 4) // stride + 1
@@ -76,13 +87,13 @@ def test_forms_are_those_of_lax(everywhere, stride, channels):
 
     ours = (functools.partial(f, stride=stride) for f in (conv, conv_transpose))
     for mine, theirs, a in zip(ours, (of_lax, transposed_of_lax), (x, y), strict=True):
-        a, k = (jnp.asarray(value, jnp.bfloat16) for value in (a, kernel))
+        a, k = (jnp.asarray(value, dtype) for value in (a, kernel))
         found = jax.jit(functools.partial(derive, mine))(a, k)
         expected = jax.jit(functools.partial(derive, theirs))(a.astype(float), k.astype(float))
         for one, other in zip(found, expected, strict=True):
-            assert one.dtype == jnp.bfloat16 and one.shape == other.shape
+            assert one.dtype == dtype and one.shape == other.shape
             off = np.abs(np.asarray(one, np.float32) - other).max()
-            assert off < 0.01 * np.abs(other).max()
+            assert off < resolved * np.abs(other).max()
 
 
 def test_convolutions_in_bfloat16_play_the_game_of_float32():
