@@ -233,7 +233,8 @@ def compiled_steps(game: build.Game, mesh) -> Callable:
         state, metrics = step(state, jax.tree.map(lambda a: a[0], batches), due)
         return state, jax.tree.map(lambda m: m[None], metrics)
 
-    options = models.compiler_options(game.dtype, mesh.devices.flat[0].platform) or None
+    platform = mesh.devices.flat[0].platform
+    options = models.compiler_options(game.dtype, game.shapes.params, platform) or None
     layout = {"out_shardings": devices.replicated(mesh), "donate_argnums": 0}
     return jax.jit(run, static_argnames="due", compiler_options=options, **layout)
 

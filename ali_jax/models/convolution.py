@@ -19,9 +19,6 @@ from jax import lax
 from ali_jax.models import onednn
 
 FEW_CHANNELS = 4  # up to as many, as of pictures, convolutions wait for their input
-# Multiplications from which an adjoint in float32 is left to oneDNN: 13x13x64 <- 10x10x128 takes 53 ms with
-# Eigen, 29 ms so. Of fewer it would save a millisecond, and JAX could not store the program.
-MANY = 2**27
 
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
@@ -140,9 +137,9 @@ def _convolve(x, kernel, *, layout, strides=(1, 1), padding=((0, 0),) * 2, dilat
 def _convolve_on_cpu(x, kernel, **arguments):
     """`_convolve` in the form that is fastest on the CPU, without zeros in the input.
 
-    Where XLA knows oneDNN it is of 2026 at least, and what it leaves of plain convolutions in float32 to
-    YNNPACK, those without a border, is as fast as with Eigen or faster: 32x32x3 -> 28x28x32 takes 19 ms with
-    Eigen, 6 ms with YNNPACK.
+    An XLA that has oneDNN leaves plain convolutions in float32 without a border to YNNPACK, which has become
+    as fast as Eigen or faster: 32x32x3 -> 28x28x32 takes 19 ms with Eigen, 6 ms so. Those with a border are
+    oneDNN's, which does not multiply its zeros: adjoint of 13x13x64 -> 10x10x128 53 ms, 29 ms so.
     """
     return (onednn.convolve if onednn.serves(x.dtype) else _convolve_with_eigen)(x, kernel, **arguments)
 
@@ -195,8 +192,8 @@ def _adjoint_in_blocks(x, kernel, stride):
     reach, step = (size - 1) // stride, side // stride
     heights = [(n - 1) * stride + size for n in x.shape[1:3]]
     counts = [-(-height // side) for height in heights]
-    many = channels > FEW_CHANNELS and x[..., 0].size * kernel.size >= MANY
-    blocks = (_convolve_on_cpu if short or many else _convolve_with_eigen)(
+    large = channels > FEW_CHANNELS and onednn.is_large(kernel)
+    blocks = (_convolve_on_cpu if short or large else _convolve_with_eigen)(
         x,
         taps.reshape(*taps.shape[:3], -1),
         layout=("NHWC", "HWIO", "NHWC"),

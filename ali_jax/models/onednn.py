@@ -1,6 +1,6 @@
 """Convolutions on a CPU: the compiler's options that hand them to oneDNN, and the forms that it takes.
 
-    step = jax.jit(functools.partial(train_step, ...), compiler_options=compiler_options("float32"))
+    step = jax.jit(functools.partial(train_step, ...), compiler_options=compiler_options("float32", params))
 
 oneDNN multiplies bfloat16 with the CPU's own instructions (AVX-512 or AMX); what XLA runs convolutions with
 otherwise converts to float32 first. In float32 it runs those with a border, which are adjoints, without
@@ -11,7 +11,9 @@ Times in comments: 100 images of the SVHN networks, bfloat16, one core with AMX.
 """
 
 import functools
+import math
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,22 +22,33 @@ from jax import lax
 
 OPTIONS = {"xla_cpu_use_onednn": True, "xla_cpu_experimental_onednn_custom_call": True}
 MARK = "__onednn$convolution"  # what a compiled program calls a convolution that oneDNN runs
+LARGE = 2**14  # numbers in a kernel of convolutions that oneDNN is worth asking for in float32
 NOT_STORED = "Error writing persistent compilation cache entry .*MemoryError"  # of what JAX warns then
 
 
-def compiler_options(dtype: str, platform: str | None = None) -> dict[str, bool]:
+def compiler_options(dtype: str, params: Any, platform: str | None = None) -> dict[str, bool]:
     """What a `jax.jit` of steps takes as `compiler_options`, for networks that compute in `dtype`.
 
-    Empty but for a CPU whose instructions and whose jaxlib run it (0.12 does, 0.10 does not). `jax.jit` takes
-    options at the outermost call alone. What oneDNN compiled, JAX cannot store in its cache (with jaxlib
-    0.12: it warns NOT_STORED), so that every start compiles it.
+    Empty but for a CPU whose instructions and whose jaxlib run it (0.12 does, 0.10 does not), and for small
+    networks in float32. `jax.jit` takes options at the outermost call alone. What oneDNN compiled, JAX cannot
+    store in its cache (with jaxlib 0.12: it warns NOT_STORED), so that every start compiles it.
 
     Args:
       dtype: "float32" or "bfloat16", as of `models.build`.
+      params: of the networks, such as `state.params`, or their shapes.
       platform: that the steps are compiled for, such as "cpu"; None: JAX's default.
     """
     on_cpu = (platform or jax.default_backend()) == "cpu"
-    return dict(OPTIONS) if on_cpu and serves(dtype) else {}
+    pays = jnp.dtype(dtype) == jnp.bfloat16 or any(map(is_large, jax.tree.leaves(params)))
+    return dict(OPTIONS) if on_cpu and pays and serves(dtype) else {}
+
+
+def is_large(kernel: jax.typing.ArrayLike | jax.ShapeDtypeStruct) -> bool:
+    """Whether these are parameters (K, K, I, O) whose convolutions in float32 gain by oneDNN.
+
+    What smaller ones would save, milliseconds, is not worth that their programs cannot be stored.
+    """
+    return len(kernel.shape) == 4 and kernel.shape[0] > 1 and math.prod(kernel.shape) >= LARGE
 
 
 def serves(dtype: jax.typing.DTypeLike) -> bool:

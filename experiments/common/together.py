@@ -234,5 +234,6 @@ def run_all(game: build.Game):
         after, metrics = every(states._replace(step=states.step[0]), batches)
         return after._replace(step=jnp.broadcast_to(after.step, states.step.shape)), metrics
 
-    options = models.compiler_options(game.dtype, jax.local_devices()[0].platform) or None
+    platform = jax.local_devices()[0].platform
+    options = models.compiler_options(game.dtype, game.shapes.params, platform) or None
     return jax.jit(of_all, static_argnames="due", donate_argnums=0, compiler_options=options)

@@ -19,8 +19,9 @@ class Timed:
     def __init__(self, seen: Seen, dtype: str):
         self._calls = {}
         arguments = random_arguments(seen)
+        options = models.compiler_options(dtype, arguments[0]) or None
         for name, program in programs(seen).items():
-            jitted = jax.jit(program, compiler_options=models.compiler_options(dtype) or None)
+            jitted = jax.jit(program, compiler_options=options)
             self._calls[name] = jitted.lower(*arguments).compile(), arguments
 
     def __call__(self) -> dict[str, float]:

@@ -10,7 +10,7 @@ from jax import lax
 
 from ali_jax import build, models
 from ali_jax.data import Batches, load
-from ali_jax.models import convolution, onednn
+from ali_jax.models import onednn
 from ali_jax.models.convolution import conv, conv_transpose
 from ali_jax.models.rows import conv as row
 from ali_jax.models.rows import transposed
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings(f"ignore:{onednn.NOT_STORED}")
 def everywhere(monkeypatch):
     """As if oneDNN ran here: its forms give the same numbers whatever runs them."""
     monkeypatch.setattr(onednn, "runs", lambda dtype: True)
-    monkeypatch.setattr(convolution, "MANY", 0)
+    monkeypatch.setattr(onednn, "LARGE", 0)
     monkeypatch.setattr(onednn.jax, "default_backend", lambda: "cpu")  # also where these tests run on a GPU
 
 
@@ -34,29 +34,44 @@ def asked_anew():
     onednn.runs.cache_clear()
 
 
+SMALL, WIDE, DENSE = (np.zeros(shape) for shape in ((4, 4, 8, 8), (4, 4, 32, 32), (1, 1, 512, 512)))
+
+
 @pytest.mark.parametrize("dtype", models.DTYPES)
-def test_a_cpu_alone_has_options(everywhere, dtype):
-    assert models.compiler_options(dtype) == models.compiler_options(dtype, "cpu") == onednn.OPTIONS
-    assert models.compiler_options(dtype, "cuda") == models.compiler_options("float64") == {}
+def test_a_cpu_alone_has_options(dtype, monkeypatch):
+    monkeypatch.setattr(onednn, "runs", lambda dtype: True)
+    monkeypatch.setattr(onednn.jax, "default_backend", lambda: "cpu")
+    params = {"kernel": WIDE, "bias": np.zeros(32)}
+    assert models.compiler_options(dtype, params) == onednn.OPTIONS
+    assert models.compiler_options(dtype, params, "cuda") == models.compiler_options("float64", params) == {}
+    monkeypatch.setattr(onednn.jax, "default_backend", lambda: "gpu")
+    assert models.compiler_options(dtype, params) == {}
+
+
+def test_small_kernels_have_options_in_bfloat16_alone(monkeypatch):
+    monkeypatch.setattr(onednn, "runs", lambda dtype: True)
+    monkeypatch.setattr(onednn.jax, "default_backend", lambda: "cpu")
+    for params in ({"kernel": SMALL}, {"kernel": DENSE}):
+        assert models.compiler_options("float32", params) == {}
+        assert models.compiler_options("bfloat16", params, "cpu") == onednn.OPTIONS
 
 
 def test_an_option_that_this_jaxlib_does_not_know_is_left_out(asked_anew, monkeypatch, recwarn):
     monkeypatch.setattr(onednn, "OPTIONS", {"xla_cpu_an_option_of_another_year": True})
-    assert models.compiler_options("bfloat16") == {} and not recwarn.list
+    assert models.compiler_options("bfloat16", {}) == {} and not recwarn.list
 
 
 @pytest.mark.parametrize(
-    "dtype, many, calls",
+    "dtype, features, calls",
     [
-        ("bfloat16", convolution.MANY, 3),  # a value, the gradient by x and that by the kernel
-        ("float32", 0, 1),  # the gradient by x
-        ("float32", convolution.MANY, 0),  # it is small
+        ("bfloat16", 16, 3),  # a value, the gradient by x and that by the kernel
+        ("float32", 32, 1),  # the gradient by x
+        ("float32", 16, 0),  # its kernel is small
     ],
 )
-def test_what_the_options_promise_they_do(asked_anew, monkeypatch, dtype, many, calls):
-    monkeypatch.setattr(convolution, "MANY", many)
-    options, shape = models.compiler_options(dtype), jax.ShapeDtypeStruct((4, 12, 12, 32), dtype)
-    kernel = jax.ShapeDtypeStruct((4, 4, 32, 16), dtype)
+def test_what_the_options_promise_they_do(asked_anew, dtype, features, calls):
+    shape, kernel = (jax.ShapeDtypeStruct(s, dtype) for s in ((4, 12, 12, 32), (4, 4, 32, features)))
+    options = models.compiler_options(dtype, kernel)
 
     def loss(x, kernel):
         return jnp.sum(jnp.sin(conv(x, kernel, 2)).astype(jnp.float32))
@@ -113,7 +128,8 @@ def test_convolutions_in_bfloat16_play_the_game_of_float32():
         config.dtype = dtype
         game = build.game(config)
         state = jax.jit(game.init)(jax.random.key(0), batch=batches[0])
-        step, course = jax.jit(game.step, compiler_options=models.compiler_options(dtype) or None), []
+        options = models.compiler_options(dtype, state.params) or None
+        step, course = jax.jit(game.step, compiler_options=options), []
         for number in range(200):
             state, metrics = step(state, batches[number])
             course.append(metrics)
