@@ -38,7 +38,7 @@ def game(config: ConfigDict) -> Game:
       UserError: naming the field that is wrong, or those that do not fit each other.
     """
     config_lib.check(config)
-    terms = bind(config.terms.to_dict())
+    terms = bind(config.terms)
     wanted = needs_of(terms)
     networks = models.build(config.model, config.dtype)
     _check(config, networks, wanted)
@@ -68,7 +68,7 @@ def game(config: ConfigDict) -> Game:
 
 def needs_of_config(config: ConfigDict) -> Needs:
     """What the terms of the config need, without building the game."""
-    return needs_of(bind(config.terms.to_dict()))
+    return needs_of(bind(config.terms))
 
 
 def optimizers(config: ConfigDict) -> Roles:

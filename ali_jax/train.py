@@ -57,7 +57,7 @@ def train_and_evaluate(
         start = starts.describe(command, init_from, model)
         begun.check(workdir, start)
     devices.check_batch_size(config.batch_size, mesh, config.model.packing)
-    splits = {role: examples.fit(s, config) for role, s in (splits or examples.load_splits(config)).items()}
+    splits = examples.all_fit(config, splits)
     labelled = examples.labelled_examples(config, splits["train"])
     workdirs.check_labelled(labelled, workdir)
     known = examples.fingerprint(splits["train"].x)
@@ -79,16 +79,27 @@ def train_and_evaluate(
                     watch = Watch(config, writer, step, look)
                     return loop(config, run_steps, batches, mesh, step, state, checkpoints, watch)
             except NotFinite as error:
-                raise diverged(error, workdir, checkpoints.latest_step()) from None
+                bad = examples.not_finite(splits["train"].x)
+                raise diverged(error, workdir, checkpoints.latest_step(), bad) from None
 
 
 class Diverged(UserError):
     """A loss or a parameter of a run is no longer finite."""
 
 
-def diverged(error: NotFinite, workdir: Path, last: int | None) -> Diverged:
-    """What to do about a run that is no longer finite; `last`: the step of its newest checkpoint."""
+def diverged(error: NotFinite, workdir: Path, last: int | None, bad: int | None = None) -> Diverged:
+    """What to do about a run that is no longer finite.
+
+    Args:
+      last: the step of its newest checkpoint.
+      bad: the number of a training example that is not finite itself.
+    """
     kept = "no checkpoint is there yet" if last is None else f"the last good one is of step {last}"
+    if bad is not None:
+        return Diverged(
+            f"{error} of {workdir}: training example {bad} holds NaN or infinite numbers; leave it out, and "
+            "train into another --workdir."
+        )
     return Diverged(
         f"{error} of {workdir} ({kept}); train into another --workdir with a lower learning rate or another "
         "seed."

@@ -25,7 +25,18 @@ from ali_jax.interleaving import interleave, part, twice
 from ali_jax.models import packing_of, unit_interval
 from ali_jax.players import Passes
 from ali_jax.roles import Roles
-from ali_jax.terms import ADVERSARIAL, Needs, Players, Round, Term, check_needs, join, needs_of, play_for
+from ali_jax.terms import (
+    ADVERSARIAL,
+    Needs,
+    Players,
+    Round,
+    Term,
+    check_batch,
+    check_needs,
+    join,
+    needs_of,
+    play_for,
+)
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -55,6 +66,7 @@ def init_state(
         generator's output bias, so that G starts at the mean image; the official code uses 500 of them.
       keep_average: whether `train_step` shall average parameters and running statistics over steps.
     """
+    check_batch(networks, batch)
     *keys, key_train = jax.random.split(key, 4)
     every = _all(optimizers)
     for role, network, optimizer in zip(Roles._fields, networks, optimizers, strict=True):
@@ -156,10 +168,10 @@ def apply_updates(optimizers: Roles, grads: Roles, state: TrainState):
 
 def _all(optimizers: Roles) -> Roles:
     """One for each role, also where there is no network."""
-    if isinstance(optimizers, optax.GradientTransformation):
-        raise UserError(
-            "optimizers is a single one; pass one for each role, such as Roles(adam, adam, adam)."
-        )
+    single = isinstance(optimizers, optax.GradientTransformation)
+    if single or not isinstance(optimizers, tuple):
+        found = "a single one" if single else f"a {type(optimizers).__name__}"
+        raise UserError(f"optimizers is {found}; pass one for each role, such as Roles(adam, adam, adam).")
     return Roles(*(optax.set_to_zero() if optimizer is None else optimizer for optimizer in optimizers))
 
 

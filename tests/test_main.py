@@ -83,6 +83,11 @@ def test_a_mistake_ends_the_process_in_one_sentence(tmp_path, flags, words):
         (["--config", "configs/digits.py", "--config.seeds=4"], "config.seed"),
         (["--config.terms.test_build:no_share={}"], "returned float, not a Share"),
         (["--config.terms.adversarial.weigth=0.1"], "no setting 'weigth'; choose of d, ge, unlabelled"),
+        (
+            ["--config=configs/digits.py:paper", "--config.model.discriminator_xx=((1,),)"],
+            "rows of D, which a config file sets",
+        ),
+        (["--config.dataset=arrays:/nope.npz"], "There is no file /nope.npz"),
         (["--config.terms={}"], "nobody plays for anything"),
         (["--workdir=/dev/null/run"], "/dev/null/run"),
         (["config=configs/svhn.py"], "config=configs/svhn.py"),

@@ -144,6 +144,15 @@ def test_parameters_that_are_not_finite_never_reach_a_checkpoint(tmp_path, tiny_
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["4"]
 
 
+def test_an_example_that_is_not_finite_is_named(tmp_path, tiny_config):
+    digits = {role: data.load("digits", role) for role in ("train", "test")}
+    x = digits["train"].x / np.float32(255)
+    x[17, 2, 2] = np.nan
+    splits = {"train": digits["train"]._replace(x=x), "validation": digits["test"]}
+    with pytest.raises(UserError, match="training example 17 holds NaN or infinite numbers; leave it out"):
+        train.train_and_evaluate(tiny_config, tmp_path, splits)
+
+
 @pytest.mark.parametrize(
     ("checkpoint_every", "words"),
     [(1, r"the last good one is of step \d+"), (100, "no checkpoint is there")],
@@ -206,6 +215,21 @@ def test_a_workdir_that_cannot_be_written_is_named(tmp_path, tiny_config):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         train.train_and_evaluate(tiny_config, tmp_path / "file" / "run")
+
+
+def test_splits_without_a_role_are_refused_before_anything_is_written(tmp_path, tiny_config):
+    split = data.load("digits", "train")
+    for splits in ({"train": split}, {"validation": split}, {}):
+        with pytest.raises(UserError, match='pass "train" and "validation"'):
+            train.train_and_evaluate(tiny_config, tmp_path, splits)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workdir_of_another_version_is_told(tmp_path, tiny_config, tiny_workdir):
+    before = json.loads((tiny_workdir / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(before | {"momentum": 0.9}))
+    with pytest.raises(UserError, match=r"config\.momentum, which this version of ali_jax does not know"):
+        train.train_and_evaluate(tiny_config, tmp_path)
 
 
 @pytest.mark.parametrize("field", ["model", "batch_size", "seed", "dataset"])

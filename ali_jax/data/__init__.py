@@ -66,7 +66,7 @@ def load(name: str, split: str, data_dir: str | None = None, frame: Frame | None
 
 def _load_part(name: str, part: splits.Part, data_dir: str | None, frame: Frame | None) -> Split:
     if name in SETS:
-        whole = SETS[name](part.base, data_dir)
+        whole = splits.require_split(SETS[name](part.base, data_dir), name)
         return take(whole, part.rows(name, len(whole.x)))
     kind, colon, path = name.partition(":")
     if kind not in OWN or not colon:

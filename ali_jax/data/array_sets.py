@@ -44,7 +44,9 @@ def load(
 
 def _members(file: Path) -> dict[str, dict[str, str]]:
     """Split -> field -> name of its array in the file."""
-    if file.suffix not in (".npy", ".npz") or not file.is_file():
+    if not file.is_file():
+        raise UserError(f"There is no file {file}; write --config.dataset=arrays:FILE with one.")
+    if file.suffix not in (".npy", ".npz"):
         raise UserError(f"{file} is no .npy or .npz file; write --config.dataset=arrays:FILE with one.")
     if file.suffix == ".npy":
         return {"train": {"x": ""}}

@@ -1,6 +1,7 @@
 """The examples that a config asks for, as its networks want them, and the batches they come in."""
 
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -8,6 +9,7 @@ from ml_collections import ConfigDict
 from ali_jax import config as config_lib
 from ali_jax import data
 from ali_jax.data import labels
+from ali_jax.data.splits import require_split
 from ali_jax.errors import UserError
 
 
@@ -17,6 +19,23 @@ def load_splits(config: ConfigDict) -> dict[str, data.Split]:
     if not names["test"]:
         del names["test"]
     return {role: load(config, name) for role, name in names.items()}
+
+
+def all_fit(config: ConfigDict, given: Mapping[str, data.Split] | None = None) -> dict[str, data.Split]:
+    """The examples by role, `given` or those that the config names, as the networks want them; see `fit`."""
+    splits = load_splits(config) if given is None else given
+    for role in ("train", "validation"):
+        if role not in splits:
+            raise UserError(f'The splits are {", ".join(splits) or "none"}; pass "train" and "validation".')
+    return {role: fit(split, config) for role, split in splits.items()}
+
+
+def not_finite(x: np.ndarray) -> int | None:
+    """The number of the first example of which a value is NaN or infinite."""
+    if x.dtype.kind != "f":
+        return None
+    bad = (row for row, example in enumerate(x) if not np.isfinite(example).all())
+    return next(bad, None)
 
 
 def load(config: ConfigDict, split: str) -> data.Split:
@@ -37,7 +56,7 @@ def frame(config: ConfigDict) -> data.Frame:
 
 def fit(split: data.Split, config: ConfigDict) -> data.Split:
     """The split as the networks want it, of config.classes alone; a UserError where they cannot take it."""
-    split = of_classes(split, tuple(config.classes), config.dataset)
+    split = of_classes(require_split(split, config.dataset), tuple(config.classes), config.dataset)
     if split.x.shape[1:] != tuple(config.model.x_shape):
         raise UserError(
             f"Examples of {config.dataset} have the shape {split.x.shape[1:]}, but "

@@ -17,12 +17,55 @@ CELEBA_ATTRIBUTES = tuple(
 )
 
 
+ROUNDING = 1e-3  # by so much floats of images may leave [0, 1], as resizing leaves them
+
+
 class Split(NamedTuple):
     """All examples of a split, in a fixed order."""
 
     x: np.ndarray  # uint8 (N, H, W, C) images, memory-mapped but for digits, or float32 (N, 2) points
     label: np.ndarray | None  # int32 (N,), classes from 0
     attributes: np.ndarray | None  # uint8 (N, A) in {0, 1}; of CelebA a column for each of CELEBA_ATTRIBUTES
+
+
+def require_split(split: Split, name: str) -> Split:
+    """The examples of the data set `name`, as they are.
+
+    Raises:
+      UserError: they are no `Split`, or its arrays do not fit each other, or no network takes them.
+    """
+    if not isinstance(split, Split):
+        raise UserError(
+            f"The data set {name} is a {type(split).__name__} and no Split; make one with "
+            "ali_jax.data.Split(x, label, attributes), the last two None where there are none."
+        )
+    for field, array in split._asdict().items():
+        if array is None and field != "x":
+            continue
+        if not isinstance(array, np.ndarray) or not array.ndim:
+            raise UserError(f"{field} of {name} is a {type(array).__name__}; make it a NumPy array.")
+        if len(array) != len(split.x):
+            raise UserError(f"{name} has {len(split.x)} examples and {len(array)} of {field}; make as many.")
+    _check_examples(split.x, name)
+    if split.label is not None and (split.label.ndim != 1 or split.label.dtype.kind not in "iu"):
+        raise UserError(
+            f"The labels of {name} are {split.label.dtype} of shape {split.label.shape}; make them int32, "
+            "(N,), classes from 0."
+        )
+    return split
+
+
+def _check_examples(x: np.ndarray, name: str) -> None:
+    if x.dtype != np.uint8 and x.dtype.kind != "f":
+        raise UserError(f"The examples of {name} are {x.dtype}; make them uint8 images, or floats.")
+    if x.ndim == 4 and x.dtype.kind == "f" and len(x):
+        sample = x[:: -(-len(x) // 1000)]  # a mistake of scale is in all of them
+        low, high = sample.min(), sample.max()
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            raise UserError(
+                f"The images of {name} are floats from {low:g} to {high:g}; make them uint8, or floats from "
+                "0 to 1."
+            )
 
 
 def take(split: Split, rows: slice | np.ndarray) -> Split:

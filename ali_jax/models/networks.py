@@ -31,9 +31,18 @@ class Stack(nn.Module):
         for number, row in enumerate(self.rows, 1):
             last = number == len(self.rows)
             scale = ("learned" if last else "fixed") if self.weight_norm else None
-            settings = (self.init_std, self.leak, self.dtype, self.last_bias if last else 0.0)
-            norms = (self.spectral_norm, scale, self.plain_norm, self.norm_by_kind)
-            layer = Layer(row, *settings, *norms, name=f"layer_{number}")
+            layer = Layer(
+                row,
+                self.init_std,
+                self.leak,
+                self.dtype,
+                initial_bias=self.last_bias if last else 0.0,
+                spectral_norm=self.spectral_norm,
+                weight_norm_scale=scale,
+                plain_norm=self.plain_norm,
+                norm_by_kind=self.norm_by_kind,
+                name=f"layer_{number}",
+            )
             hidden, h = h, layer.activate(layer(h, condition, noise, train))
         return (h, hidden) if with_hidden else h
 

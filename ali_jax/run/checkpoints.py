@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from ali_jax.errors import UserError, first_line
 from ali_jax.run import checksums, devices
 from ali_jax.run.files import writing
+from ali_jax.trees import by_name
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +151,7 @@ class Checkpoints:
         Raises:
           OSError: they are not; orbax raises this and much else.
         """
+        self._require_shapes(step, like)
         items = {"default": _only(like)}
         if (self.directory / str(step) / "checksums").exists():  # not in checkpoints older than they are
             items["checksums"] = ocp.args.JsonRestore()
@@ -156,6 +159,19 @@ class Checkpoints:
         if "checksums" in items and (array := checksums.first_difference(read["default"], read["checksums"])):
             raise OSError(f"{array} is not as it was saved")
         return read["default"]
+
+    def _require_shapes(self, step: int, like: Any) -> None:
+        """Raises OSError for the first array that is there in another shape, of which orbax says pages."""
+        self._manager.wait_until_finished()  # of a step that is being saved nothing is there to be looked at
+        there = by_name(self._manager.metadata(step).item_metadata["default"])
+        for name, leaf in by_name(like).items():
+            is_key = jnp.issubdtype(
+                leaf.dtype, jax.dtypes.prng_key
+            )  # which is written as the numbers it holds
+            if name in there and not is_key and tuple(there[name].shape) != tuple(leaf.shape):
+                raise OSError(
+                    f"{name} has the shape {there[name].shape} there, and {leaf.shape} in the config"
+                )
 
     def rewind(self, step: int) -> None:
         """Moves the checkpoints beyond `step` out of the way: training writes those steps again."""

@@ -17,7 +17,7 @@ from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 from ali_jax import config as config_lib
-from ali_jax import ranges
+from ali_jax import models, ranges
 from ali_jax.config import CONFIGS
 from ali_jax.errors import UserError, nearest
 from ali_jax.models import onednn
@@ -134,8 +134,11 @@ def config_named(argv: list[str]) -> str:
 def _unknown_field(argv: list[str], fields: Iterable[str]) -> str | None:
     """The sentence for the first --config.FIELD that is none of the config's fields."""
     for field in fields_named(arg for arg in argv if not _sets_terms(arg)):
-        if field not in fields:
-            return f"There is no config.{field}; is it {nearest(field, fields)}?"
+        if field in fields:
+            continue
+        if field.removeprefix("model.") in models.HEADS.values():
+            return f"config.{field} is rows of D, which a config file sets; see docs/extending.md."
+        return f"There is no config.{field}; is it {nearest(field, fields)}?"
     return None
 
 

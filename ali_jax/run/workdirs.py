@@ -98,6 +98,11 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
         was, is_now = before.get(field), now.get(field)
         if was == is_now:
             continue
+        if field not in now:
+            raise UserError(
+                f"{workdir} was begun with config.{field}, which this version of ali_jax does not know; go "
+                "on with the version that began it, or pass another --workdir."
+            )
         if isinstance(was, dict) and isinstance(is_now, dict):
             inner = next(k for k in sorted({*was, *is_now}) if was.get(k) != is_now.get(k))
             field, was, is_now = f"{field}.{inner}", was.get(inner), is_now.get(inner)

@@ -23,6 +23,8 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from ali_jax.errors import UserError, first_line, telling_where
 from ali_jax.models import Encoding, Judgement
 from ali_jax.ranges import SETTINGS, require
@@ -33,6 +35,7 @@ from ali_jax.terms.game import (
     Round,
     Share,
     Term,
+    check_batch,
     check_needs,
     join,
     need_of,
@@ -53,6 +56,7 @@ __all__ = [
     "Share",
     "Term",
     "bind",
+    "check_batch",
     "check_needs",
     "find",
     "join",
@@ -78,14 +82,21 @@ TERMS: dict[str, Term] = dict(sorted(_search().items()))
 ADVERSARIAL: Mapping[str, Term] = {"adversarial": adversarial}  # the game of the paper
 
 
-def bind(named: Mapping[str, Mapping[str, Any]]) -> dict[str, Term]:
-    """The terms of a config with their settings bound, by name in alphabetical order.
+def bind(named: Mapping[str, Mapping[str, Any]] | ConfigDict) -> dict[str, Term]:
+    """The terms of a config, config.terms, with their settings bound, by name in alphabetical order.
 
     A setting that is traced, as by a vmap over weights, is bound by hand: `partial(find("cycle"), weight=w)`.
 
     Raises:
       UserError: a term or a setting that there is not, or no term at all.
     """
+    if isinstance(named, ConfigDict):
+        named = named.to_dict()
+    if not isinstance(named, Mapping):
+        raise UserError(
+            f"config.terms is {named!r}; give a mapping of terms to their settings, such as "
+            "{'adversarial': {}}."
+        )
     if not named:
         raise UserError(f"config.terms is empty, so nobody plays for anything; choose of {', '.join(TERMS)}.")
     return {name: _bound(name, named[name]) for name in sorted(named)}
@@ -192,6 +203,11 @@ def needs_of(terms: Mapping[str, Term]) -> Needs:
     Raises:
       UserError: two terms exclude each other.
     """
+    if not isinstance(terms, Mapping):
+        raise UserError(
+            f"terms is a {type(terms).__name__}; pass terms=terms.bind({{'adversarial': {{}}}}) of "
+            "ali_jax.terms, or another mapping of names to functions."
+        )
     if unbound := [name for name, term in terms.items() if not callable(term)]:
         raise UserError(
             f"The term {unbound[0]} is {terms[unbound[0]]!r} and no function; pass terms=terms.bind(...) of "

@@ -2,12 +2,14 @@
 
 import contextlib
 import inspect
+import numbers
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ali_jax.errors import UserError, telling_where
 from ali_jax.models import HEADS, Encoding, Judgement, normalises_by_kind, packing_of
@@ -81,7 +83,12 @@ def needs(**what: Any) -> Callable[[Term], Term]:
     """Notes beside a term what it needs, see `Needs`; a term without the note needs generated pairs.
 
     A value may be a function of the term's settings, a mapping.
+
+    Raises:
+      UserError: there is no such need, or no such head of D.
     """
+    if unknown := sorted({*what} - {*Needs._fields}):
+        raise UserError(f"A term has no need {unknown[0]!r}; choose of {', '.join(Needs._fields)}.")
     if not callable(what.get("heads", ())):
         _check_heads(what.get("heads", ()))
 
@@ -102,18 +109,28 @@ def need_of(term: Term) -> Needs:
 
 
 def _check_heads(heads: Collection[str]) -> None:
+    if isinstance(heads, str):
+        raise UserError(f"The heads that a term needs are {heads!r}; write a tuple of them, as ({heads!r},).")
     if unknown := {*heads} - HEADS.keys():
-        raise ValueError(f"D has no head for {min(unknown)}; heads are {', '.join(HEADS)}")
+        raise UserError(f"D has no head for {min(unknown)}; heads are {', '.join(HEADS)}.")
+
+
+def check_batch(networks: Roles, batch: Mapping[str, Any]) -> None:
+    """Raises UserError where a batch is none of examples as G makes them."""
+    if not isinstance(batch, Mapping) or "x" not in batch:
+        found = [*batch] if isinstance(batch, Mapping) else type(batch).__name__
+        raise UserError(f'The batch is {found}; pass a dict with the examples as "x", (M, ...).')
+    x = batch["x"]
+    if not hasattr(x, "shape"):
+        raise UserError(f'batch["x"] is a {type(x).__name__}; pass an array, (M, ...).')
+    shape = tuple(getattr(networks.generator, "x_shape", x.shape[1:]))
+    if x.shape[1:] != shape or not x.shape or not len(x):
+        raise UserError(f'batch["x"] has the shape {x.shape}; G makes (M, {str(shape)[1:]}.')
 
 
 def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None:
     """Raises UserError where networks or batch lack what the terms of a game need."""
-    if not isinstance(batch, Mapping) or "x" not in batch:
-        found = [*batch] if isinstance(batch, Mapping) else type(batch).__name__
-        raise UserError(f'The batch is {found}; pass a dict with the examples as "x", (M, ...).')
-    shape = tuple(getattr(networks.generator, "x_shape", batch["x"].shape[1:]))
-    if batch["x"].shape[1:] != shape or not len(batch["x"]):
-        raise UserError(f'batch["x"] has the shape {batch["x"].shape}; G makes (M, {str(shape)[1:]}.')
+    check_batch(networks, batch)
     if needs.encoder and networks.encoder is None:
         raise UserError(
             "A term needs an encoder, and networks.encoder is None; give rows to config.model.encoder and "
@@ -122,16 +139,20 @@ def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None
     if networks.encoder is not None and (needs.encoder is False or not needs.generated):
         raise UserError(
             "These terms are a game without an encoder, with D of x alone, and networks.encoder is there; "
-            "set config.model.encoder and discriminator_z to None, as the baselines of "
-            "configs/mnist_semi_supervised.py do, or add a term that plays with E's and G's pairs, such as "
-            "adversarial."
+            "set config.model.encoder and discriminator_z to None in a config file, as "
+            "configs/mnist_semi_supervised.py does for its baselines, or add a term that plays with E's and "
+            "G's pairs, such as adversarial."
         )
     packing = packing_of(networks.discriminator)
-    if packing > 1 and (needs.labels or len(batch["x"]) % packing):
+    if packing > 1 and needs.labels:
         raise UserError(
             f"D judges packs of {packing} pairs (config.model.packing), so that labels, which are of single "
-            f"examples, cannot be learned, and the batch must be a multiple of it; it has {len(batch['x'])} "
-            "examples (config.batch_size)."
+            "examples, cannot be learned; set it to 1, or drop the terms that learn from labels."
+        )
+    if len(batch["x"]) % packing:
+        raise UserError(
+            f"D judges packs of {packing} pairs (config.model.packing), and a batch has {len(batch['x'])} "
+            "examples (config.batch_size); it must be a multiple of that."
         )
     if normalises_by_kind(networks.discriminator) and (needs.one_kind or not needs.generated):
         raise UserError(
@@ -145,11 +166,16 @@ def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None
         )
     for head in needs.heads:
         slot = f"{head}_head" if len(head) == 1 else f"{head}_stack"
+        if len(head) > 1 and not hasattr(networks.discriminator, "compare"):
+            raise UserError(
+                f"A term shows D twins ({head}), and {type(networks.discriminator).__name__} has no method "
+                "compare, as ali_jax.models.Discriminator has; write one, or drop the term."
+            )
         if getattr(networks.discriminator, slot, True) is None:  # a D of another kind need not have slots
             width = "" if len(head) == 1 else f"take twice the channels of {head[0]} and "
             raise UserError(
                 f"A term asks D for a score that it does not give: its {slot} is None; add "
-                f"config.model.{HEADS[head]}, rows that {width}end in one feature."
+                f"config.model.{HEADS[head]}, rows that {width}end in one feature, in a config file."
             )
 
 
@@ -210,6 +236,11 @@ def _check(name: str, share: Any) -> None:
     if not isinstance(share, Share):
         raise UserError(f"The term {name} of config.terms returned {type(share).__name__}, not a Share.")
     for part, value in {"d": share.d, "ge": share.ge, **share.metrics}.items():
+        if value is not None and not isinstance(value, jax.Array | np.ndarray | numbers.Number | np.generic):
+            raise UserError(
+                f"{part} of the term {name} of config.terms is a {type(value).__name__}; it must be a scalar "
+                "array."
+            )
         if value is not None and jnp.shape(value) != ():
             raise UserError(
                 f"{part} of the term {name} of config.terms has the shape {jnp.shape(value)}; it must be a "

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from ali_jax.errors import UserError
 from ali_jax.terms.game import Players, Round, Share, needs
 from ali_jax.terms.means import known, mean_where
 
@@ -82,7 +83,12 @@ def unary_z(
     return _unary(weight, hinge, round.real.z, round.generated.z)
 
 
-def _unary(weight: float, hinge: bool, s_q: jax.Array, s_p: jax.Array) -> Share:
+def _unary(weight: float, hinge: bool, s_q: jax.Array | None, s_p: jax.Array | None) -> Share:
+    if s_q is None or s_p is None:  # of a D that is not of `models`
+        raise UserError(
+            "A term plays with D's score of x or of z alone, and D's Judgement has none; let it give both x "
+            "and z, or drop unary_x and unary_z."
+        )
     d, ge = (
         hinge_losses(s_q, s_p) if hinge else (discriminator_loss(s_q, s_p), generator_encoder_loss(s_q, s_p))
     )

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ali_jax.errors import UserError
+from ali_jax.ranges import SETTINGS, require
 from ali_jax.terms.game import Players, Round, Share, Term, need_of, needs
 
 
@@ -35,8 +35,7 @@ def r2(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, ev
 
 
 def _penalty(round, players, key, gamma, every, pairs) -> Share:
-    if every < 1 or every != int(every):
-        raise UserError(f"The setting every of a term of config.terms is {every}; it must be 1, 2, 3 ...")
+    require("The setting every of a term of config.terms", every, SETTINGS["every"])
     pairs = jax.lax.stop_gradient(tuple(pairs))  # D's affair alone
 
     def summed_scores(pairs):

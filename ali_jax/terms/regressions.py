@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding
+from ali_jax.ranges import SETTINGS, require
 from ali_jax.terms.game import Players, Round, Share, needs
 
 
@@ -56,8 +57,7 @@ def cycle(
       draw: through the round's draw from q(z | x); else through mu.
       generator: whether G learns from it too.
     """
-    if power not in (1, 2):
-        raise UserError(f"The setting power of the term cycle of config.terms is {power}; it must be 1 or 2.")
+    require("The setting power of the term cycle of config.terms", power, SETTINGS["power"])
     x_hat = players.generate(code(round.encoding, draw), frozen=not generator)
     of_each = jnp.sum(jnp.abs(round.x - x_hat).reshape(len(x_hat), -1) ** power, axis=1)
     return Share(ge=weight * jnp.mean(of_each) / jnp.sqrt(round.x[0].size))

@@ -36,6 +36,12 @@ def test_the_draw_of_labels_is_not_the_order_of_the_data():
     assert np.isin(unlabelled, rows).sum() < 10  # 2 are expected of 20
 
 
+def test_where_all_labels_are_known_both_kinds_are_in_orders_of_their_own():
+    batch = MixedBatches(SPLIT, np.arange(200), batch_size=40, labelled_batch_size=20, seed=0)[0]
+    labelled = batch["label"] != UNLABELLED
+    assert len(np.intersect1d(batch["x"][labelled], batch["x"][~labelled])) < 10  # 2 are expected of 20
+
+
 def mixed(**process):
     rows = labelled_rows(LABEL, 15, seed=1)
     return MixedBatches(SPLIT, rows, batch_size=40, labelled_batch_size=16, seed=3, **process), rows

@@ -47,3 +47,34 @@ def test_a_sum_is_one_part_after_the_other():
     assert splits.join([first]) is first
     x, label, attributes = splits.join([first, second])
     assert x[:, 0].tolist() == [0, 0, 1] and label.tolist() == [1, 2, 3] and attributes is None
+
+
+IMAGES, LABELS = np.zeros((3, 8, 8, 1), np.uint8), np.arange(3, dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        ((IMAGES, None, None), "The data set mine is a tuple and no Split"),
+        (IMAGES, "is a ndarray and no Split"),
+        (Split(None, LABELS, None), "x of mine is a NoneType"),
+        (Split(IMAGES.tolist(), None, None), "x of mine is a list; make it a NumPy array"),
+        (Split(IMAGES, LABELS[:2], None), "mine has 3 examples and 2 of label"),
+        (Split(IMAGES.astype(object), None, None), "The examples of mine are object"),
+        (Split(IMAGES.astype(np.int64), None, None), "The examples of mine are int64; make them uint8"),
+        (Split(IMAGES + np.float32(7), None, None), "are floats from 7 to 7; make them uint8"),
+        (Split(IMAGES, LABELS / 2, None), r"The labels of mine are float64 of shape \(3,\)"),
+        (Split(IMAGES, LABELS[:, None], None), r"The labels of mine are int32 of shape \(3, 1\)"),
+    ],
+)
+def test_what_is_no_split_of_examples_is_told(split, words):
+    with pytest.raises(UserError, match=words):
+        splits.require_split(split, "mine")
+
+
+def test_examples_of_every_kind_are_as_they_are():
+    of_attributes = Split(IMAGES, LABELS, np.zeros((3, 40), np.uint8))
+    points = Split(np.full((3, 2), 7, np.float32), None, None)
+    scaled = Split(np.full((3, 8, 8, 1), 1.0005, np.float32), LABELS, None)  # as resizing leaves them
+    for split in (of_attributes, points, scaled):
+        assert splits.require_split(split, "mine") is split

@@ -126,5 +126,5 @@ def test_a_frozen_player_passes_gradients_on_and_learns_nothing(tiny_config):
 
 def test_a_power_that_is_neither_is_named():
     encoding = Encoding(jnp.ones((1, 2)), None, None)
-    with pytest.raises(UserError, match=r"power of the term cycle .* is 3; it must be 1 or 2"):
+    with pytest.raises(UserError, match=r"power of the term cycle .* is 3; .* whole number in \[1, 2\]"):
         cycle(round_of(encoding=encoding), players_of(), KEY, power=3)

@@ -7,11 +7,12 @@ import pytest
 from conftest import make_tiny_config
 from helpers import begun
 
+from ali_jax import config as config_lib
 from ali_jax import models, terms
 from ali_jax.errors import UserError
 from ali_jax.terms import Needs, Round, Share, bind, needs, needs_of, play_for
 from ali_jax.terms.few_labels import labels
-from ali_jax.train_step import play
+from ali_jax.train_step import init_state, play
 
 
 def noise(round, players, key):
@@ -56,6 +57,8 @@ def test_two_metrics_of_one_name_are_refused():
     [
         ({"ge": 1.0}, "returned dict, not a Share"),
         (Share(ge=jnp.zeros(3)), r"ge .* has the shape \(3,\)"),
+        (Share(ge=jnp.float32(1), metrics={"m": {"n": 1.0}}), "m of the term mine .* is a dict; .* a scalar"),
+        (Share(ge=[1.0]), "ge of the term mine .* is a list"),
         (Share(d=jnp.int32(3)), "d of the term mine .* is int32, of which nobody learns"),
     ],
 )
@@ -67,11 +70,15 @@ def test_what_is_no_share_of_scalars_is_named(gives, words):
 def test_what_a_term_needs_is_seen_through_partial_and_may_depend_on_its_settings():
     assert needs_of({"labels": functools.partial(labels, weight=0.5)}) == Needs(False, True)
     assert needs_of(bind({"adversarial": {"unlabelled": True}})) == Needs(True, True)
-    with pytest.raises(ValueError, match="no head for joint"):
+    with pytest.raises(UserError, match="no head for joint"):
         needs(heads=("joint",))
+    with pytest.raises(UserError, match=r"are 'xx'; write a tuple of them, as \('xx',\)"):
+        needs(heads="xx")
+    with pytest.raises(UserError, match="no need 'enocder'; choose of generated, labels, encoder"):
+        needs(enocder=True)
     of_settings = needs(heads=lambda settings: (settings.get("head", "x"),))(asks)
     assert needs_of({"asks": functools.partial(of_settings, head="xx")}).heads == ("xx",)
-    with pytest.raises(ValueError, match="no head for joint"):
+    with pytest.raises(UserError, match="no head for joint"):
         needs_of({"asks": functools.partial(of_settings, head="joint")})
     del asks.needs
 
@@ -85,7 +92,7 @@ def test_a_loop_of_ones_own_is_told_what_networks_and_batch_lack():
         (Needs(encoder=False), batch, "a game without an encoder"),
         (Needs(generated=False, labels=True), batch, "a game without an encoder"),
         (Needs(labels=True), batch, "packs of 2 pairs"),
-        (Needs(), {"x": batch["x"][:3]}, "it has 3 examples"),
+        (Needs(), {"x": batch["x"][:3]}, r"packs of 2 pairs .*a batch has 3 examples"),
         (Needs(heads=("x",)), batch, "its x_head is None"),
     ):
         with pytest.raises(UserError, match=words):
@@ -95,9 +102,15 @@ def test_a_loop_of_ones_own_is_told_what_networks_and_batch_lack():
         ({"image": batch["x"]}, r"The batch is \['image'\]; pass a dict"),
         ({"x": batch["x"][:, :7]}, r"has the shape \(4, 7, 8, 1\); G makes \(M, 8, 8, 1\)"),
         ({"x": batch["x"][:0]}, r"has the shape \(0, 8, 8, 1\)"),
+        ({"x": batch["x"].tolist()}, "is a list; pass an array"),
+        ({"x": np.float32(1)}, r"has the shape \(\)"),
     ):
         with pytest.raises(UserError, match=words):
             terms.check_needs(Needs(), networks, given)
+        with pytest.raises(UserError, match=words):
+            init_state(jax.random.key(0), networks, networks, given)
+    with pytest.raises(UserError, match="terms is a list; pass terms="):
+        needs_of(["adversarial"])
     with pytest.raises(
         UserError, match=r"The term adversarial is \{\} and no function; pass terms=terms\.bind"
     ):
@@ -107,6 +120,12 @@ def test_a_loop_of_ones_own_is_told_what_networks_and_batch_lack():
     terms.check_needs(Needs(), networks, batch)
     with pytest.raises(UserError, match="without the other, as r1 and r2 do, and it normalises"):
         terms.check_needs(Needs(one_kind=True), networks, batch)
+
+
+def test_a_configs_terms_are_bound_as_they_are():
+    config = make_tiny_config()
+    config.terms = config_lib.as_terms({f"{__name__}:other": {"weight": 3.0}, "adversarial": {}})
+    assert bind(config.terms)[f"{__name__}:other"].keywords == {"weight": 3.0}
 
 
 def test_settings_are_bound():
@@ -120,6 +139,8 @@ def test_settings_are_bound():
     ("named", "words"),
     [
         ({}, "nobody plays"),
+        ("cycle", "config.terms is 'cycle'; give a mapping of terms"),
+        (["cycle"], "give a mapping of terms"),
         ({"wasserstein": {}}, "no term 'wasserstein'.*adversarial, .*feature_matching, .*labels"),
         ({"adversarial": {"weigth": 1.0}}, "no setting 'weigth'; choose of d, ge, unlabelled"),
         ({"adversarial": 1.0}, "give a mapping of its settings"),
@@ -217,6 +238,18 @@ def test_players_run_the_same_networks_again(outcome):
     # Statistics moved by the round's pass alone.
     moved = jax.tree.map(lambda a, b: np.any(a != b), batch_stats, state.batch_stats)
     assert all(jax.tree.leaves(moved))
+
+
+def test_what_a_discriminator_of_ones_own_does_not_give_is_told(outcome):
+    (round_, players, _, key), _, game = outcome
+    of_pairs_alone = (judged._replace(x=None, z=None) for judged in (round_.real, round_.generated))
+    round_ = round_._replace(**dict(zip(("real", "generated"), of_pairs_alone, strict=True)))
+    for term in ("unary_x", "unary_z"):
+        with pytest.raises(UserError, match="D's Judgement has none; let it give both x and z"):
+            terms.find(term)(round_, players, key)
+    networks = game.networks._replace(discriminator=object())
+    with pytest.raises(UserError, match=r"shows D twins \(xx\), and object has no method compare"):
+        terms.check_needs(Needs(heads=("xx",)), networks, {"x": round_.x})
 
 
 def test_a_term_may_use_scores_of_x_and_z_alone(outcome):
