@@ -73,6 +73,23 @@ def test_a_zoomed_ramp_is_a_ramp_of_the_crop():
     assert zoomed.min() >= 0 and zoomed.max() <= ramp.max() + 1e-2
 
 
+def test_the_crop_of_a_zoom_is_within_the_image_and_comes_near_both_its_ends():
+    """Pixel i is the interval from i to i + 1, its value that at its middle; so of the zoomed image's, too.
+
+    The two middle values of a ramp give the crop: their difference is the share of the side that was kept,
+    their mean, half a pixel on, the middle of the crop. Few pixels make the half of one matter.
+    """
+    rows, columns = jnp.meshgrid(jnp.arange(4.0), jnp.arange(6.0), indexing="ij")
+    ramps = jnp.tile(jnp.stack([rows, columns], -1)[None], (64, 1, 1, 1))
+    zoomed = np.asarray(augmentation.zoom(KEY, ramps, 0.5))
+    for side, middle in ((4, zoomed[:, 1:3, 0, 0]), (6, zoomed[:, 0, 2:4, 1])):
+        kept = side * (middle[:, 1] - middle[:, 0])
+        first = middle.mean(axis=1) + 0.5 - kept / 2
+        last = first + kept
+        assert first.min() > -1e-4 and last.max() < side + 1e-4
+        assert first.min() < 0.1 and last.max() > side - 0.1
+
+
 def test_sheared_ramps_are_ramps_of_the_slants():
     """By hand: columns move by b times their distance; what comes there had moved by a times its row's."""
     rows, columns = jnp.meshgrid(jnp.arange(9.0), jnp.arange(9.0), indexing="ij")

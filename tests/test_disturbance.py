@@ -7,6 +7,9 @@ from helpers import begun
 from ali_jax import config as config_lib
 from ali_jax import disturbance
 from ali_jax.errors import UserError
+from ali_jax.models import judgement
+from ali_jax.terms import Share
+from ali_jax.train_step import train_step
 
 KEY = jax.random.key(0)
 
@@ -62,6 +65,28 @@ def test_what_d_is_shown_is_what_the_function_gives(tiny_config):
     after, _ = jax.jit(lambda *of: game.step(*of, disturb=same))(state, batch)
     moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after.params, state.params)
     assert not any(jax.tree.leaves((moved.generator, moved.encoder)))
+
+
+def test_every_pass_of_every_step_is_disturbed_by_a_key_of_its_own(tiny_config):
+    """The round's pass and a term's further one, in two steps that differ by number alone."""
+    game, state, batch = begun(tiny_config)
+
+    class Echoes:
+        def apply(self, variables, x, z, condition, **kwargs):
+            return judgement(x[:, 0, 0]), {}
+
+    def draw(key, step, x, z):
+        return jnp.full_like(x, jax.random.uniform(key)), z
+
+    def looks_again(round, players, key):
+        again = players.judge(round.x, round.z, key)
+        return Share(metrics={"once": round.real.joint[0, 0], "again": again.joint[0, 0]})
+
+    networks = game.networks._replace(discriminator=Echoes())
+    own = {"networks": networks, "optimizers": game.optimizers, "terms": {"twice": looks_again}}
+    step = jax.jit(lambda *of: train_step(*of, disturb=draw, **own)[1])
+    both = [step(state._replace(step=jnp.int32(number)), batch) for number in (0, 1)]
+    assert len({float(metrics[name]) for metrics in both for name in ("once", "again")}) == 4
 
 
 @pytest.mark.parametrize(

@@ -379,8 +379,11 @@ def test_linear_gaussian_ali_recovers_the_posterior():
     np.testing.assert_allclose(jnp.exp(head["bias"][2]), abs(s) / jnp.hypot(w, s), atol=0.1)
 
 
-def test_D_sees_both_pairs_of_an_example_with_its_attributes():
-    """Rows alternate between (x_i, E(x_i)) and (G(z_i), z_i): each attribute vector comes twice in a row."""
+@pytest.mark.parametrize("m", [1, 2])
+def test_D_sees_both_pairs_of_an_example_with_its_attributes(m):
+    """Packs of m pairs (x_i, E(x_i)) and of m pairs (G(z_i), z_i) are in turn: each m attribute vectors come
+    twice in a row.
+    """
     config = make_conditional_config(1, 1, 3)
     random = np.random.default_rng(0)
     x = random.random((4, 1, 1, 3), dtype=np.float32)
@@ -391,15 +394,25 @@ def test_D_sees_both_pairs_of_an_example_with_its_attributes():
     given = {}
 
     class Records:
+        packing = m
+
         def apply(self, variables, x, z, condition, **kwargs):
             given.update(x=x, z=z, condition=condition)
-            return judgement(jnp.zeros((len(x), 1)), hidden=jnp.zeros((len(x), 1))), {}
+            logits = jnp.zeros((len(x) // m, 1))
+            return judgement(logits, hidden=logits), {}
 
     networks = players["networks"]
     play(networks._replace(discriminator=Records()), state.params, state, batch)
-    np.testing.assert_array_equal(given["condition"], np.repeat(attributes, 2, axis=0))
-    np.testing.assert_array_equal(given["x"][0::2], x)
+
+    def of_kind(name, which):
+        packs = given[name].reshape(-1, 2, m, *given[name].shape[1:])
+        return packs[:, which].reshape(-1, *given[name].shape[1:])
+
+    for which in (0, 1):
+        np.testing.assert_array_equal(of_kind("condition", which), attributes)
+    np.testing.assert_array_equal(of_kind("x", 0), x)
     # G made each of its images from the z and the attributes that D sees beside it.
-    from_z = networks.generator.apply({"params": state.params.generator}, given["z"][1::2], attributes)
-    np.testing.assert_allclose(given["x"][1::2], from_z, rtol=1e-5)
+    z = of_kind("z", 1)
+    from_z = networks.generator.apply({"params": state.params.generator}, z, attributes)
+    np.testing.assert_allclose(of_kind("x", 1), from_z, rtol=1e-5)
     assert not np.allclose(from_z[0], from_z[1])

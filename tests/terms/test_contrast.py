@@ -98,6 +98,27 @@ def test_recognition_by_hand():
     np.testing.assert_allclose(jax.grad(loss)(1.0), -8 / (1 + np.exp(4)), rtol=1e-5)
 
 
+@pytest.mark.parametrize("draw", [True, False])
+def test_recognition_learns_by_the_reconstruction_and_not_by_the_code_that_is_looked_for(draw):
+    """Codes 0 and 2, the draws at mu; G and the E that looks change nothing.
+
+    By hand: of an image's loss, c^2 + log(exp(-c^2) + exp(-(c - 2)^2)) for the first, the slope in its
+    reconstruction c is 4 p at 0, and -4 p at 2 for the second, where p = 1 / (1 + e^4) is the chance of the
+    wrong code.
+    """
+    codes = jnp.array([[0.0], [2.0]])
+    players = Players(lambda z: z, lambda x, key, frozen: Encoding(x, x, None), None)
+
+    def loss(z, mu):
+        round_ = Round({}, codes, None, encoding=Encoding(z, mu, None))
+        return contrast.recognition(round_, players, KEY, weight=2.0, draw=draw).ge
+
+    of_z, of_mu = jax.grad(loss, (0, 1))(codes, codes)
+    through, aside = (of_z, of_mu) if draw else (of_mu, of_z)
+    np.testing.assert_allclose(through[:, 0], np.array([4, -4]) / (1 + np.exp(4)), rtol=1e-5)
+    np.testing.assert_array_equal(aside, 0)
+
+
 def test_recognition_holds_the_e_that_looks_and_teaches_g_and_the_e_that_writes(tiny_config):
     game, state, batch = begun(tiny_config)
 
