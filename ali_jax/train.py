@@ -97,8 +97,8 @@ def diverged(error: NotFinite, workdir: Path, last: int | None, bad: int | None 
     kept = "no checkpoint is there yet" if last is None else f"the last good one is of step {last}"
     if bad is not None:
         return Diverged(
-            f"{error} of {workdir}: training example {bad} holds NaN or infinite numbers; leave it out, and "
-            "train into another --workdir."
+            f"{error} of {workdir}: training example {bad} (from 0, of those in config.train_split and "
+            "config.classes) holds NaN or infinite numbers; leave it out, and train into another --workdir."
         )
     return Diverged(
         f"{error} of {workdir} ({kept}); train into another --workdir with a lower learning rate or another "

@@ -11,7 +11,7 @@ sum of the game's terms (`terms`). In the paper's game no reconstruction term is
 compares its pairs (x, E(x)) with the generator's pairs (G(z), z).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -169,8 +169,8 @@ def apply_updates(optimizers: Roles, grads: Roles, state: TrainState):
 def _all(optimizers: Roles) -> Roles:
     """One for each role, also where there is no network."""
     single = isinstance(optimizers, optax.GradientTransformation)
-    if single or not isinstance(optimizers, tuple):
-        found = "a single one" if single else f"a {type(optimizers).__name__}"
+    if single or not isinstance(optimizers, Sequence) or len(optimizers) != len(Roles._fields):
+        found = "a single one" if single else f"of type {type(optimizers).__name__}"
         raise UserError(f"optimizers is {found}; pass one for each role, such as Roles(adam, adam, adam).")
     return Roles(*(optax.set_to_zero() if optimizer is None else optimizer for optimizer in optimizers))
 

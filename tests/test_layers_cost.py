@@ -108,7 +108,7 @@ def test_layers_that_append_and_those_of_heads_are_seen_too(tiny_config):
     seen = {each.name: each for each in of_step.layers(conditional)}
     embed = next(each for name, each in seen.items() if name.startswith("G 1: embed"))
     assert embed.inputs[1].shape == (3, 40)
-    assert len(ours.Timed(embed, "float32")()) == 2
+    assert len(ours.Timed(embed, {})()) == 2
     tiny_config.model.update({"discriminator_x_head": (dense(1, nonlinearity="linear"),)})
     heads = [each for each in of_step.layers(tiny_config) if each.name == "D_x head 1: dense 1"]
     assert [(each.of_data, each.players) for each in heads] == [(False, 2)]

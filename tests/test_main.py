@@ -85,7 +85,7 @@ def test_a_mistake_ends_the_process_in_one_sentence(tmp_path, flags, words):
         (["--config.terms.adversarial.weigth=0.1"], "no setting 'weigth'; choose of d, ge, unlabelled"),
         (
             ["--config=configs/digits.py:paper", "--config.model.discriminator_xx=((1,),)"],
-            "rows of D, which a config file sets",
+            "add its rows in a config file",
         ),
         (["--config.dataset=arrays:/nope.npz"], "There is no file /nope.npz"),
         (["--config.terms={}"], "nobody plays for anything"),

@@ -44,8 +44,11 @@ def game(tiny_config):
 
 def test_one_optimizer_for_all_is_refused(game):
     _, batch, players = game
-    with pytest.raises(UserError, match="optimizers is a dict; pass one for each role"):
-        init_state(jax.random.key(0), players["networks"], {"generator": optax.adam(1e-3)}, batch)
+    adam = optax.adam(1e-3)
+    for wrong in ({"generator": adam}, (adam, adam)):
+        with pytest.raises(UserError, match=r"optimizers is of type (dict|tuple); pass one for each role"):
+            init_state(jax.random.key(0), players["networks"], wrong, batch)
+    init_state(jax.random.key(0), players["networks"], [adam, adam, adam], batch)
     with pytest.raises(UserError, match="optimizers is a single one"):
         init_state(jax.random.key(0), batch=batch, networks=players["networks"], optimizers=optax.adam(1e-3))
 

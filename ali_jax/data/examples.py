@@ -32,9 +32,9 @@ def all_fit(config: ConfigDict, given: Mapping[str, data.Split] | None = None) -
 
 def not_finite(x: np.ndarray) -> int | None:
     """The number of the first example of which a value is NaN or infinite."""
-    if x.dtype.kind != "f":
+    if x.dtype == np.uint8:
         return None
-    bad = (row for row, example in enumerate(x) if not np.isfinite(example).all())
+    bad = (row for row, example in enumerate(x) if not np.isfinite(np.asarray(example, np.float32)).all())
     return next(bad, None)
 
 
@@ -56,7 +56,10 @@ def frame(config: ConfigDict) -> data.Frame:
 
 def fit(split: data.Split, config: ConfigDict) -> data.Split:
     """The split as the networks want it, of config.classes alone; a UserError where they cannot take it."""
-    split = of_classes(require_split(split, config.dataset), tuple(config.classes), config.dataset)
+    split = require_split(split, config.dataset)
+    if config.classes or config.num_labels:
+        _require_labels(split.label, config.dataset)
+    split = of_classes(split, tuple(config.classes), config.dataset)
     if split.x.shape[1:] != tuple(config.model.x_shape):
         raise UserError(
             f"Examples of {config.dataset} have the shape {split.x.shape[1:]}, but "
@@ -80,6 +83,15 @@ def fit(split: data.Split, config: ConfigDict) -> data.Split:
             f"{split.attributes.shape[1]}; it must be that."
         )
     return split
+
+
+def _require_labels(label: np.ndarray | None, dataset: str) -> None:
+    """Raises UserError for labels that are no numbers of classes, where some are read."""
+    if label is not None and (label.ndim != 1 or label.dtype.kind not in "iu"):
+        raise UserError(
+            f"The labels of {dataset} are {label.dtype} of shape {label.shape}; make them int32, (N,), "
+            "classes from 0."
+        )
 
 
 def of_classes(split: data.Split, classes: tuple[int, ...], dataset: str) -> data.Split:

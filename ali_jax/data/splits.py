@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, first_line
 
 CELEBA_ATTRIBUTES = tuple(
     """5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose
@@ -29,36 +29,43 @@ class Split(NamedTuple):
 
 
 def require_split(split: Split, name: str) -> Split:
-    """The examples of the data set `name`, as they are.
+    """The examples of the data set `name`; lists in it become arrays.
 
     Raises:
       UserError: they are no `Split`, or its arrays do not fit each other, or no network takes them.
     """
     if not isinstance(split, Split):
         raise UserError(
-            f"The data set {name} is a {type(split).__name__} and no Split; make one with "
+            f"The data set {name} is of type {type(split).__name__} and no Split; make one with "
             "ali_jax.data.Split(x, label, attributes), the last two None where there are none."
         )
-    for field, array in split._asdict().items():
-        if array is None and field != "x":
-            continue
-        if not isinstance(array, np.ndarray) or not array.ndim:
-            raise UserError(f"{field} of {name} is a {type(array).__name__}; make it a NumPy array.")
-        if len(array) != len(split.x):
-            raise UserError(f"{name} has {len(split.x)} examples and {len(array)} of {field}; make as many.")
-    _check_examples(split.x, name)
-    if split.label is not None and (split.label.ndim != 1 or split.label.dtype.kind not in "iu"):
-        raise UserError(
-            f"The labels of {name} are {split.label.dtype} of shape {split.label.shape}; make them int32, "
-            "(N,), classes from 0."
-        )
-    return split
+    arrays = {field: _as_array(given, field, name) for field, given in split._asdict().items()}
+    if arrays["x"] is None:
+        raise UserError(f"The data set {name} has no examples: x of its Split is None.")
+    size = len(arrays["x"])
+    for field, array in arrays.items():
+        if array is not None and len(array) != size:
+            raise UserError(f"{name} has {size} examples and {len(array)} of {field}; make as many.")
+    _check_examples(arrays["x"], name)
+    return Split(**arrays)
 
 
-def _check_examples(x: np.ndarray, name: str) -> None:
-    if x.dtype != np.uint8 and x.dtype.kind != "f":
+def _as_array(given: Any, field: str, name: str) -> Any:
+    """An array as it is, of whatever library; None for None."""
+    try:
+        array = given if given is None or hasattr(given, "shape") else np.asarray(given)
+    except (TypeError, ValueError) as error:  # a list of several shapes
+        raise UserError(f"{field} of {name} makes no array ({first_line(error)}); make it one.") from error
+    if array is not None and not array.shape:
+        raise UserError(f"{field} of {name} is a single {type(given).__name__}; make it an array, (N, ...).")
+    return array
+
+
+def _check_examples(x: Any, name: str) -> None:
+    floats = "float" in x.dtype.name  # bfloat16 too
+    if x.dtype not in (np.uint8, bool) and not floats:
         raise UserError(f"The examples of {name} are {x.dtype}; make them uint8 images, or floats.")
-    if x.ndim == 4 and x.dtype.kind == "f" and len(x):
+    if x.ndim == 4 and floats and len(x):
         sample = x[:: -(-len(x) // 1000)]  # a mistake of scale is in all of them
         low, high = sample.min(), sample.max()
         if low < -ROUNDING or high > 1 + ROUNDING:

@@ -100,11 +100,11 @@ def _kernel_gradient(x, dy, stride):
         return product_or(convolve_on_cpu, *lax.optimization_barrier((x, dy)))
 
     def convolve_on_cpu(x, dy, **arguments):
-        if x.dtype != jnp.bfloat16:
+        if not _bfloat16_by_onednn(x):
             return _convolve_with_eigen(x, dy, **arguments)
-        if onednn.serves(x.dtype) and x.shape[3] > FEW_CHANNELS:
+        if x.shape[3] > FEW_CHANNELS:
             return onednn.kernel_gradient(x, dy, stride)
-        return _convolve_on_cpu(x, dy, **arguments)
+        return onednn.convolve(x, dy, **arguments)
 
     default = functools.partial(product_or, _convolve)
     return lax.platform_dependent(x, dy, cpu=materialized, default=default)
@@ -142,6 +142,10 @@ def _convolve_on_cpu(x, kernel, **arguments):
     oneDNN's, which does not multiply its zeros: adjoint of 13x13x64 -> 10x10x128 53 ms, 29 ms so.
     """
     return (onednn.convolve if onednn.serves(x.dtype) else _convolve_with_eigen)(x, kernel, **arguments)
+
+
+def _bfloat16_by_onednn(x) -> bool:
+    return x.dtype == jnp.bfloat16 and onednn.serves(x.dtype)
 
 
 def _convolve_with_eigen(x, kernel, *, layout, strides=(1, 1), padding=((0, 0),) * 2, dilation=(1, 1)):
@@ -184,16 +188,15 @@ def _adjoint_in_blocks(x, kernel, stride):
     4x4, dilated 27 ms. (oneDNN needs no such squares.)
     """
     size, channels = len(kernel), kernel.shape[2]
-    short = x.dtype == jnp.bfloat16 and onednn.serves(x.dtype)
-    wide = channels <= FEW_CHANNELS and stride == 1 and not short
+    wide = channels <= FEW_CHANNELS and stride == 1 and not _bfloat16_by_onednn(x)
     side = 4 if wide else stride
     taps = _taps_of_block(_taps_of_block(kernel, 0, stride, side), 1, stride, side)
     taps = taps.transpose(0, 1, 3, 4, 5, 2)  # (T, T, I, side, side, O)
     reach, step = (size - 1) // stride, side // stride
     heights = [(n - 1) * stride + size for n in x.shape[1:3]]
     counts = [-(-height // side) for height in heights]
-    large = channels > FEW_CHANNELS and onednn.is_large(kernel)
-    blocks = (_convolve_on_cpu if short or large else _convolve_with_eigen)(
+    worth_it = _bfloat16_by_onednn(x) or (channels > FEW_CHANNELS and onednn.is_large(kernel))
+    blocks = (_convolve_on_cpu if worth_it else _convolve_with_eigen)(
         x,
         taps.reshape(*taps.shape[:3], -1),
         layout=("NHWC", "HWIO", "NHWC"),

@@ -5,7 +5,8 @@
 oneDNN multiplies bfloat16 with the CPU's own instructions (AVX-512 or AMX); what XLA runs convolutions with
 otherwise converts to float32 first. In float32 it runs those with a border, which are adjoints, without
 multiplying the border's zeros. It takes plain convolutions alone, without zeros between the pixels of the
-input, so `convolution` writes its own as here where oneDNN serves. Images are NHWC, kernels HWIO.
+input, so `convolution` writes its own as here where oneDNN serves. (The options hand it some small matrix
+products and softmax, too.) Images are NHWC, kernels HWIO.
 
 Times in comments: 100 images of the SVHN networks, bfloat16, one core with AMX.
 """

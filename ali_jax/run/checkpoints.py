@@ -165,9 +165,8 @@ class Checkpoints:
         self._manager.wait_until_finished()  # of a step that is being saved nothing is there to be looked at
         there = by_name(self._manager.metadata(step).item_metadata["default"])
         for name, leaf in by_name(like).items():
-            is_key = jnp.issubdtype(
-                leaf.dtype, jax.dtypes.prng_key
-            )  # which is written as the numbers it holds
+            # A key is written as the numbers that it holds.
+            is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
             if name in there and not is_key and tuple(there[name].shape) != tuple(leaf.shape):
                 raise OSError(
                     f"{name} has the shape {there[name].shape} there, and {leaf.shape} in the config"

@@ -136,8 +136,8 @@ def _unknown_field(argv: list[str], fields: Iterable[str]) -> str | None:
     for field in fields_named(arg for arg in argv if not _sets_terms(arg)):
         if field in fields:
             continue
-        if field.removeprefix("model.") in models.HEADS.values():
-            return f"config.{field} is rows of D, which a config file sets; see docs/extending.md."
+        if field in {f"model.{name}" for name in models.HEADS.values()}:
+            return f"config.{field} is not in this config; add its rows in a config file (docs/extending.md)."
         return f"There is no config.{field}; is it {nearest(field, fields)}?"
     return None
 

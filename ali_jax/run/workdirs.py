@@ -98,17 +98,19 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
         was, is_now = before.get(field), now.get(field)
         if was == is_now:
             continue
-        if field not in now:
-            raise UserError(
-                f"{workdir} was begun with config.{field}, which this version of ali_jax does not know; go "
-                "on with the version that began it, or pass another --workdir."
-            )
+        known = field in now
         if isinstance(was, dict) and isinstance(is_now, dict):
             inner = next(k for k in sorted({*was, *is_now}) if was.get(k) != is_now.get(k))
+            known = inner in is_now or field != "model"  # terms and their settings come and go
             field, was, is_now = f"{field}.{inner}", was.get(inner), is_now.get(inner)
         if isinstance(was, list) and isinstance(is_now, list) and len(was) == len(is_now):
             row = next(i for i in range(len(was)) if was[i] != is_now[i])
             field, was, is_now = f"{field}[{row}]", was[row], is_now[row]
+        if not known:
+            raise UserError(
+                f"{workdir} was begun with config.{field}, which this config has not, as it is of another "
+                "version or has other networks; resume it with its own, or pass another --workdir."
+            )
         raise UserError(
             f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}"
             f"{' (by which its rates or its noise fall)' if field == 'num_steps' else ''}; "

@@ -20,6 +20,7 @@ import jax
 from absl import flags
 from tqdm import tqdm
 
+from ali_jax import build, models
 from ali_jax import config as config_lib
 from ali_jax.data.own import cores
 from ali_jax.errors import UserError
@@ -63,7 +64,8 @@ def main(argv):
 def measure(config, python: str | None, rounds: int) -> list[dict]:
     """Of each layer, what `summary.of_layer` makes of all rounds."""
     seen = of_step.layers(config)
-    timed = [ours.Timed(each, config.dtype) for each in tqdm(seen, desc="compiled", disable=None)]
+    options = models.compiler_options(config.dtype, build.game(config).shapes.params)
+    timed = [ours.Timed(each, options) for each in tqdm(seen, desc="compiled", disable=None)]
     own, others = [], []
     for _ in tqdm(range(rounds), desc="rounds", disable=None):
         own.append([layer() for layer in timed])

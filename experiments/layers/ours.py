@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ali_jax import models
 from ali_jax.models.layers import Layer
 from experiments.layers.clock import median_seconds
 from experiments.layers.of_step import Seen
@@ -16,12 +15,12 @@ from experiments.layers.of_step import Seen
 class Timed:
     """A layer, compiled; a call gives median seconds of its forward pass, and of all that a step takes."""
 
-    def __init__(self, seen: Seen, dtype: str):
+    def __init__(self, seen: Seen, options: dict[str, bool]):
+        """`options`: of the compiler, as a whole step gets them."""
         self._calls = {}
         arguments = random_arguments(seen)
-        options = models.compiler_options(dtype, arguments[0]) or None
         for name, program in programs(seen).items():
-            jitted = jax.jit(program, compiler_options=options)
+            jitted = jax.jit(program, compiler_options=options or None)
             self._calls[name] = jitted.lower(*arguments).compile(), arguments
 
     def __call__(self) -> dict[str, float]:

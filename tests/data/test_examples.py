@@ -32,3 +32,14 @@ def test_classes_that_are_not_there_are_named(digits):
         examples.of_classes(digits, (3, 11), "digits")
     with pytest.raises(UserError, match="has no labels"):
         examples.of_classes(digits._replace(label=None), (3,), "digits")
+
+
+@pytest.mark.parametrize("label", [np.arange(297) / 2, np.zeros((297, 10), np.int32)])
+def test_labels_of_another_form_are_refused_where_they_are_read(digits, label):
+    config, of_another_form = load_config("digits"), digits._replace(label=label)
+    assert examples.fit(of_another_form, config).label is label
+    for field, value in (("classes", (3,)), ("num_labels", 10)):
+        config = load_config("digits")
+        config[field] = value
+        with pytest.raises(UserError, match=r"The labels of digits are .* of shape \(297"):
+            examples.fit(of_another_form, config)

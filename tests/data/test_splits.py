@@ -1,3 +1,4 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -55,16 +56,15 @@ IMAGES, LABELS = np.zeros((3, 8, 8, 1), np.uint8), np.arange(3, dtype=np.int32)
 @pytest.mark.parametrize(
     ("split", "words"),
     [
-        ((IMAGES, None, None), "The data set mine is a tuple and no Split"),
-        (IMAGES, "is a ndarray and no Split"),
-        (Split(None, LABELS, None), "x of mine is a NoneType"),
-        (Split(IMAGES.tolist(), None, None), "x of mine is a list; make it a NumPy array"),
+        ((IMAGES, None, None), "The data set mine is of type tuple and no Split"),
+        (IMAGES, "of type ndarray and no Split"),
+        (Split(None, LABELS, None), "mine has no examples: x of its Split is None"),
+        (Split(5, None, None), "x of mine is a single int; make it an array"),
+        (Split([[1], [1, 2]], None, None), "x of mine makes no array"),
         (Split(IMAGES, LABELS[:2], None), "mine has 3 examples and 2 of label"),
         (Split(IMAGES.astype(object), None, None), "The examples of mine are object"),
-        (Split(IMAGES.astype(np.int64), None, None), "The examples of mine are int64; make them uint8"),
+        (Split(IMAGES.tolist(), None, None), "The examples of mine are int64; make them uint8"),
         (Split(IMAGES + np.float32(7), None, None), "are floats from 7 to 7; make them uint8"),
-        (Split(IMAGES, LABELS / 2, None), r"The labels of mine are float64 of shape \(3,\)"),
-        (Split(IMAGES, LABELS[:, None], None), r"The labels of mine are int32 of shape \(3, 1\)"),
     ],
 )
 def test_what_is_no_split_of_examples_is_told(split, words):
@@ -76,5 +76,8 @@ def test_examples_of_every_kind_are_as_they_are():
     of_attributes = Split(IMAGES, LABELS, np.zeros((3, 40), np.uint8))
     points = Split(np.full((3, 2), 7, np.float32), None, None)
     scaled = Split(np.full((3, 8, 8, 1), 1.0005, np.float32), LABELS, None)  # as resizing leaves them
-    for split in (of_attributes, points, scaled):
-        assert splits.require_split(split, "mine") is split
+    of_jax = Split(jnp.ones((3, 8, 8, 1), jnp.bfloat16), jnp.eye(3), None)  # labels that nobody reads
+    for split in (of_attributes, points, scaled, of_jax, Split(IMAGES == 0, None, None)):
+        for given, array in zip(split, splits.require_split(split, "mine"), strict=True):
+            assert given is array
+    np.testing.assert_array_equal(splits.require_split(Split(IMAGES, [0, 1, 2], None), "mine").label, LABELS)
