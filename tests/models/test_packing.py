@@ -115,7 +115,7 @@ def test_a_step_trains_all_that_D_has_and_repeats_itself(tiny_config):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"batch_size": 15}, r"packs of 2 pairs .*; it has 15 examples \(config\.batch_size\)"),
+        ({"batch_size": 15}, r"packs of 2 pairs .*a batch has 15 examples \(config\.batch_size\)"),
         (
             {"terms": {"labels": {}, "adversarial": {}}, "num_labels": 20},
             "labels, which are of single examples, cannot be learned",
