@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from ali_jax.errors import UserError, first_line
 from ali_jax.run import checksums, devices
 from ali_jax.run.files import writing
-from ali_jax.trees import by_name
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +116,7 @@ class Checkpoints:
         for candidate in steps:
             found, error = self._try(candidate, like)
             if error is not None:
-                logger.warning("The checkpoint of step %d cannot be read (%s).", candidate, first_line(error))
+                logger.warning("The checkpoint of step %d cannot be read (%s).", candidate, _reason(error))
                 unreadable.append((candidate, error))
                 continue
             if not self._read_only:
@@ -128,7 +126,7 @@ class Checkpoints:
             newest, error = unreadable[0]
             asked = "" if step is None else f" of step {step}"
             raise UserError(
-                f"No checkpoint{asked} in {self.directory} can be read (step {newest}: {first_line(error)}); "
+                f"No checkpoint{asked} in {self.directory} can be read (step {newest}: {_reason(error)}); "
                 "restore one from a copy, or train into another --workdir."
             ) from error
         return None
@@ -151,7 +149,6 @@ class Checkpoints:
         Raises:
           OSError: they are not; orbax raises this and much else.
         """
-        self._require_shapes(step, like)
         items = {"default": _only(like)}
         if (self.directory / str(step) / "checksums").exists():  # not in checkpoints older than they are
             items["checksums"] = ocp.args.JsonRestore()
@@ -159,18 +156,6 @@ class Checkpoints:
         if "checksums" in items and (array := checksums.first_difference(read["default"], read["checksums"])):
             raise OSError(f"{array} is not as it was saved")
         return read["default"]
-
-    def _require_shapes(self, step: int, like: Any) -> None:
-        """Raises OSError for the first array that is there in another shape, of which orbax says pages."""
-        self._manager.wait_until_finished()  # of a step that is being saved nothing is there to be looked at
-        there = by_name(self._manager.metadata(step).item_metadata["default"])
-        for name, leaf in by_name(like).items():
-            # A key is written as the numbers that it holds.
-            is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-            if name in there and not is_key and tuple(there[name].shape) != tuple(leaf.shape):
-                raise OSError(
-                    f"{name} has the shape {there[name].shape} there, and {leaf.shape} in the config"
-                )
 
     def rewind(self, step: int) -> None:
         """Moves the checkpoints beyond `step` out of the way: training writes those steps again."""
@@ -193,6 +178,11 @@ class Checkpoints:
 
         devices.by_process_0(move, UserError(f"Process 0 cannot write {workdir}; see what it says."))
         self._manager.reload()
+
+
+def _reason(error: Exception) -> str:
+    """Why a checkpoint cannot be read, without what orbax advises its callers where shapes differ."""
+    return first_line(error).partition(". Truncating/padding")[0]
 
 
 def _only(like: Any) -> ocp.args.PyTreeRestore:

@@ -48,6 +48,7 @@ def run(program, define_flags, default: Path = DEFAULT):
     log_to_stderr()
     if jax.config.jax_compilation_cache_dir is None:  # so that a second run starts in seconds
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
+    warnings.filterwarnings("ignore", "coroutine '.*' was never awaited")  # orbax's, of what cannot be read
     warnings.filterwarnings("ignore", onednn.NOT_STORED)  # of programs that are compiled anew each time
     try:
         app.run(program, flags_parser=functools.partial(parse_flags, default=default))
@@ -235,8 +236,10 @@ def last_line(error: Exception) -> str:
 
 
 def _tell_unraisable(unraisable) -> None:
-    """Python's own way to tell, but for threads of orbax that end after their event loop."""
-    if "Event loop is closed" not in str(unraisable.exc_value):
+    """Python's own way to tell, but for threads and coroutines of orbax that nobody waits for any more."""
+    code = getattr(unraisable.object, "cr_code", None)
+    of_orbax = code is not None and "orbax" in code.co_filename
+    if not of_orbax and "Event loop is closed" not in str(unraisable.exc_value):
         sys.__unraisablehook__(unraisable)
 
 

@@ -1,10 +1,12 @@
 import json
+import sys
+import types
 
 import pytest
 from conftest import load_config
 
 from ali_jax.errors import UserError
-from ali_jax.run.command_line import set_terms
+from ali_jax.run.command_line import _tell_unraisable, set_terms
 from ali_jax.run.workdirs import read_config, to_json
 
 
@@ -56,3 +58,20 @@ def test_such_terms_survive_the_config_json(tmp_path):
 def test_what_is_no_mapping_is_named(argument):
     with pytest.raises(UserError, match="write a mapping"):
         terms_after(argument)
+
+
+def test_of_what_nobody_waits_for_orbaxs_own_is_not_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "__unraisablehook__", told.append)
+
+    def left_behind(file):
+        defined = {}
+        exec(compile("async def read(): ...", file, "exec"), defined)
+        coroutine = defined["read"]()
+        coroutine.close()
+        return types.SimpleNamespace(object=coroutine, exc_value=ValueError("a shape"))
+
+    for file in ("/site-packages/orbax/checkpoint/handlers.py", "/home/user/loop.py"):
+        _tell_unraisable(left_behind(file))
+    _tell_unraisable(types.SimpleNamespace(object=None, exc_value=RuntimeError("Event loop is closed")))
+    assert [one.object.cr_code.co_filename for one in told] == ["/home/user/loop.py"]
