@@ -136,7 +136,7 @@ def make_plans(values, grid: grids.Grid) -> dict[str, Plan]:
 
 def _open(config: ConfigDict) -> None:
     """Raises UserError where the splits or the batches of a variant are none."""
-    splits = {role: examples.fit(split, config) for role, split in examples.load_splits(config).items()}
+    splits = examples.all_fit(config)
     examples.open_batches(config, splits["train"], examples.labelled_examples(config, splits["train"]))
 
 

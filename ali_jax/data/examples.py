@@ -23,7 +23,10 @@ def load_splits(config: ConfigDict) -> dict[str, data.Split]:
 
 def all_fit(config: ConfigDict, given: Mapping[str, data.Split] | None = None) -> dict[str, data.Split]:
     """The examples by role, `given` or those that the config names, as the networks want them; see `fit`."""
-    splits = load_splits(config) if given is None else given
+    if given is None:
+        splits = load_splits(config)
+    else:
+        splits = {role: require_split(split, config.dataset) for role, split in given.items()}
     for role in ("train", "validation"):
         if role not in splits:
             raise UserError(f'The splits are {", ".join(splits) or "none"}; pass "train" and "validation".')
@@ -56,7 +59,6 @@ def frame(config: ConfigDict) -> data.Frame:
 
 def fit(split: data.Split, config: ConfigDict) -> data.Split:
     """The split as the networks want it, of config.classes alone; a UserError where they cannot take it."""
-    split = require_split(split, config.dataset)
     if config.classes or config.num_labels:
         _require_labels(split.label, config.dataset)
     split = of_classes(split, tuple(config.classes), config.dataset)

@@ -58,8 +58,7 @@ def train_all(
         begun.check(folder, start)
     if config.num_steps in common_steps(folders):
         return config.num_steps
-    splits = splits or examples.load_splits(config)
-    splits = {role: examples.fit(split, config) for role, split in splits.items()}
+    splits = examples.all_fit(config, splits)
     known = examples.fingerprint(splits["train"].x)
     labelled = labelled_of_each(configs, folders, splits["train"], known)
     pairs = zip(configs, labelled, strict=True)
