@@ -43,8 +43,18 @@ class Passes(NamedTuple):
         self, x: jax.Array, z: jax.Array | None, key: jax.Array, frozen: bool = False
     ) -> tuple[Judgement, Statistics]:
         """D's judgement of pairs, disturbed where the game disturbs them; `key` is of that and of dropout."""
-        if self.disturb is not None:
-            x, z = self.disturb(jax.random.fold_in(key, 1), self.step, x, z)
+        return self.judge_shown(*self.disturbed(x, z, key), key, frozen=frozen)
+
+    def disturbed(
+        self, x: jax.Array, z: jax.Array | None, key: jax.Array
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """Pairs as D is shown them."""
+        return (x, z) if self.disturb is None else self.disturb(jax.random.fold_in(key, 1), self.step, x, z)
+
+    def judge_shown(
+        self, x: jax.Array, z: jax.Array | None, key: jax.Array, frozen: bool = False
+    ) -> tuple[Judgement, Statistics]:
+        """`judge` of pairs that are disturbed already."""
         return self._run("discriminator", x, z, self.condition, frozen=frozen, dropout=key)
 
     def compare(self, twins: str, v: jax.Array, v2: jax.Array, key: jax.Array) -> Comparison:

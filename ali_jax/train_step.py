@@ -21,14 +21,12 @@ import optax
 from ali_jax import models
 from ali_jax.disturbance import Disturb
 from ali_jax.errors import UserError
-from ali_jax.interleaving import interleave, part, twice
-from ali_jax.models import packing_of, unit_interval
-from ali_jax.players import Passes
+from ali_jax.gradients import gradients
+from ali_jax.models import Judgement, unit_interval
 from ali_jax.roles import Roles
+from ali_jax.rounds import Made, Pass
 from ali_jax.terms import (
     ADVERSARIAL,
-    Needs,
-    Players,
     Round,
     Term,
     check_batch,
@@ -118,23 +116,19 @@ def train_step(
     wanted = needs_of(terms)
     check_needs(wanted, networks, batch)
 
-    def game(params: Roles):
-        outcome = play(networks, params, state, batch, wanted, disturb, sharding)
-        share = play_for(terms, outcome.round, outcome.players, outcome.key)
+    key = jax.random.fold_in(state.key, state.step)
+    game = Pass(networks, batch, state.batch_stats, key, state.step, wanted, disturb, sharding)
+
+    def losses(params: Roles, made: Made, judged: Judgement):
+        round_ = game.round(made, judged)
+        share = play_for(terms, round_, game.players(params), game.keys().terms)
         losses = {"loss_discriminator": share.d, "loss_generator_encoder": share.ge}
         metrics = {name: loss for name, loss in losses.items() if loss is not None}
         both = tuple(jnp.float32(0) if loss is None else loss for loss in losses.values())
-        metrics = join(metrics, summarize_round(outcome.round), share.metrics)
-        of_d = {**outcome.batch_stats.discriminator, **share.batch_stats}
-        return both, (outcome.batch_stats._replace(discriminator=of_d), metrics)
+        return both, (share.batch_stats, join(metrics, summarize_round(round_), share.metrics))
 
-    # One forward pass, two pullbacks; each player keeps its own part and XLA drops the halves that nobody
-    # keeps.
-    _, pullback, (batch_stats, metrics) = jax.vjp(game, state.params, has_aux=True)
-    one, zero = jnp.float32(1), jnp.float32(0)
-    (from_d,), (from_ge,) = pullback((one, zero)), pullback((zero, one))
-    grads = Roles(from_ge.generator, from_ge.encoder, from_d.discriminator)
-
+    grads, batch_stats, (of_twins, metrics) = gradients(game, losses, state.params)
+    batch_stats = batch_stats._replace(discriminator={**batch_stats.discriminator, **of_twins})
     params, opt_state = apply_updates(optimizers, grads, state)
     return advance(state, params, batch_stats, opt_state, average_rate), metrics
 
@@ -173,51 +167,6 @@ def _all(optimizers: Roles) -> Roles:
         found = "a single one" if single else f"of type {type(optimizers).__name__}"
         raise UserError(f"optimizers is {found}; pass one for each role, such as Roles(adam, adam, adam).")
     return Roles(*(optax.set_to_zero() if optimizer is None else optimizer for optimizer in optimizers))
-
-
-class Play(NamedTuple):
-    """One forward pass of the game, and what its terms may ask for beyond it."""
-
-    round: Round
-    players: Players
-    batch_stats: Roles  # running statistics after it
-    key: jax.Array  # of the terms
-
-
-def play(
-    networks: Roles,
-    params: Roles,
-    state: TrainState,
-    batch: Batch,
-    needs: Needs = Needs(),  # noqa: B008 (a NamedTuple)
-    disturb: Disturb | None = None,
-    sharding: jax.sharding.NamedSharding | None = None,
-) -> Play:
-    """x -> z_hat, z -> x_tilde, and D's judgement of both kinds of pairs."""
-    x, condition = unit_interval(batch["x"]), batch.get("attributes")
-    key = jax.random.fold_in(state.key, state.step)
-    key_z, key_noise, key_dropout, key_terms = jax.random.split(key, 4)
-    passes = Passes(networks, params, state.batch_stats, state.step, condition, disturb, sharding)
-    if not needs.generated:
-        # D alone learns, of real examples; nothing but dropout is drawn, which has the whole key.
-        judgement, stats_d = passes.judge(x, None, key)
-        stats = state.batch_stats._replace(discriminator=stats_d)
-        return Play(Round(batch, x, judgement, step=state.step), passes.players(), stats, key_terms)
-
-    z = passes.laid_out(networks.generator.sample_prior(key_z, len(x)))
-    x_tilde, stats_g = passes.generate(z)
-    encoding, z_hat, stats_e = None, z, {}  # A plain GAN: no encoder, and a D that does not look at z.
-    if networks.encoder is not None:
-        encoding, stats_e = passes.encode(x, key_noise)
-        z_hat = encoding.z
-
-    m = packing_of(networks.discriminator)
-    pairs = interleave(x.astype(x_tilde.dtype), x_tilde, m), interleave(z_hat, z, m)
-    of_both = passes._replace(condition=twice(condition, m))
-    judgement, stats_d = of_both.judge(*pairs, key_dropout)
-    real, generated = part(judgement, 0), part(judgement, 1)
-    round_ = Round(batch, x, real, z, x_tilde, generated, encoding, state.step)
-    return Play(round_, passes.players(), Roles(stats_g, stats_e, stats_d), key_terms)
 
 
 def summarize_round(round: Round) -> Metrics:

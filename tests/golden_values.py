@@ -1,15 +1,20 @@
 """From the courses of the golden games to the values that tests/golden records of them."""
 
 import hashlib
+import json
 import os
 import platform
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import jax
 import jaxlib
 import numpy as np
 from golden_games import GAMES, course, make_batches, resume_run, use_run, words
+from helpers import ROOT, WITHOUT_CLU, environment
 
 from ali_jax.data import own
 
@@ -83,6 +88,17 @@ def values_of_run(folder: Path) -> dict:
     images = (words(6, 8, 8, 1, seed=3) >> 24).astype(np.uint8)
     given = {name: array(value) for name, value in use_run(copy, images).items()}
     return given | {"resumed": {part: checksum(tree) for part, tree in resume_run(copy).items()}}
+
+
+def values_of_run_as_used() -> dict:
+    """`values_of_run` in a process of its own, compiled as users have it."""
+    script = "import json, sys, pathlib, golden_values as golden\n"
+    script += "print(json.dumps(golden.values_of_run(pathlib.Path(sys.argv[1]))))"
+    env = environment(PYTHONPATH=os.pathsep.join(map(str, (ROOT, ROOT / "tests", WITHOUT_CLU))))
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", script, folder]
+        done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def machine() -> dict:

@@ -8,15 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from conftest import load_config
 
 from ali_jax import build, inference
+from ali_jax.roles import Roles
+from ali_jax.rounds import Pass
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.workdirs import read_config
-from ali_jax.terms import Share
+from ali_jax.terms import Needs, Players, Round, Share
 
 ROOT = Path(__file__).parent.parent
 WITHOUT_CLU = ROOT / "tests" / "without_clu"
@@ -108,3 +111,23 @@ def begun(config):
 def generate_twice(round, players, key):
     """A term that runs G once more, and no other network."""
     return Share(ge=jax.numpy.mean(players.generate(round.z)))
+
+
+class Played(NamedTuple):
+    """One pass of a game, with all that terms may ask for."""
+
+    round: Round
+    players: Players
+    batch_stats: Roles  # after it
+    key: jax.Array  # of the terms
+
+
+def play(networks, params, state, batch) -> Played:
+    """The pass of the step after this state, as `train_step` has it."""
+    key = jax.random.fold_in(state.key, state.step)
+    needs = Needs(heads=("x", "z"), hidden=True)
+    whole = Pass(networks, batch, state.batch_stats, key, state.step, needs)
+    made, (stats_g, stats_e) = whole.make(params)
+    judged, stats_d = whole.judge(params, made.shown)
+    stats = Roles(stats_g, stats_e, stats_d)
+    return Played(whole.round(made, judged), whole.players(params), stats, whole.keys().terms)

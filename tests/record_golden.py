@@ -29,15 +29,15 @@ def main() -> None:
     path = golden.GOLDEN / f"jax-{machine['jax']}.json"
     if path.exists() and not overwrite:
         sys.exit(f"{path} is there; pass --overwrite to replace its values by those of this code.")
-    with tempfile.TemporaryDirectory() as folder:
-        if not golden.RUN.exists():
+    if not golden.RUN.exists():
+        with tempfile.TemporaryDirectory() as folder:
             write_run(Path(folder) / "trained")
-        values = {
-            "machine": machine,
-            "courses": {name: golden.values_of_course(name, c) for name, c in games.configs().items()},
-            "draws": games.draws(),
-            "run": golden.values_of_run(Path(folder)),
-        }
+    values = {
+        "machine": machine,
+        "courses": {name: golden.values_of_course(name, c) for name, c in games.configs().items()},
+        "draws": games.draws(),
+        "run": golden.values_of_run_as_used(),
+    }
     path.write_text(to_text(values))
     print(f"Wrote {path}.")
 

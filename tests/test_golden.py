@@ -12,15 +12,11 @@ values are made of it is in golden_values.py. To add those of another version of
 
 import functools
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from golden_games import GAMES, configs, draws
-from golden_values import GOLDEN, machine, values_of_course
-from helpers import ROOT, WITHOUT_CLU, environment
+from golden_values import GOLDEN, machine, values_of_course, values_of_run_as_used
 
 # How far each kind of value may be from the recorded one; see `differences` for what it is relative to.
 # Measured between jax 0.10.2 and 0.12.0 on one CPU, the largest over all games: metrics 2.0e-6, numbers of
@@ -93,15 +89,8 @@ def as_json(values: dict) -> dict:
 
 
 @pytest.fixture(scope="module")
-def run_here(tmp_path_factory):
-    """What the run gives in a process of its own, compiled as users have it."""
-    script = "import json, sys, pathlib, golden_values as golden\n"
-    script += "print(json.dumps(golden.values_of_run(pathlib.Path(sys.argv[1]))))"
-    command = [sys.executable, "-c", script, tmp_path_factory.mktemp("golden")]
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", WITHOUT_CLU)))
-    env = environment(PYTHONPATH=paths)
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def run_here():
+    return values_of_run_as_used()
 
 
 # --- Tests ----------------------------------------------------------------------------------------

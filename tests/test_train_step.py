@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 from conftest import OPTIMISED, load_config
-from helpers import make_conditional_config
+from helpers import make_conditional_config, play
 from jax.flatten_util import ravel_pytree
 
 from ali_jax import build, data, models, terms
@@ -15,7 +15,7 @@ from ali_jax.errors import UserError
 from ali_jax.models import judgement, unit_interval
 from ali_jax.roles import Roles
 from ali_jax.terms.pairs import adversarial, discriminator_loss, generator_encoder_loss
-from ali_jax.train_step import init_state, play, train_step
+from ali_jax.train_step import init_state, train_step
 
 
 def leaves_equal(a, b, **tolerance):

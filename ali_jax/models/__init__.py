@@ -23,6 +23,7 @@ from ali_jax.models.networks import (
     judgement,
     normalises_by_kind,
     packing_of,
+    scores_each_alone,
     unit_interval,
 )
 from ali_jax.models.onednn import compiler_options
@@ -46,6 +47,7 @@ __all__ = [
     "judgement",
     "normalises_by_kind",
     "packing_of",
+    "scores_each_alone",
     "unit_interval",
 ]
 

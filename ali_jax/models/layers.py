@@ -214,6 +214,8 @@ APPENDED: dict[str, Callable] = {
     "embed_frozen": embed_frozen,
     "noise": append_noise,
 }
+# Those of them that do the same to an example whatever the others are, which of later ones is not known.
+OF_EACH_EXAMPLE = frozenset({*OPERATIONS, *APPENDED})
 
 
 def as_images(h: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.models.layers import Layer, append_channels
+from ali_jax.models.layers import OF_EACH_EXAMPLE, Layer, append_channels
 from ali_jax.models.rows import Row
 
 
@@ -214,6 +214,19 @@ def packing_of(discriminator: Any) -> int:
 def normalises_by_kind(discriminator: Any) -> bool:
     """Whether a discriminator takes every other example of a batch for real, to normalise them apart."""
     return any_stack(discriminator, "norm_by_kind")
+
+
+def scores_each_alone(discriminator: Any) -> bool:
+    """Whether D has one logit of a pair, or pack of pairs, and others have no say in it.
+
+    Of a module of one's own that is not known: it says so by an attribute `scores_each_alone`.
+    """
+    if not isinstance(discriminator, Discriminator):
+        return getattr(discriminator, "scores_each_alone", False)
+    stacks = discriminator.x_stack, discriminator.z_stack, discriminator.joint_stack
+    rows = [row for stack in stacks if stack is not None for row in stack.rows]
+    alone = all(row.operation in OF_EACH_EXAMPLE and not row.norm for row in rows)
+    return alone and discriminator.joint_stack.rows[-1].features == 1
 
 
 def any_stack(network: Any, setting: str) -> bool:

@@ -226,6 +226,7 @@ def needs_of(terms: Mapping[str, Term]) -> Needs:
         labels=any(need.labels for need in each.values()),
         encoder=True if with_encoder else False if without else None,
         heads=tuple(sorted({head for need in each.values() for head in need.heads})),
+        hidden=any(need.hidden for need in each.values()),
         one_kind=any(need.one_kind for need in each.values()),
         unlabelled=any(need.unlabelled for need in each.values()),
     )

@@ -44,7 +44,7 @@ def consistency(round: Round, players: Players, key: jax.Array, *, weight: float
     return Share(d=weight * jnp.mean(distance))
 
 
-@needs(labels=True, encoder=False)
+@needs(labels=True, encoder=False, hidden=True)
 def feature_matching(round: Round, players: Players, key: jax.Array, *, weight: float = 1.0) -> Share:
     """G matches the mean of D's last hidden layer over unlabelled examples (Salimans et al., 2016)."""
     of_real = mean_where(1 - known(round.batch)[:, None], round.real.hidden)

@@ -70,6 +70,7 @@ class Needs(NamedTuple):
     labels: bool = False  # of some examples, and a logit of D for each class
     encoder: bool | None = None  # True: an encoder; False: none, as nothing would train it; None: either
     heads: tuple[str, ...] = ()  # of D, from `models.HEADS`
+    hidden: bool = False  # D's last hidden layer in the round; a round holds of D what terms need of it
     one_kind: bool = False  # D's judgement of one kind of pairs without the other, as `players.judge` gives
     unlabelled: bool = False  # examples without a label too, where no generated pairs are needed
 

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from ali_jax import build, models, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
+from ali_jax.gradients import through_d_once
 from ali_jax.run import devices
 from ali_jax.terms import penalties
 
@@ -18,15 +19,16 @@ def of_step(config: ConfigDict) -> float:
     """FLOPs of a step's linear maps, two for each multiply-add.
 
     E and G run forward and get two gradients (of their kernels and of their inputs); D does so on two pairs
-    for each example, with a second input gradient, for G and E. Counted are also
+    for each example, and most have a second input gradient, for G and E. Counted are also
     gradients for x and z, which nobody needs: some per cent. Everything but convolutions, transposed
     convolutions and matrix products is left out, and so is what XLA may compute beyond the need (its own
     count, `cost_analysis()["flops"]`, includes zeros that a strided gradient multiplies).
     """
-    forward = forward_macs(config)
-    if not build.needs_of_config(config).generated:  # D alone, on real examples
+    forward, game = forward_macs(config), build.game(config)
+    if not game.needs.generated:  # D alone, on real examples
         return 2.0 * 3 * forward["discriminator"] * config.batch_size
-    macs = 3 * forward["encoder"] + 3 * forward["generator"] + 2 * 4 * forward["discriminator"]
+    of_d = 3 if through_d_once(game.networks, game.needs) else 4
+    macs = 3 * forward["encoder"] + 3 * forward["generator"] + 2 * of_d * forward["discriminator"]
     return 2.0 * macs * config.batch_size
 
 

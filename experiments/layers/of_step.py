@@ -7,9 +7,10 @@ import jax
 from ml_collections import ConfigDict
 
 from ali_jax import build
+from ali_jax.gradients import through_d_once
 from ali_jax.models import Discriminator, Encoder, Generator
 from ali_jax.models.layers import Layer
-from ali_jax.train_step import play
+from ali_jax.rounds import Pass
 from experiments.common import flops
 
 NETWORKS = {Encoder: "E", Generator: "G", Discriminator: "D"}
@@ -24,17 +25,20 @@ class Seen(NamedTuple):
     layer: Layer
     inputs: tuple  # shapes of its input, its condition and its noise, None where it is given none
     players: int  # whose losses send a cotangent back through it: both, through D
-    of_data: bool  # its input is x or z: the layer's own player needs no gradient by it
+    of_data: bool  # its input is x or z, and nobody needs the gradient that its own player's loss has there
     flops: float  # forward, and the gradients by the kernel and by the input that a step takes
 
 
 def layers(config: ConfigDict) -> list[Seen]:
     """Every layer that the pass of the config's game calls, E's, G's and D's.
 
-    D sees both kinds of pairs as one batch, and is pulled back through twice: for its own loss, by its
-    parameters, and for that of G and E, by its input. Further passes of terms are left out.
+    D sees both kinds of pairs as one batch, and is mostly pulled back through twice: for its own loss, by its
+    parameters, and for that of G and E, by its input (ali_jax/gradients.py). Further passes of terms are left
+    out.
     """
     game, found, networks = build.game(config), [], []
+    once = through_d_once(game.networks, game.needs)
+    pulls_of_d = 2 if game.needs.generated and not once else 1
     batch = {
         name: jax.ShapeDtypeStruct((config.batch_size, *one.shape[1:]), one.dtype)
         for name, one in game.example.items()
@@ -51,12 +55,15 @@ def layers(config: ConfigDict) -> list[Seen]:
             first = module.name == "layer_1" and not (
                 module.path[0] in ("joint_stack", "x_head", "z_head") and any(s.network == "D" for s in found)
             )
-            players = 2 if judges and game.needs.generated else 1
-            found.append(_seen(networks[-1], module, arguments[:3], output, players, first))
+            players = pulls_of_d if judges else 1
+            of_data = first and not (judges and once)
+            found.append(_seen(networks[-1], module, arguments[:3], output, players, of_data))
         return output
 
     def run(state, batch):
-        return play(game.networks, state.params, state, batch, game.needs).batch_stats
+        whole = Pass(game.networks, batch, state.batch_stats, state.key, state.step, game.needs)
+        made, _ = whole.make(state.params)
+        return whole.judge(state.params, made.shown)
 
     with nn.intercept_methods(note):
         jax.eval_shape(run, game.shapes, batch)

@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import make_conditional_config, untrained
+from helpers import make_conditional_config, play, untrained
 
 from ali_jax import build, inference, models
 from ali_jax.errors import UserError
 from ali_jax.models.networks import pack
-from ali_jax.train_step import play
 
 X = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
 

@@ -2,13 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import begun
+from helpers import begun, play
 
 from ali_jax import augmentation
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding
 from ali_jax.terms import Players, Round, contrast
-from ali_jax.train_step import play
 
 KEY = jax.random.key(0)
 

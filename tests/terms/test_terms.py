@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import make_tiny_config
-from helpers import begun
+from helpers import begun, play
 
 from ali_jax import config as config_lib
 from ali_jax import models, terms
 from ali_jax.errors import UserError
 from ali_jax.terms import Needs, Round, Share, bind, needs, needs_of, play_for
 from ali_jax.terms.few_labels import labels
-from ali_jax.train_step import init_state, play
+from ali_jax.train_step import init_state
 
 
 def noise(round, players, key):
@@ -191,7 +191,7 @@ def test_numbers_of_numpy_are_numbers():
 def test_what_a_game_needs_is_what_its_terms_need():
     assert needs_of(bind({"adversarial": {}})) == Needs(generated=True)
     assert needs_of(bind({"labels": {}})) == Needs(generated=False, labels=True)
-    assert needs_of(bind({"labels": {}, "feature_matching": {}})) == Needs(True, True, False)
+    assert needs_of(bind({"labels": {}, "feature_matching": {}})) == Needs(True, True, False, hidden=True)
     both = needs_of(bind({"labels": {}, "consistency": {}}))
     assert both == Needs(generated=False, labels=True, one_kind=True, unlabelled=True)
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import make_conditional_config, untrained
+from helpers import make_conditional_config, play, untrained
 
 from ali_jax import build, inference
 from ali_jax.errors import UserError
@@ -14,7 +14,6 @@ from ali_jax.models import Encoding, judgement
 from ali_jax.roles import variables
 from ali_jax.terms import Comparison, Players, Round, Share, bind, needs, play_for
 from ali_jax.terms.twins import adversarial_cycle_x, adversarial_cycle_z, code
-from ali_jax.train_step import play
 
 S_REAL, S_GENERATED = jnp.array([2.0, -1.0]), jnp.array([0.5, -3.0])
 KEY = jax.random.key(0)
