@@ -26,9 +26,9 @@ from ali_jax.terms import Needs
 # Of parameters, what was made, and its judgement: the losses of D, and of G and E; and what else there is.
 Losses = Callable[[Roles, Made, Judgement], tuple[tuple[jax.Array, jax.Array], Any]]
 
-# Stands for a slope of D's loss that is zero or nearly, where D is sure of a pair: too small for D to learn
-# of, and large enough to be told from zero after all of D's layers.
-SURE = 1e-30
+# Stands for a slope of D's loss that is zero or nearly, as where D is sure of a pair: too small for D to
+# learn of it, and large enough to be told from zero after all of D's layers.
+FLAT = 1e-30
 
 
 def gradients(game: Pass, losses: Losses, params: Roles) -> tuple[Roles, Roles, Any]:
@@ -45,8 +45,8 @@ def gradients(game: Pass, losses: Losses, params: Roles) -> tuple[Roles, Roles, 
     (of_d, _, judged_d), (of_ge, made_ge, judged_ge) = pull_losses((one, zero)), pull_losses((zero, one))
     if through_d_once(game.networks, game.needs):
         slope_d, slope_ge = slope(judged_d), slope(judged_ge)
-        slope_d = jnp.where(jnp.abs(slope_d) < SURE, SURE, slope_d)
-        by_d, shown_d = pull_judged(with_slope(judged_d, slope_d))
+        slope_d = jnp.where(jnp.abs(slope_d) < FLAT, FLAT, slope_d)
+        by_d, shown_d = pull_judged(of_slope(judged_d, slope_d))
         shown_ge = jax.tree.map(lambda shown: times(slope_ge / slope_d, shown), shown_d)
     else:
         # Two pullbacks; each player keeps its own part, and XLA drops the halves that nobody keeps.
@@ -69,9 +69,9 @@ def slope(cotangent: Judgement) -> jax.Array:
     return cotangent.joint[:, 0] + cotangent.score
 
 
-def with_slope(cotangent: Judgement, slope: jax.Array) -> Judgement:
-    """The cotangent of a loss that has this slope (N,)."""
-    return cotangent._replace(joint=slope[:, None], score=jnp.zeros_like(slope))
+def of_slope(cotangent: Judgement, wanted: jax.Array) -> Judgement:
+    """A cotangent like this one, whose `slope` is the one that is wanted (N,)."""
+    return cotangent._replace(joint=wanted[:, None], score=jnp.zeros_like(wanted))
 
 
 def times(factors: jax.Array, shown: jax.Array) -> jax.Array:

@@ -122,9 +122,9 @@ def train_step(
     def losses(params: Roles, made: Made, judged: Judgement):
         round_ = game.round(made, judged)
         share = play_for(terms, round_, game.players(params), game.keys().terms)
-        losses = {"loss_discriminator": share.d, "loss_generator_encoder": share.ge}
-        metrics = {name: loss for name, loss in losses.items() if loss is not None}
-        both = tuple(jnp.float32(0) if loss is None else loss for loss in losses.values())
+        named = {"loss_discriminator": share.d, "loss_generator_encoder": share.ge}
+        metrics = {name: loss for name, loss in named.items() if loss is not None}
+        both = tuple(jnp.float32(0) if loss is None else loss for loss in named.values())
         return both, (share.batch_stats, join(metrics, summarize_round(round_), share.metrics))
 
     grads, batch_stats, (of_twins, metrics) = gradients(game, losses, state.params)
