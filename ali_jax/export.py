@@ -138,7 +138,10 @@ def write_card(config: ConfigDict, splits: Mapping[str, data.Split], output: Pat
     for name, picture in drawn.items():
         files.save_png(output.with_name(f"{output.stem}_{name}.png"), picture)
     sizes = {role: len(split.x) for role, split in splits.items()}
-    text = cards.card(output.stem, pretrained.about(output), output.stat().st_size, sizes, list(drawn))
+    ours = output.resolve().parent == pretrained.MODELS.resolve()  # which are loaded by their names
+    source = output.stem if ours else output.name
+    about = pretrained.about(output)
+    text = cards.card(output.stem, source, about, output.stat().st_size, sizes, list(drawn))
     files.write_whole(output.with_suffix(".md"), text.encode())
 
 

@@ -126,7 +126,7 @@ def test_a_card_shows_what_was_measured_of_this_seed_and_of_others(exported, tmp
     assert "| class that reconstructions keep, % | 90; 91 +- 1 | 98 |" in card
     assert "| coverage of samples | 0.5; 0.5 +- 0 | - |" in card
     assert "12 steps of 16 examples, 0.5 hours" in card and "1,500 for train" in card
-    assert inference.about(file).sha256 in card
+    assert inference.about(file).sha256 in card and f"`inference.load({file.name!r})`" in card
     for picture in ("samples", "reconstructions"):
         assert f"![{picture}](tiny_{picture}.png)" in card
         assert (tmp_path / f"tiny_{picture}.png").stat().st_size > 500

@@ -192,6 +192,8 @@ def test_what_is_no_key_or_no_number_is_told(model, images):
             inference.interpolate(model, images, images, steps=steps)
     with pytest.raises(UserError, match="path is 'spherical'; pass"):
         inference.interpolate(model, images, images, path="spherical")
+    with pytest.raises(UserError, match=r"codes of the shape \(\d+, 3\); .* must be \(\d+, 11, 3\)"):
+        inference.interpolate(model, images, images, path=lambda z1, z2, along: z1)
     with pytest.raises(UserError, match=r"the shapes \(2, 3\), \(1, 3\) and \(2,\)"):
         inference.spherical(np.ones((2, 3)), np.ones((1, 3)), [0, 1])
 
@@ -224,7 +226,16 @@ def test_features_are_reduced_on_the_way(model, images, monkeypatch):
 def test_a_loaded_model_knows_its_step(tiny_workdir):
     assert inference.load(tiny_workdir).step == 12
     assert inference.load(tiny_workdir, step=4).step == 4
+    for step in ("4", 4.0):
+        with pytest.raises(UserError, match=f"step is {step!r}; it must be a whole number"):
+            inference.load(tiny_workdir, step=step)
     assert checkpoints.kept_steps(tiny_workdir) == [4, 8, 12]
+
+
+def test_codes_are_float32_also_where_jax_computes_in_64_bits(model, images):
+    with jax.enable_x64(True):
+        for key in (None, jax.random.key(0)):
+            assert inference.encode(model, images, key=key).dtype == np.float32
 
 
 def test_both_paths_begin_and_end_at_the_codes():

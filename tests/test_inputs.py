@@ -68,6 +68,7 @@ WRONG = [
     (lambda x: x.astype(np.float32), "x holds floats from 0 to 255; images are whole numbers"),
     (lambda x: x / 127.5 - 1, "x holds floats from -1 to 1; images are whole"),
     (lambda x: (x > 127).astype(int), "x holds whole numbers of no more than 1"),
+    (lambda x: (x > 127).astype(np.uint8), "x holds whole numbers of no more than 1"),
     (lambda x: x.astype(np.int32) - 10, "x holds whole numbers from -10 to 245; images"),
     (lambda x: x.astype(np.int32) * 257, "x holds whole numbers from 0 to 65535"),
     (lambda x: x * np.nan, "x holds NaN"),

@@ -20,7 +20,7 @@ from ali_jax.paths import local
 
 HELD_OUT = 0.2  # share of the rows that a member is not trained on,
 MOST_HELD_OUT = 5000  # and how many that is at most
-FEWEST = 20  # rows below which all are trained on, and looked at
+FEWEST = 20  # rows below which half are held out
 LEFT_OUT = 2  # times `contamination` of the examples, the strangest, are not trained on
 LAST = "offset_"  # what `fit` sets when all else is there
 BEYOND = 1e100  # how strange an example is that the networks have no number for
@@ -221,9 +221,11 @@ class Detector(OutlierMixin, BaseEstimator):
 def _shares(count: int, members: int, random: np.random.RandomState):
     """(rows to train on, rows held out) of each member.
 
-    Members hold out other rows than those before them; where no such are left, they are drawn again.
+    Members hold out other rows than those before them; where no such are left, they are drawn again. A single
+    row is both.
     """
-    share = count if count < FEWEST else min(max(round(HELD_OUT * count), FEWEST // 2), MOST_HELD_OUT)
+    least = max(min(count, FEWEST) // 2, 1)
+    share = min(max(round(HELD_OUT * count), least), MOST_HELD_OUT)
     place = count  # in the order of the rows, of the first that no member has held out
     for _ in range(members):
         if place + share > count:

@@ -167,5 +167,6 @@ def _deviations(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
 def _split(deviations: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(what lies along the axes (N, K), log of the squared length of the rest (N,))."""
     along = deviations @ axes.T
-    left = np.sum(np.square(deviations), axis=1) - np.sum(np.square(along), axis=1)
+    # Not the difference of two lengths, which of images that axes span is what rounding left of them.
+    left = np.sum(np.square(deviations - along @ axes), axis=1)
     return along, np.log(np.maximum(left, 1e-6))

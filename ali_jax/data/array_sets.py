@@ -117,6 +117,11 @@ def _check_images(file: Path, x: np.ndarray) -> np.ndarray:
         )
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise UserError(f"The images of {file} are {x.dtype}; save them as uint8 or as floats in [0, 1].")
+    if x.dtype == np.uint8 and x.max() == 1:
+        raise UserError(
+            f"The images of {file} hold no value above 1, black among 0 to 255; if 1 is white, save them as "
+            "floats, or times 255."
+        )
     return x
 
 

@@ -187,8 +187,6 @@ def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) 
 
 def pixels(array: np.ndarray, name: str) -> np.ndarray:
     """Numbers of any type as those of images: uint8, or float32 in [0, 1]."""
-    if array.dtype == np.uint8:
-        return array
     if array.dtype == bool:
         return array.astype(np.float32)
     whole = jnp.issubdtype(array.dtype, np.integer)

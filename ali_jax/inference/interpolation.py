@@ -88,7 +88,10 @@ def interpolate(
     z1, z2 = encode(model, x1, attributes, keys[0]), encode(model, x2, attributes2, keys[1])
     inputs.require_as_many("x2", z2, len(z1))
     along = np.linspace(0, 1, steps + 1, dtype=np.float32)
-    z = path(z1, z2, along)  # (N, steps + 1, n)
+    z = path(z1, z2, along)
+    wanted = (len(z1), len(along), z1.shape[1])
+    if np.shape(z) != wanted:
+        raise UserError(f"path gave codes of the shape {np.shape(z)}; of these images it must be {wanted}.")
     if attributes is not None:
         ends = (np.asarray(a, np.float32) for a in (attributes, attributes2))
         between = linear(*ends, along)  # (N, steps + 1, A)

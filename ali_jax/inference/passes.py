@@ -45,9 +45,9 @@ def encode(
     encoder = inputs.network(model, "encoder")
     x = inputs.examples(model, x)
     attributes = inputs.attributes(model, attributes, len(x))
-    noise = jnp.zeros((len(x), encoder.noise_dim))
+    noise = jnp.zeros((len(x), encoder.noise_dim), jnp.float32)
     if key is not None:
-        noise = jax.random.normal(inputs.key(key), noise.shape)
+        noise = jax.random.normal(inputs.key(key), noise.shape, noise.dtype)
     run = functools.partial(_encode, encoder, model.variables("encoder"))
     return in_chunks(run, x, noise, attributes)
 
@@ -153,7 +153,7 @@ def _compare(module, twins, variables, first, second, attributes):
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _features(module, reduce, variables, x, attributes):
-    noise = jnp.zeros((len(x), module.noise_dim))
+    noise = jnp.zeros((len(x), module.noise_dim), jnp.float32)
     encoding, sown = module.apply(variables, unit_interval(x), noise, attributes, mutable=["intermediates"])
     layers = {name: layer["output"][0] for name, layer in sown["intermediates"]["stack"].items()}
     layers = {name: x.astype(jnp.float32) for name, x in (layers | {"mu": encoding.z}).items()}

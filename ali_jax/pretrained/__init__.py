@@ -17,6 +17,7 @@ from ali_jax import models
 from ali_jax.errors import UserError
 from ali_jax.paths import local
 from ali_jax.pretrained import weights
+from ali_jax.ranges import NUMBER, require
 from ali_jax.roles import Roles, variables
 from ali_jax.run import workdirs
 from ali_jax.run.checkpoints import Checkpoints
@@ -37,7 +38,10 @@ class Model(NamedTuple):
         if getattr(self.networks, role) is None:
             raise UserError(f"This model has no {role}; load one that was trained with it.")
         if getattr(self.params, role) is None:
-            raise UserError(f"This model was exported without its {role}; export it with --{role}.")
+            raise UserError(
+                f"This model was exported without its {role}; load the workdir of a run, or a file that was "
+                f"exported with --{role}."
+            )
         return variables(self.params, self.batch_stats, role)
 
 
@@ -50,6 +54,8 @@ def load(source: str | Path, step: int | None = None) -> Model:
       UserError: there is no such model, the file is damaged, or the workdir holds no run or no checkpoint.
     """
     path = find(source)
+    if step is not None:
+        require("step", step, NUMBER)
     if path.is_dir():
         return _of_workdir(path, step)
     arrays, known = weights.read(path)

@@ -39,10 +39,13 @@ ROWS = {
 }
 
 
-def card(name: str, about: About, size: int, examples: Mapping[str, int], drawn: Sequence[str]) -> str:
-    """The card of models/NAME.safetensors.
+def card(
+    name: str, source: str, about: About, size: int, examples: Mapping[str, int], drawn: Sequence[str]
+) -> str:
+    """The card of NAME.safetensors.
 
     Args:
+      source: what `inference.load` is to be given for it.
       about: its header.
       size: of the file, in bytes.
       examples: how many there were, by the role of their split.
@@ -62,7 +65,7 @@ def card(name: str, about: About, size: int, examples: Mapping[str, int], drawn:
     ]
     parts = [
         f"# {name}",
-        f"Made by `python -m ali_jax.export`; loaded by `inference.load({name!r})`.",
+        f"Made by `python -m ali_jax.export`; loaded by `inference.load({source!r})`.",
         "\n".join(f"![{picture}]({name}_{picture}.png)" for picture in drawn),
         "\n".join(f"* {fact}" for fact in facts if fact),
         _table(about.scores),

@@ -55,5 +55,15 @@ def test_every_member_holds_out_other_rows_than_it_is_trained_on():
     assert all(len(each) == 10 for each in held_out)
     assert sorted(held_out[0] + held_out[1]) == sorted(held_out[2] + held_out[3]) == [*range(20)]
     assert held_out[2] not in held_out[:2]  # drawn again where no other rows are left
-    ((kept, held_out),) = estimator._shares(5, 1, np.random.RandomState(0))
-    assert sorted(kept) == sorted(held_out) == [*range(5)]
+
+
+@pytest.mark.parametrize("count", [2, 5, 19])
+def test_of_few_rows_half_are_held_out(count):
+    """Of rows that are trained on a threshold would come that most new ones are beyond."""
+    for kept, held_out in estimator._shares(count, 3, np.random.RandomState(0)):
+        assert sorted([*kept, *held_out]) == [*range(count)] and len(held_out) == count // 2
+
+
+def test_a_single_row_is_trained_on_and_looked_at():
+    ((kept, held_out),) = estimator._shares(1, 1, np.random.RandomState(0))
+    assert [*kept] == [*held_out] == [0]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from ali_jax.anomaly import scaling
 
@@ -67,6 +68,15 @@ def test_what_components_leave_out_is_large_where_images_are_others():
     others = np.random.default_rng(1).integers(0, 256, images.shape, dtype=np.uint8)
     left = len(made.axes)
     assert made.apply(others)[:, left].min() > made.apply(images)[:, left].max()
+
+
+def test_what_is_said_of_an_image_does_not_depend_on_its_place():
+    """Where components span images, nothing is left out but rounding, which has no say."""
+    images = load_digits().images.astype(np.float32)[:300] / 16
+    made = scaling.components(images[..., None])
+    assert len(made.axes) == 64  # as many as pixels
+    turned = made.apply(images[::-1, ..., None])[::-1]
+    np.testing.assert_allclose(turned, made.apply(images[..., None]), rtol=1e-4, atol=1e-4)
 
 
 def test_uint8_and_floats_are_the_same_images():
