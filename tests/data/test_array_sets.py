@@ -77,7 +77,7 @@ def test_images_of_another_size_are_brought_to_the_frame(tmp_path):
         ({"x": X.astype(np.float32)}, r"values from \d+ to \d+; save them"),
         ({"x": np.full((5, 4, 4), np.nan)}, "values from nan"),
         (
-            {"x": np.uint8(X > 127)},
+            {"x": np.uint8(X > 19)},
             "no value above 1, black among 0 to 255; if 1 is white, save them as floats",
         ),
         ({"x": X, "y": np.arange(39)}, "40 images and 39 rows of label"),
