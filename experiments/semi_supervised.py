@@ -29,7 +29,7 @@ from ali_jax.run import command_line as program
 from ali_jax.run import workdirs
 from ali_jax.run.checkpoints import kept_steps
 from ali_jax.run.metrics import read_lines
-from experiments.common import markdown, report, shared_flags, together, trained_runs
+from experiments.common import costs, markdown, report, shared_flags, together, trained_runs
 
 METHODS = tuple(config_lib.SEMI_SUPERVISED)
 
@@ -152,10 +152,12 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
 
 def outcome(config: ConfigDict, workdir: Path, splits: dict[str, data.Split]) -> dict:
     """The errors of a run at its end, where its validation error was lowest, and along the way."""
-    curve = read_errors(workdir)
+    lines = read_lines(workdir / "metrics.jsonl")
+    curve = errors_of(lines)
     best = int(np.argmin(curve["validation_error"]))  # the first, where several are
     results = {
         "steps": curve["step"][-1],
+        "seconds": costs.seconds(lines, config.batch_size, curve["step"][-1]),
         "test_error": curve["test_error"][-1],
         "test_error_at_lowest_validation_error": curve["test_error"][best],
         "step_of_lowest_validation_error": curve["step"][best],
@@ -166,9 +168,9 @@ def outcome(config: ConfigDict, workdir: Path, splits: dict[str, data.Split]) ->
     return results
 
 
-def read_errors(workdir: Path) -> dict[str, list]:
-    """The lines of metrics.jsonl that hold errors, by column."""
-    lines = [line for line in read_lines(workdir / "metrics.jsonl") if "test_error" in line]
+def errors_of(lines: list[dict[str, float]]) -> dict[str, list]:
+    """Those of metrics.jsonl that hold errors, by column."""
+    lines = [line for line in lines if "test_error" in line]
     return {name: [line[name] for line in lines] for name in ("step", "validation_error", "test_error")}
 
 

@@ -74,6 +74,7 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_proce
     assert [run["curve"]["step"] for run in first["runs"]] == [[2, 4], [2, 4]]
     assert [row["method"] for row in first["table"]] == ["ali", "supervised"]
     assert 0 <= first["runs"][0]["test_error_averaged_over_z"] <= 1
+    assert all(run["seconds"] > 0 for run in first["runs"])
     assert {path.name for path in results.iterdir()} == {
         *("results.json", "table.md"),
         *("errors.png", "errors.pdf"),
