@@ -60,7 +60,7 @@ def train_and_evaluate(
     splits = examples.all_fit(config, splits)
     labelled = examples.labelled_examples(config, splits["train"])
     workdirs.check_labelled(labelled, workdir)
-    known = examples.fingerprint(splits["train"].x)
+    known = examples.fingerprint(splits["train"], labelled)
     workdirs.check_examples(known, workdir)
     process = (jax.process_index(), jax.process_count())
     batches = examples.open_batches(config, splits["train"], labelled, *process)

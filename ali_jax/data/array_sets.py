@@ -146,7 +146,8 @@ def _check_known(file: Path, field: str, values: np.ndarray, size: int) -> np.nd
     values = values.reshape(size, -1)
     if values.shape[1] != 1 or values.dtype.kind not in "iu" or not _are_int32(values):
         raise UserError(
-            f"The labels of {file} are not whole numbers from 0, one for each image; make them so."
+            f"The labels of {file} are not whole numbers from 0, one for each image; make them so, or call "
+            "the array otherwise where it is none of classes."
         )
     return values[:, 0].astype(np.int32)
 

@@ -30,6 +30,9 @@ def all_fit(config: ConfigDict, given: Mapping[str, data.Split] | None = None) -
     for role in ("train", "validation"):
         if role not in splits:
             raise UserError(f'The splits are {", ".join(splits) or "none"}; pass "train" and "validation".')
+    for role, split in splits.items():
+        if not len(split.x):
+            raise UserError(f"The split {role} of {config.dataset} has no examples; pass some.")
     return {role: fit(split, config) for role, split in splits.items()}
 
 
@@ -46,10 +49,22 @@ def load(config: ConfigDict, split: str) -> data.Split:
     return data.load(config.dataset, split, config.data_dir, frame(config))
 
 
-def fingerprint(x: np.ndarray) -> dict[str, int]:
-    """By which examples (N, ...) are known again: their `count`, and a checksum of 1,000 among them."""
-    rows = np.unique(np.linspace(0, len(x) - 1, 1000).astype(int))
-    return {"count": len(x), "crc32": zlib.crc32(np.ascontiguousarray(x[rows]).tobytes())}
+def fingerprint(split: data.Split, labelled: np.ndarray | None = None) -> dict[str, int]:
+    """By which examples are known again: their `count`, and a checksum of 1,000 among them.
+
+    Also checksums of the labels that training sees, of the `labelled` rows, and of attributes, where it does.
+    """
+    rows = np.unique(np.linspace(0, len(split.x) - 1, 1000).astype(int))
+    known = {"count": len(split.x), "crc32": _checksum(split.x[rows])}
+    if labelled is not None:
+        known["labels_crc32"] = _checksum(np.asarray(split.label)[labelled].astype(np.int32))
+    if split.attributes is not None:
+        known["attributes_crc32"] = _checksum(split.attributes[rows])
+    return known
+
+
+def _checksum(array: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).tobytes())
 
 
 def frame(config: ConfigDict) -> data.Frame:

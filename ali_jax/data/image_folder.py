@@ -1,9 +1,9 @@
 """The data set "images:FOLDER": images of the user's own, in a folder or in one folder a class.
 
-All files of SUFFIXES count, in folders of any depth. Where all are below folders called by names of SPLITS,
-"train" among them, those are the splits; else all images are "train", for slices to divide. The first folder
-below that is the class of an image, where all images have one and there are two or more. A table of
-attributes may stand beside them (`attribute_files`).
+All files of SUFFIXES count, in folders of any depth, but for figures of runs. Where all are below folders
+called by names of SPLITS, "train" among them, those are the splits; else all images are "train", for slices
+to divide. The first folder below that is the class of an image, where all images have one and there are two
+or more. A table of attributes may stand beside them (`attribute_files`).
 
 Not TFDS's ImageFolder, which knows no folders without classes, no deeper ones and no WebP, and stops at the
 first file that it cannot read.
@@ -84,7 +84,7 @@ def list_split(root: Path, name: str, split: str) -> Listing:
     found = dict(sorted(_find(root, SUFFIXES)))
     if not found:
         raise UserError(f"{root} holds no images; there must be files ending in {', '.join(SUFFIXES)}.")
-    rooms = _rooms(found)
+    rooms = _rooms(found, root)
     check_split(name, split, sorted(rooms))
     inside = {path: path.removeprefix(room) for room in rooms.values() for path in _below(found, room)}
     names = _below(found, rooms[split])
@@ -108,7 +108,10 @@ def _tell_left_out(root: Path) -> None:
 
 
 def _find(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """(path in `root`, bytes and time of change) of every file that ends so, but for what is hidden."""
+    """(path in `root`, bytes and time of change) of every file that ends so.
+
+    But for what is hidden, and for workdirs, whose figures would be trained on when the run is gone on with.
+    """
     seen = set()
     for folder, inner, files in os.walk(root, onerror=_refuse, followlinks=True):
         status = os.stat(folder)
@@ -116,6 +119,9 @@ def _find(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[in
             inner.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
+        if "config.json" in files and "checkpoints" in inner:
+            inner.clear()
+            continue
         inner[:] = [name for name in inner if not name.startswith(".")]
         for name in files:
             if name.lower().endswith(suffixes) and not name.startswith("."):
@@ -138,10 +144,25 @@ def _mark(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _rooms(names: Iterable[str]) -> dict[str, str]:
-    """Split -> how the paths of its images begin."""
+def _rooms(names: Iterable[str], root: Path) -> dict[str, str]:
+    """Split -> how the paths of its images begin.
+
+    Raises:
+      UserError: folders are called by names of splits, and others are not.
+    """
     tops = _tops(names)
-    return {top: f"{top}/" for top in tops} if "train" in tops and tops <= {*SPLITS} else {"train": ""}
+    splits = {top.lower(): f"{top}/" for top in sorted(tops) if top.lower() in SPLITS}
+    if "train" not in splits:
+        return {"train": ""}
+    if len(splits) == len(tops):
+        return splits
+    if len(splits) > 1:  # "train" alone may well be a class, beside "bus" and "car"
+        other = min(tops - {room.rstrip("/") for room in splits.values()})
+        raise UserError(
+            f"{root} holds folders called as splits ({', '.join(sorted(splits))}) and, beside them, "
+            f"{f'the folder {other}' if other else 'images'}; move that into one of them, or away."
+        )
+    return {"train": ""}
 
 
 def _below(names: Iterable[str], room: str) -> list[str]:

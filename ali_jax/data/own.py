@@ -27,6 +27,7 @@ from ali_jax.paths import local
 
 logger = logging.getLogger(__name__)
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 _BLOCK = 64  # examples decoded at a time: 0.8 MB of 64x64 images
 PENDING, WRITTEN, UNREADABLE = range(3)  # in `state`, of each row
 NAMES = "names.json"  # beside the arrays: of classes, and of what was unreadable
@@ -102,6 +103,8 @@ def _found(source: Callable[[], Source]) -> Source:
     try:
         return source()
     except OSError as error:
+        if error.errno in FULL:  # a file of arrays is unpacked to be read
+            raise
         raise UserError(
             f"Cannot read {error.filename or 'the examples'} ({error.strerror or error}); allow reading "
             "there, or pass another data set."

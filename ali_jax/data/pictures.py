@@ -96,18 +96,19 @@ def _opaque(image: Any) -> Any:
 
 
 def _eight_bits(x: np.ndarray, whole: bool) -> np.ndarray:
-    """Grey of more bits as uint8: floats of [0, 1] or [0, 255], whole numbers of 16 bits, or 32 of [0, 255].
+    """Grey of more bits as uint8: floats, of which 1 is white, and whole numbers, of which 65535 is.
+
+    Of others white cannot be told by one image: a dark one among brighter ones would come out the brighter.
 
     Raises:
-      ValueError: the numbers are in none of these ranges.
+      ValueError: the numbers are in none of these ranges, or whole ones of 32 bits that 8 would hold.
     """
-    low, high = x.min(), x.max()
-    of_whole = (65535,) if x.dtype.itemsize == 2 else (255, 65535)
-    whites = of_whole if whole else (1, 255)
-    white = next((most for most in whites if low >= 0 and high <= most), None)
-    if white is None:
-        raise ValueError(f"its values are from {low:g} to {high:g}, and white is none of {whites}")
-    return np.uint8(x >> 8) if white == 65535 else np.uint8(np.round(x * (255 / white)))
+    low, high, white = x.min(), x.max(), 65535 if whole else 1
+    if not (low >= 0 and high <= white):
+        raise ValueError(f"its values are from {low:g} to {high:g}, and white is {white}")
+    if x.dtype.itemsize > 2 and whole and 0 < high <= 255:
+        raise ValueError(f"its values have 32 bits and go to {high}; save it in 8 bits, or in 16")
+    return np.uint8(x >> 8) if whole else np.uint8(np.round(x * 255))
 
 
 def _middle(size: tuple[int, int], zoom: float, aspect: float | None) -> tuple[float, float, float, float]:

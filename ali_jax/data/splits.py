@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from ali_jax.errors import UserError, first_line
@@ -51,9 +52,12 @@ def require_split(split: Split, name: str) -> Split:
 
 
 def _as_array(given: Any, field: str, name: str) -> Any:
-    """An array as it is, of whatever library; None for None."""
+    """An array of NumPy's or JAX's as it is, of anything else NumPy's; None for None.
+
+    A column of pandas, as it is, would be indexed by its index, and not by place as its examples are.
+    """
     try:
-        array = given if given is None or hasattr(given, "shape") else np.asarray(given)
+        array = given if given is None or isinstance(given, np.ndarray | jax.Array) else np.asarray(given)
     except (TypeError, ValueError) as error:  # a list of several shapes
         raise UserError(f"{field} of {name} makes no array ({first_line(error)}); make it one.") from error
     if array is not None and not array.shape:

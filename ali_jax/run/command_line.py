@@ -54,6 +54,8 @@ def run(program, define_flags, default: Path = DEFAULT):
         app.run(program, flags_parser=functools.partial(parse_flags, default=default))
     except UserError as error:
         sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:  # outside of training, which saves first
+        sys.exit("Stopped by Ctrl-C.")
 
 
 def config_name() -> str:

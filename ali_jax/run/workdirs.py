@@ -158,7 +158,8 @@ def check_labelled(labelled: np.ndarray | None, workdir: Path) -> None:
 
 
 def check_examples(known: dict[str, int], workdir: Path) -> None:
-    """Raises UserError if `workdir` was begun on more or fewer examples than these; warns of other ones.
+    """Raises UserError if `workdir` was begun on more or fewer examples than these, or on other labels or
+    attributes of them; warns of other examples.
 
     Args:
       known: of the training examples, see `examples.fingerprint`.
@@ -167,13 +168,22 @@ def check_examples(known: dict[str, int], workdir: Path) -> None:
         before = json.loads((workdir / EXAMPLES).read_text())
     except (OSError, ValueError):  # of a run of before it was written, or damaged; nothing else depends on it
         return
-    if before == known or not isinstance(before, dict) or before.keys() != known.keys():
+    if before == known or not isinstance(before, dict) or not {"count", "crc32"} <= before.keys():
         return
     if before["count"] != known["count"]:
         raise UserError(
             f"{workdir} was begun on {before['count']:,} training examples, and its data set now gives "
             f"{known['count']:,}; restore its data, or pass another --workdir."
         )
+    for what in ("labels", "attributes"):  # which runs of before these were kept do not have
+        field = f"{what}_crc32"
+        if field in before and field in known and before[field] != known[field]:
+            raise UserError(
+                f"{workdir} was begun with other {what} of its training examples than its data set now has; "
+                "restore its data, or pass another --workdir."
+            )
+    if before["crc32"] == known["crc32"]:
+        return
     # Not refused: another version of a decoder may read the same files a little otherwise.
     logger.warning("%s was begun on training examples that are not quite these.", workdir)
 

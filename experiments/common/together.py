@@ -59,17 +59,20 @@ def train_all(
     if config.num_steps in common_steps(folders):
         return config.num_steps
     splits = examples.all_fit(config, splits)
-    known = examples.fingerprint(splits["train"].x)
-    labelled = labelled_of_each(configs, folders, splits["train"], known)
+    labelled = [examples.labelled_examples(one, splits["train"]) for one in configs]
+    known = [examples.fingerprint(splits["train"], numbers) for numbers in labelled]
+    for folder, numbers, of_run in zip(folders, labelled, known, strict=True):
+        workdirs.check_labelled(numbers, folder)
+        workdirs.check_examples(of_run, folder)
     pairs = zip(configs, labelled, strict=True)
     batches = Batches([examples.open_batches(one, splits["train"], numbers) for one, numbers in pairs])
     run_steps = run_all(game)
     trace(run_steps, config, game, batches[0])  # raises what the first step would, before a claim
     mesh = devices.make_mesh(jax.local_devices()[:1])
     with contextlib.ExitStack() as stack:
-        for one, folder, numbers in zip(configs, folders, labelled, strict=True):
+        for one, folder, numbers, of_run in zip(configs, folders, labelled, known, strict=True):
             stack.enter_context(workdirs.locked(folder))
-            workdirs.claim(folder, one, numbers, start, known)
+            workdirs.claim(folder, one, numbers, start, of_run)
         each = [stack.enter_context(Checkpoints(folder, config.keep_checkpoints)) for folder in folders]
         step, states = first_states(configs, game, splits["train"], each, devices.replicated(mesh))
         sizes = (step, config.num_steps, config.batch_size)
@@ -79,17 +82,6 @@ def train_all(
         of_all = Runs([*map(Run, folders, each, watches)], config.figures_every)
         states = train.loop(config, run_steps, batches, mesh, step, states, of_all, of_all)
     return int(states.step[0])
-
-
-def labelled_of_each(
-    configs: Sequence[ConfigDict], folders: Sequence[Path], split: data.Split, known: dict[str, int]
-) -> list[np.ndarray | None]:
-    """The labelled examples of each run, all checked against what its workdir was begun on."""
-    labelled = [examples.labelled_examples(one, split) for one in configs]
-    for numbers, folder in zip(labelled, folders, strict=True):
-        workdirs.check_labelled(numbers, folder)
-        workdirs.check_examples(known, folder)
-    return labelled
 
 
 def trace(run_steps, config: ConfigDict, game: build.Game, example) -> None:

@@ -1,5 +1,6 @@
 """Images of the user's own in .npy and .npz files."""
 
+import errno
 import zipfile
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_appended_images_move_no_other_across_a_percentage(tmp_path):
         halves.append([set(greys(load(tmp_path / "x.npy", half))) for half in ("train[:50%]", "train[50%:]")])
     for before, after in zip(*halves, strict=True):
         assert before and before < after
+
+
+def test_a_disk_that_is_full_while_a_file_is_unpacked_is_told_as_that(tmp_path, monkeypatch):
+    def full(*arguments, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    np.savez(tmp_path / "all.npz", x=X)
+    monkeypatch.setattr(zipfile.ZipFile, "extract", full)
+    with pytest.raises(UserError, match=r"Cannot write .*No space left on device.; make room"):
+        load(tmp_path / "all.npz")
 
 
 def test_splits_are_told_by_their_names(tmp_path):

@@ -34,6 +34,13 @@ def test_classes_that_are_not_there_are_named(digits):
         examples.of_classes(digits._replace(label=None), (3,), "digits")
 
 
+@pytest.mark.parametrize("role", ["train", "validation"])
+def test_a_split_without_examples_is_named(digits, role):
+    given = {"train": digits, "validation": digits} | {role: data.take(digits, slice(0, 0))}
+    with pytest.raises(UserError, match=f"The split {role} of digits has no examples"):
+        examples.all_fit(load_config("digits"), given)
+
+
 @pytest.mark.parametrize("label", [np.arange(297) / 2, np.zeros((297, 10), np.int32)])
 def test_labels_of_another_form_are_refused_where_they_are_read(digits, label):
     config, of_another_form = load_config("digits"), digits._replace(label=label)

@@ -98,6 +98,33 @@ def test_folders_named_so_are_splits(tmp_path):
         load(tmp_path, "test")
 
 
+def test_splits_may_be_capital_and_what_stands_beside_them_is_told(tmp_path):
+    for value, folder in enumerate(("Train/a", "Train/b", "TEST/a")):
+        save(tmp_path / folder / f"{value}.png", value)
+    assert sorted(greys(load(tmp_path, "train"))) == [0, 1] and greys(load(tmp_path, "test")) == [2]
+    save(tmp_path / "more" / "3.png", 3)
+    with pytest.raises(UserError, match=r"as splits \(test, train\) and, beside them, the folder more; move"):
+        load(tmp_path, "train")
+    (tmp_path / "more" / "3.png").rename(tmp_path / "logo.png")
+    with pytest.raises(UserError, match="beside them, images; move"):
+        load(tmp_path, "train")
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for value, folder in enumerate(("bus", "car", "train")):
+        save(tmp_path / folder / f"{value}.png", value)
+    split = load(tmp_path)
+    assert sorted(greys(split)) == sorted(split.label.tolist()) == [0, 1, 2]
+
+
+def test_figures_of_a_run_within_are_no_images(photos):
+    save(photos / "runs" / "mine" / "figures" / "samples.png", 99)
+    assert 99 in greys(load(photos))
+    (photos / "runs" / "mine" / "config.json").write_text("{}")
+    (photos / "runs" / "mine" / "checkpoints").mkdir()
+    assert 99 not in greys(load(photos))
+
+
 def test_another_frame_is_another_decoding_and_both_stay(photos):
     assert load(photos, frame=data.Frame((6, 6, 1))).x.shape == (40, 6, 6, 1)
     assert load(photos).x.shape == (40, 4, 4, 3)

@@ -72,6 +72,15 @@ def test_what_is_no_split_of_examples_is_told(split, words):
         splits.require_split(split, "mine")
 
 
+def test_columns_of_pandas_go_by_place_as_their_examples_do():
+    """As a shuffled split leaves them: by its index another row's label is the first."""
+    pd = pytest.importorskip("pandas")
+    label = pd.Series([0, 1, 2], index=[2, 0, 1])
+    split = splits.require_split(Split(pd.DataFrame(np.eye(3), index=[2, 0, 1]), label, None), "mine")
+    taken = splits.take(split, np.array([0, 2]))
+    assert taken.label.tolist() == [0, 2] and taken.x.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
 def test_examples_of_every_kind_are_as_they_are():
     of_attributes = Split(IMAGES, LABELS, np.zeros((3, 40), np.uint8))
     points = Split(np.full((3, 2), 7, np.float32), None, None)

@@ -6,6 +6,7 @@ import pytest
 from conftest import load_config
 
 from ali_jax.errors import UserError
+from ali_jax.run import command_line
 from ali_jax.run.command_line import _tell_unraisable, set_terms
 from ali_jax.run.workdirs import read_config, to_json
 
@@ -75,3 +76,14 @@ def test_of_what_nobody_waits_for_orbaxs_own_is_not_told(monkeypatch):
         _tell_unraisable(left_behind(file))
     _tell_unraisable(types.SimpleNamespace(object=None, exc_value=RuntimeError("Event loop is closed")))
     assert [one.object.cr_code.co_filename for one in told] == ["/home/user/loop.py"]
+
+
+def test_ctrl_c_outside_of_training_is_one_line(monkeypatch):
+    def interrupted(*arguments, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line.app, "run", interrupted)
+    monkeypatch.setattr(command_line, "define_shared_flags", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        command_line.run(print, lambda: None)
+    assert ended.value.code == "Stopped by Ctrl-C."

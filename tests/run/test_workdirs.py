@@ -11,7 +11,7 @@ from conftest import CONFIGS, load_config
 from helpers import ROOT
 
 from ali_jax import build
-from ali_jax.data.examples import fingerprint
+from ali_jax.data import Split, examples
 from ali_jax.errors import UserError
 from ali_jax.run import devices
 from ali_jax.run.workdirs import (
@@ -109,6 +109,10 @@ def test_another_dtype_is_another_run(tmp_path):
 
 def test_a_run_goes_on_with_the_examples_it_was_begun_on(tmp_path, tiny_config, caplog):
     x = np.arange(3000 * 4, dtype=np.float32).reshape(3000, 4)
+
+    def fingerprint(x):
+        return examples.fingerprint(Split(x, None, None))
+
     check_examples(fingerprint(x), tmp_path)  # of a run of before it was kept
     claim(tmp_path, tiny_config, known=fingerprint(x))
     check_examples(fingerprint(x.copy()), tmp_path)
@@ -120,6 +124,22 @@ def test_a_run_goes_on_with_the_examples_it_was_begun_on(tmp_path, tiny_config, 
     for damaged in ("", "[3000]", '{"count": 2999}'):
         (tmp_path / "examples.json").write_text(damaged)
         check_examples(fingerprint(x), tmp_path)
+
+
+def test_a_run_goes_on_with_the_labels_and_attributes_it_was_begun_on(tmp_path, tiny_config, caplog):
+    random, rows = np.random.default_rng(0), np.arange(0, 60, 3)
+    label = random.integers(0, 3, 60).astype(np.int32)
+    split = Split(random.random((60, 4)), label, random.integers(0, 2, (60, 5)).astype(np.uint8))
+    claim(tmp_path, tiny_config, known=examples.fingerprint(split, rows))
+    unseen = np.where(np.isin(np.arange(60), rows), label, 9)  # training sees none of those
+    check_examples(examples.fingerprint(split._replace(label=unseen), rows), tmp_path)
+    for field, other in (("label", (label + 1) % 3), ("attributes", 1 - split.attributes)):
+        changed = examples.fingerprint(split._replace(**{field: other}), rows)
+        with pytest.raises(UserError, match=f"begun with other {field.rstrip('s')}s of its training"):
+            check_examples(changed, tmp_path)
+    (tmp_path / "examples.json").write_text(json.dumps(examples.fingerprint(split._replace(attributes=None))))
+    check_examples(examples.fingerprint(split, rows), tmp_path)  # of a run of before these were kept
+    assert not caplog.records
 
 
 def test_another_term_or_setting_is_another_run(tmp_path):
