@@ -6,7 +6,7 @@ import pytest
 from conftest import load_config
 from PIL import Image
 
-from ali_jax import build, main, train
+from ali_jax import build, data, inference, main, train
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 
@@ -49,6 +49,32 @@ def test_classes_of_folders_reach_the_game_with_labels(photos):
     assert sorted(split.label[labelled]) == [0, 0, 1, 1]
     game = build.game(config)
     assert game.needs.labels and {"labels", "adversarial", "cycle"} < {*game.terms}
+
+
+def test_images_without_a_label_are_trained_on_and_not_judged_by(tmp_path, tiny_config):
+    random = np.random.default_rng(0)
+    y = np.where(np.arange(200) % 10 < 4, np.arange(200) % 2, -1)
+    np.savez(tmp_path / "mine.npz", x=random.integers(0, 256, (200, 8, 8), dtype=np.uint8), y=y)
+    config = load_config("images", "8,grey,classes=2")
+    config.dataset, config.num_labels = f"arrays:{tmp_path / 'mine.npz'}", 8
+    config.batch_size, config.labelled_batch_size = 20, 10
+    splits = examples.all_fit(config)
+    labelled = examples.labelled_examples(config, splits["train"])
+    assert sorted(splits["train"].label[labelled]) == [0] * 4 + [1] * 4
+    batch = examples.open_batches(config, splits["train"], labelled)[0]
+    assert np.sum(batch["label"] == -1) == 10 and {*batch["label"]} == {-1, 0, 1}
+
+    game, validation = build.game(config), splits["validation"]
+    state = jax.jit(game.init)(jax.random.key(0), batch=batch)
+    model = inference.of_state(game.networks, state)
+    known = validation.label >= 0
+    assert 0 < known.sum() < len(known)
+    by_hand = inference.class_probabilities(model, validation.x[known]).argmax(1) != validation.label[known]
+    assert inference.classification_error(model, validation) == by_hand.mean()
+    with pytest.raises(UserError, match="None of the examples has a label"):
+        inference.classification_error(model, data.take(validation, np.flatnonzero(~known)))
+    with pytest.raises(UserError, match=r"No example of .* has a label"):
+        examples.labelled_examples(config, splits["train"]._replace(label=np.full(len(y), -1)))
 
 
 def test_attributes_beside_them_reach_the_conditional_game(photos):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ali_jax.data import attribute_files, own, pictures
+from ali_jax.data.labels import UNLABELLED
 from ali_jax.data.pictures import Frame
 from ali_jax.data.splits import Split, check_split
 from ali_jax.errors import DAMAGED, UserError, first_line
@@ -146,15 +147,15 @@ def _check_known(file: Path, field: str, values: np.ndarray, size: int) -> np.nd
     values = values.reshape(size, -1)
     if values.shape[1] != 1 or values.dtype.kind not in "iu" or not _are_int32(values):
         raise UserError(
-            f"The labels of {file} are not whole numbers from 0, one for each image; make them so, or call "
-            "the array otherwise where it is none of classes."
+            f"The labels of {file} are not whole numbers from 0, or -1 where one is not known, one for each "
+            "image; make them so, or call the array otherwise where it is none of classes."
         )
     return values[:, 0].astype(np.int32)
 
 
 def _are_int32(values: np.ndarray) -> bool:
-    """Whether whole numbers are from 0, and keep their values in an int32."""
-    return values.min() >= 0 and values.max() <= np.iinfo(np.int32).max
+    """Whether whole numbers are from -1, and keep their values in an int32."""
+    return values.min() >= UNLABELLED and values.max() <= np.iinfo(np.int32).max
 
 
 def _damaged(file: Path, reason: object) -> UserError:

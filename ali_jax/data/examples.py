@@ -136,6 +136,8 @@ def labelled_examples(config: ConfigDict, split: data.Split) -> np.ndarray | Non
         return None
     logits = config_lib.num_logits(config)
     classes = int(np.max(split.label)) + 1
+    if not classes:
+        raise UserError(f"No example of {config.dataset} has a label; pass some that have one.")
     absent = np.setdiff1d(np.arange(classes), split.label)
     if len(absent):
         raise UserError(

@@ -3,7 +3,8 @@
 All files of SUFFIXES count, in folders of any depth, but for figures of runs. Where all are below folders
 called by names of SPLITS, "train" among them, those are the splits; else all images are "train", for slices
 to divide. The first folder below that is the class of an image, where all images have one and there are two
-or more. A table of attributes may stand beside them (`attribute_files`).
+or more; but that of images in a folder of UNKNOWN is not known. A table of attributes may stand beside them
+(`attribute_files`).
 
 Not TFDS's ImageFolder, which knows no folders without classes, no deeper ones and no WebP, and stops at the
 first file that it cannot read.
@@ -18,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ali_jax.data import attribute_files, own, pictures
+from ali_jax.data.labels import UNLABELLED
 from ali_jax.data.pictures import Frame
 from ali_jax.data.splits import Split, check_split
 from ali_jax.errors import UserError
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 OTHERS = (".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".tga")  # images too, and told of
+UNKNOWN = ("unlabelled", "unlabeled")
 SPLITS = ("train", "validation", "val", "valid", "test", "extra")
 
 
@@ -64,7 +67,7 @@ def _source(name: str, listing: Listing, frame: Frame) -> own.Source:
     known = {}
     if listing.classes:
         number = {label: place for place, label in enumerate(listing.classes)}
-        known["label"] = np.array([number[label] for label in listing.labels], np.int32)
+        known["label"] = np.array([number.get(label, UNLABELLED) for label in listing.labels], np.int32)
     if listing.table:
         known["attributes"] = attribute_files.read(listing.table).of(listing.names)
     return own.Source(
@@ -170,9 +173,10 @@ def _below(names: Iterable[str], room: str) -> list[str]:
 
 
 def _classes(names: Iterable[str]) -> list[str]:
-    """The first folders, where all images are in one and there are two or more."""
+    """The first folders but those of UNKNOWN, where all images are in one and there are two or more."""
     tops = _tops(names)
-    return [] if "" in tops or len(tops) < 2 else sorted(tops)
+    classes = sorted(top for top in tops if top.lower() not in UNKNOWN)
+    return [] if "" in tops or len(classes) < 2 else classes
 
 
 def _tops(names: Iterable[str]) -> set[str]:

@@ -8,7 +8,15 @@ from ali_jax.data.batches import Batches
 from ali_jax.data.splits import Split, take
 from ali_jax.errors import UserError
 
-UNLABELLED = -1  # in place of the label of an example whose label training may not see
+UNLABELLED = -1  # in place of a label that is not known, or that training may not see
+
+
+def with_label(split: Split) -> Split:
+    """The examples whose label is known, copied; all of them where all are, or the data set has none."""
+    if split.label is None:
+        return split
+    known = np.asarray(split.label) != UNLABELLED
+    return split if known.all() else take(split, np.flatnonzero(known))
 
 
 def labelled_rows(label: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
@@ -17,7 +25,7 @@ def labelled_rows(label: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
     A pure function of its arguments; of an example's label it uses no more than the draw needs.
 
     Args:
-      label: (N,) of all training examples, classes from 0.
+      label: (N,) of all training examples, classes from 0, UNLABELLED where it is not known.
       num_labels: in all, a multiple of the number of classes.
       seed: of the draw.
 

@@ -25,7 +25,7 @@ class Split(NamedTuple):
     """All examples of a split, in a fixed order."""
 
     x: np.ndarray  # uint8 (N, H, W, C) images, memory-mapped but for digits, or float32 (N, 2) points
-    label: np.ndarray | None  # int32 (N,), classes from 0
+    label: np.ndarray | None  # int32 (N,), classes from 0; -1 where it is not known
     attributes: np.ndarray | None  # uint8 (N, A) in {0, 1}; of CelebA a column for each of CELEBA_ATTRIBUTES
 
 

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from ali_jax.data import Split
+from ali_jax.data.labels import with_label
 from ali_jax.errors import UserError
 from ali_jax.inference import inputs
 from ali_jax.inference.passes import encode, judge
@@ -46,8 +47,10 @@ def class_probabilities(
 def classification_error(model: Model, split: Split, key: jax.Array | None = None, samples: int = 1) -> float:
     """Share of the examples whose most probable class is wrong; see `class_probabilities`.
 
+    Of those whose label is known, as -1 stands for one that is not.
+
     Raises:
-      UserError: also where the labels are not a whole number for each example.
+      UserError: also where the labels are not a whole number for each example, or none is known.
     """
     label = np.asarray(split.label)
     if label.shape != (len(split.x),) or not np.issubdtype(label.dtype, np.integer):
@@ -55,8 +58,11 @@ def classification_error(model: Model, split: Split, key: jax.Array | None = Non
             f"The labels have the shape {label.shape} and are of type {label.dtype}; pass a whole number for "
             f"each of the {len(split.x)} examples."
         )
+    split = with_label(split)
+    if not len(split.x):
+        raise UserError("None of the examples has a label that is known; pass some that have.")
     probabilities = class_probabilities(model, split.x, split.attributes, key, samples)
-    return float(np.mean(np.argmax(probabilities, axis=-1) != label))
+    return float(np.mean(np.argmax(probabilities, axis=-1) != np.asarray(split.label)))
 
 
 def errors(model: Model, splits: Mapping[str, Split]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import data
 from ali_jax.data import examples
+from ali_jax.data.labels import with_label
 from ali_jax.errors import UserError
 from experiments.common import distances, quality, referee, referee_files, trained_runs
 
@@ -27,7 +28,7 @@ def open_bench(config: ConfigDict, values, file: Path) -> tuple[quality.Bench, d
     names = values.train_split or config.train_split, values.test_split or config.validation_split
     # With attributes, whether the model is conditional on them or not.
     splits = [
-        examples.of_classes(examples.load(config, name), tuple(config.classes), config.dataset)
+        with_label(examples.of_classes(examples.load(config, name), tuple(config.classes), config.dataset))
         for name in names
     ]
     refuse_unfit(config, names, splits)

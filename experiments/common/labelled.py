@@ -4,6 +4,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import data
+from ali_jax.data.labels import with_label
 from ali_jax.errors import UserError
 from experiments.common import trained_runs
 
@@ -24,6 +25,7 @@ def load(config: ConfigDict, names: tuple[str, str]) -> tuple[data.Split, data.S
         raise UserError(
             f"{config.dataset} has no labels to compare; pass the --workdir of a run on a labelled data set."
         )
+    train_split, test = with_label(train_split), with_label(test)
     if len(np.unique(train_split.label)) < 2:
         raise UserError(f"The examples of --train_split={names[0]} are of one class; name a larger split.")
     return train_split, test

@@ -94,7 +94,7 @@ def test_images_of_another_size_are_brought_to_the_frame(tmp_path):
         ({"x": X, "y": np.arange(39)}, "40 images and 39 rows of label"),
         ({"x": X, "y": 3}, "40 images and 0 rows of label"),
         ({"x": X, "images": X}, "holds two arrays of x, x and images; leave one out"),
-        ({"x": X, "y": np.full(40, -1)}, "labels of .* are not whole numbers"),
+        ({"x": X, "y": np.full(40, -2)}, "labels of .* are not whole numbers from 0, or -1 where"),
         ({"x": X, "y": np.full(40, 2**32 + 1)}, "labels of .* are not whole numbers"),
         ({"x": X, "attributes": np.full((40, 2), 3)}, "not a table of 0 and 1"),
         ({"x": np.array([None, None])}, "cannot be read"),

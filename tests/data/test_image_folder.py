@@ -110,6 +110,13 @@ def test_splits_may_be_capital_and_what_stands_beside_them_is_told(tmp_path):
         load(tmp_path, "train")
 
 
+def test_images_in_a_folder_called_so_have_no_label(tmp_path):
+    for value, folder in enumerate(("cat", "dog", "Unlabelled", "unlabelled/more", "zebra")):
+        save(tmp_path / folder / f"{value}.png", value)
+    split = load(tmp_path)
+    assert dict(zip(greys(split), split.label.tolist(), strict=True)) == {0: 0, 1: 1, 2: -1, 3: -1, 4: 2}
+
+
 def test_a_class_may_be_called_train(tmp_path):
     for value, folder in enumerate(("bus", "car", "train")):
         save(tmp_path / folder / f"{value}.png", value)
