@@ -98,6 +98,6 @@ def as_bits(values: np.ndarray, where: str) -> np.ndarray:
     if values.ndim != 2 or not values.size or not (found <= {0, 1} or found <= {-1, 1}):
         raise UserError(
             f"The attributes in {where} are not a table of 0 and 1 (or -1 and 1) with a row for each image; "
-            "make them so."
+            "make them so, or call the table otherwise where it is none of these."
         )
     return (values > 0).astype(np.uint8)

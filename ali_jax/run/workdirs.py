@@ -112,10 +112,17 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
                 "version or has other networks; resume it with its own, or pass another --workdir."
             )
         raise UserError(
-            f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}"
-            f"{' (by which its rates or its noise fall)' if field == 'num_steps' else ''}; "
+            f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}{_hint(field, was)}; "
             "resume it with its own config, or pass another --workdir."
         )
+
+
+def _hint(field: str, was) -> str:
+    if field == "num_steps":
+        return " (by which its rates or its noise fall)"
+    if field == "dataset" and ":" in was:
+        return " (where they have moved, a link by the former name serves)"
+    return ""
 
 
 def _short(value) -> str:

@@ -40,6 +40,15 @@ def test_a_config_survives_its_json(name, tmp_path):
     check_same_run(config, tmp_path)
 
 
+def test_of_examples_that_have_moved_it_is_told_how_to_go_on(tmp_path):
+    config = load_config("images", "8")
+    config.dataset = "images:photos"
+    claim(tmp_path, config)
+    config.dataset = "images:elsewhere"
+    with pytest.raises(UserError, match=r'"images:elsewhere" \(where they have moved, a link by the former'):
+        check_same_run(config, tmp_path)
+
+
 def test_a_difference_is_named_with_both_values(tmp_path):
     config = load_config("svhn")
     (tmp_path / "config.json").write_text(to_json(config))
