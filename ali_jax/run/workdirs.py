@@ -112,8 +112,8 @@ def check_same_run(config: ConfigDict, workdir: Path) -> None:
                 "version or has other networks; resume it with its own, or pass another --workdir."
             )
         raise UserError(
-            f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}{_hint(field, was)}; "
-            "resume it with its own config, or pass another --workdir."
+            f"{workdir} was begun with config.{field} = {_short(was)}, not {_short(is_now)}"
+            f"{_hint(field, was)}; resume it with its own config, or pass another --workdir."
         )
 
 
