@@ -11,7 +11,7 @@ from conftest import load_config, narrow
 from helpers import make_conditional_config
 
 from ali_jax import build, gradients, terms
-from ali_jax.models import layers
+from ali_jax.models import Discriminator, layers
 from ali_jax.models.rows import dense
 from ali_jax.roles import Roles
 from ali_jax.terms import Needs, Share, needs
@@ -147,6 +147,13 @@ def test_a_D_of_ones_own_is_passed_once_where_it_says_so(config):
     assert not gradients.through_d_once(networks, Needs())
     OwnD.scores_each_alone = True
     assert gradients.through_d_once(networks, Needs())
+
+    class Made(Discriminator):
+        """May do anything with what it inherits."""
+
+    ours = build.game(config).networks.discriminator
+    made = Made(**{field: getattr(ours, field) for field in ("x_stack", "z_stack", "joint_stack")})
+    assert not gradients.through_d_once(networks._replace(discriminator=made), Needs())
 
 
 def test_a_term_sees_of_a_judgement_what_it_says_that_it_needs(config):

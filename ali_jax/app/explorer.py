@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from ali_jax import inference
 from ali_jax.app.gallery import Gallery
 from ali_jax.data import Frame, pictures
+from ali_jax.data.labels import UNLABELLED
 from ali_jax.data.splits import as_floats
 from ali_jax.errors import UserError, first_line
 from ali_jax.inference import directions
@@ -68,11 +69,24 @@ class Explorer:
         for title, groups in self.gallery.groups().items():
             if title == "attributes" and self.conditional:
                 continue  # G is told them, beside z
-            towards = directions.towards(self.model, self.codes, groups, attributes)
+            towards = self._towards(
+                groups, self._labelled() if title == "classes" else slice(None), attributes
+            )
             if title == "attributes":
                 towards.sort(key=lambda direction: -direction.change)
             found[title] = towards
         return {title: group for title, group in found.items() if group}
+
+    def _labelled(self) -> np.ndarray:
+        """(N,) bool: others may well be of the class that they are not said to be of."""
+        return np.asarray(self.gallery.label) != UNLABELLED
+
+    def _towards(
+        self, groups: dict[str, np.ndarray], rows: np.ndarray | slice, attributes: np.ndarray | None
+    ) -> list[Direction]:
+        of_rows = {name: members[rows] for name, members in groups.items()}
+        told = None if attributes is None else attributes[rows]
+        return directions.towards(self.model, self.codes[rows], of_rows, told)
 
     # --- Images ---------------------------------------------------------------------------------------
 

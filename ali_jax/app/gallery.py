@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import data, inference
 from ali_jax.data import attribute_files, examples, image_folder, splits, tfds_files, tfds_sets
+from ali_jax.data.labels import UNLABELLED
 from ali_jax.errors import UserError
 from ali_jax.paths import local
 from ali_jax.run import images
@@ -33,7 +34,7 @@ class Gallery(NamedTuple):
 
     def class_of(self, row: int) -> str:
         """The name of an image's class; "" where it has none."""
-        return self.classes[self.label[row]] if self.classes else ""
+        return self.classes[self.label[row]] if self.classes and self.label[row] != UNLABELLED else ""
 
     def groups(self) -> dict[str, dict[str, np.ndarray]]:
         """ "classes" and "attributes", where there are any: name -> bool (N,), of the images that have it."""

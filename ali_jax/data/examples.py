@@ -33,6 +33,11 @@ def all_fit(config: ConfigDict, given: Mapping[str, data.Split] | None = None) -
     for role, split in splits.items():
         if not len(split.x):
             raise UserError(f"The split {role} of {config.dataset} has no examples; pass some.")
+        if config.num_labels and split.label is not None and not np.any(split.label != labels.UNLABELLED):
+            raise UserError(
+                f"No example of the split {role} of {config.dataset} has a label, by which classes are "
+                "learned or judged; name a split in which some have."
+            )
     return {role: fit(split, config) for role, split in splits.items()}
 
 
@@ -59,7 +64,7 @@ def fingerprint(split: data.Split, labelled: np.ndarray | None = None) -> dict[s
     if labelled is not None:
         known["labels_crc32"] = _checksum(np.asarray(split.label)[labelled].astype(np.int32))
     if split.attributes is not None:
-        known["attributes_crc32"] = _checksum(split.attributes[rows])
+        known["attributes_crc32"] = _checksum(split.attributes[rows].astype(np.uint8))
     return known
 
 
@@ -121,11 +126,12 @@ def of_classes(split: data.Split, classes: tuple[int, ...], dataset: str) -> dat
         return split
     if split.label is None:
         raise UserError(f"config.classes is {classes}, and {dataset} has no labels; set it to ().")
+    there = np.setdiff1d(split.label, labels.UNLABELLED)
     for k in classes:
-        if not np.any(split.label == k):
+        if k not in there:
             raise UserError(
                 f"config.classes is {classes}, and {dataset} has no examples of class {k}, only of "
-                f"{', '.join(map(str, np.unique(split.label)))}; choose of these."
+                f"{', '.join(map(str, there))}; choose of these."
             )
     return data.take(split, np.flatnonzero(np.isin(split.label, classes)))
 

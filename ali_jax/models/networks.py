@@ -221,7 +221,7 @@ def scores_each_alone(discriminator: Any) -> bool:
 
     Of a module of one's own that is not known: it says so by an attribute `scores_each_alone`.
     """
-    if not isinstance(discriminator, Discriminator):
+    if type(discriminator) is not Discriminator:  # a class made of it may do anything
         return getattr(discriminator, "scores_each_alone", False)
     stacks = discriminator.x_stack, discriminator.z_stack, discriminator.joint_stack
     rows = [row for stack in stacks if stack is not None for row in stack.rows]

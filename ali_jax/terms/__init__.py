@@ -1,6 +1,6 @@
 """What the players play for: one function a term; a game is a sum of terms.
 
-`train_step.play` runs the pass that every game needs and gives a `Round`; a term is a function of it,
+`rounds.Pass` is the pass that every game needs, and gives a `Round`; a term is a function of it,
 
     term(round, players, key, **settings) -> Share
 

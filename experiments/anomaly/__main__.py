@@ -24,6 +24,7 @@ from absl import flags
 
 from ali_jax import data
 from ali_jax.anomaly import SCORES
+from ali_jax.data.labels import with_label
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from experiments.anomaly import figures, methods, of_run, protocols, study
@@ -102,6 +103,7 @@ def run_images(rows: study.Rows, players: dict, name: str, values) -> None:
     train, test = (data.load(name, split, values.config.data_dir) for split in ("train", "test"))
     if train.label is None or train.x.ndim != 4:
         raise UserError(f"{name} holds no images with labels; choose another data set for --images.")
+    train, test = with_label(train), with_label(test)
     digest = protocols.digest(train.label, test.label)
     for k in chosen(values.classes, np.unique(train.label)):
         for seed in range(values.seeds):

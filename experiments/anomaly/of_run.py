@@ -6,6 +6,7 @@ from ali_jax import inference
 from ali_jax.anomaly import scores
 from ali_jax.anomaly.evidence import chunks
 from ali_jax.data import examples
+from ali_jax.data.labels import with_label
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from experiments.anomaly import figures, study
@@ -35,7 +36,7 @@ def main(values) -> None:
         )
     output = report.output(values.output, run.workdir, "anomaly")
     held_out = trained_runs.examples(run.config, run.config.validation_split).x[:MOST]
-    test = examples.load(run.config, "test")
+    test = with_label(examples.load(run.config, "test"))
     anomaly = ~np.isin(test.label, run.config.classes)
     if len({*anomaly.tolist()}) != 2:
         raise UserError(

@@ -26,6 +26,9 @@ def load(config: ConfigDict, names: tuple[str, str]) -> tuple[data.Split, data.S
             f"{config.dataset} has no labels to compare; pass the --workdir of a run on a labelled data set."
         )
     train_split, test = with_label(train_split), with_label(test)
+    for name, split in zip(names, (train_split, test), strict=True):
+        if not len(split.x):
+            raise UserError(f"No example of {name} has a label that is known; name another split.")
     if len(np.unique(train_split.label)) < 2:
         raise UserError(f"The examples of --train_split={names[0]} are of one class; name a larger split.")
     return train_split, test

@@ -12,6 +12,7 @@ from ali_jax import data, inference
 from ali_jax.app import explorer
 from ali_jax.app.explorer import PRINCIPAL, REACH, STEPS, Explorer
 from ali_jax.errors import UserError
+from ali_jax.inference import directions
 
 digits, faces = explorers.digits, explorers.faces  # fixtures
 
@@ -71,6 +72,16 @@ def test_neighbours_are_the_nearest_codes_but_the_images_own(digits):
     # The same image from elsewhere finds itself.
     stranger = digits.picture(7)._replace(row=None)
     assert digits.view(stranger).rows[0] == 7 and digits.view(stranger).distances[0] < 1e-3
+
+
+def test_images_without_a_label_are_on_no_side_of_a_class(digits):
+    known = np.arange(len(digits.gallery.x)) % 3 == 0
+    some = digits.gallery._replace(label=np.where(known, digits.gallery.label, -1))
+    found = Explorer(digits.model, some, digits.frame).directions["classes"]
+    masks = {name: mask[known] for name, mask in digits.gallery.groups()["classes"].items()}
+    for ours, alone in zip(found, directions.towards(digits.model, digits.codes[known], masks), strict=True):
+        assert ours.name == alone.name
+        np.testing.assert_allclose(ours.step, alone.step, rtol=1e-4, atol=1e-6)
 
 
 def test_sliders_add_up_and_their_ends_are_where_they_lead(digits):

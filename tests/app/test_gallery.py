@@ -101,3 +101,15 @@ def test_a_conditional_model_needs_attributes_and_samples_have_none(folder):
     found = gallery.load(model, config)
     assert found.attributes.shape == (gallery.SAMPLES, 40) and not found.attributes.any()
     assert found.columns[0] == "5 o Clock Shadow"
+
+
+def test_an_image_without_a_label_is_of_no_class(tiny, folder):
+    (folder / "dogs").rename(folder / "unlabelled")
+    (folder / "cats" / "0.png").rename(folder / "0.png")
+    for name in ("ants", "bees"):
+        (folder / name).mkdir()
+    (folder / "0.png").rename(folder / "ants" / "0.png")
+    (folder / "cats" / "1.png").rename(folder / "bees" / "1.png")
+    found = gallery.load(*tiny, str(folder))
+    named = {int(x[0, 0, 0]): found.class_of(row) for row, x in enumerate(found.x)}
+    assert named == {0: "ants", 1: "bees", 2: "cats", 100: "", 101: "", 102: ""}

@@ -41,6 +41,16 @@ def test_a_split_without_examples_is_named(digits, role):
         examples.all_fit(load_config("digits"), given)
 
 
+def test_a_split_to_judge_classes_by_has_some_that_are_known(digits):
+    config = load_config("digits_semi_supervised")
+    unknown = digits._replace(label=np.full(len(digits.x), -1, np.int32))
+    with pytest.raises(UserError, match="No example of the split validation of digits has a label"):
+        examples.all_fit(config, {"train": digits, "validation": unknown})
+    with pytest.raises(UserError, match="no examples of class -1, only of 1, 2, 3"):
+        none = digits._replace(label=np.where(digits.label == 0, -1, digits.label))
+        examples.of_classes(none, (-1,), "digits")
+
+
 @pytest.mark.parametrize("label", [np.arange(297) / 2, np.zeros((297, 10), np.int32)])
 def test_labels_of_another_form_are_refused_where_they_are_read(digits, label):
     config, of_another_form = load_config("digits"), digits._replace(label=label)

@@ -146,6 +146,7 @@ def test_a_run_goes_on_with_the_labels_and_attributes_it_was_begun_on(tmp_path, 
         changed = examples.fingerprint(split._replace(**{field: other}), rows)
         with pytest.raises(UserError, match=f"begun with other {field.rstrip('s')}s of its training"):
             check_examples(changed, tmp_path)
+    check_examples(examples.fingerprint(split._replace(attributes=split.attributes > 0), rows), tmp_path)
     (tmp_path / "examples.json").write_text(json.dumps(examples.fingerprint(split._replace(attributes=None))))
     check_examples(examples.fingerprint(split, rows), tmp_path)  # of a run of before these were kept
     assert not caplog.records
