@@ -69,9 +69,8 @@ class Explorer:
         for title, groups in self.gallery.groups().items():
             if title == "attributes" and self.conditional:
                 continue  # G is told them, beside z
-            towards = self._towards(
-                groups, self._labelled() if title == "classes" else slice(None), attributes
-            )
+            rows = self._labelled() if title == "classes" else slice(None)
+            towards = self._towards(groups, rows, attributes)
             if title == "attributes":
                 towards.sort(key=lambda direction: -direction.change)
             found[title] = towards
