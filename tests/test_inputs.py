@@ -9,6 +9,7 @@ from PIL import Image
 
 from ali_jax import build, data, inference
 from ali_jax.errors import UserError
+from ali_jax.inference import inputs
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,10 @@ def test_what_are_no_images_of_the_model_is_named(model, images, change, words):
         with pytest.raises(UserError, match=words) as error:
             use(model, x)
         assert "\n" not in str(error.value)
+
+
+def test_bytes_are_not_copied(images):
+    assert inputs.pixels(images, "x") is images
 
 
 def test_codes_have_the_models_dimension_and_are_as_many_as_examples(model, images):

@@ -203,7 +203,7 @@ def pixels(array: np.ndarray, name: str) -> np.ndarray:
             f"{name} holds {'whole numbers' if whole else 'floats'} from {low:g} to {high:g}; images are "
             "whole numbers from 0 to 255 or floats from 0 to 1, so scale them to either."
         )
-    return array.astype(np.uint8) if whole else array
+    return array.astype(np.uint8, copy=False) if whole else array  # memory-mapped ones stay so
 
 
 def _floats(array: np.ndarray, name: str) -> np.ndarray:

@@ -24,10 +24,10 @@ def of_step(config: ConfigDict) -> float:
     convolutions and matrix products is left out, and so is what XLA may compute beyond the need (its own
     count, `cost_analysis()["flops"]`, includes zeros that a strided gradient multiplies).
     """
-    forward, game = forward_macs(config), build.game(config)
-    if not game.needs.generated:  # D alone, on real examples
+    forward, needs = forward_macs(config), build.needs_of_config(config)
+    if not needs.generated:  # D alone, on real examples
         return 2.0 * 3 * forward["discriminator"] * config.batch_size
-    of_d = 3 if through_d_once(game.networks, game.needs) else 4
+    of_d = 3 if through_d_once(models.build(config.model), needs) else 4
     macs = 3 * forward["encoder"] + 3 * forward["generator"] + 2 * of_d * forward["discriminator"]
     return 2.0 * macs * config.batch_size
 
