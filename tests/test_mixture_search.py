@@ -37,12 +37,14 @@ def test_the_config_of_a_command_line_is_the_papers_game(tiny_study):
 
 
 @pytest.mark.parametrize("game", search.GAMES)
-def test_runs_at_once_are_the_runs_one_by_one(tiny_study, game):
+@pytest.mark.parametrize("at_once", [True, False])
+def test_runs_of_one_program_are_the_runs_one_by_one(tiny_study, game, at_once):
     """Plain `init_state` and `train_step` with the hyperparameters of one draw, outside of vmap and scan."""
     batches, _ = small_data(tiny_study)
     draws = search.random_draws(2, seed=3)
     states = jax.jit(functools.partial(search.init_all, tiny_study, game, draws, batches[0]))()
-    states = jax.device_get(search.run_all(tiny_study, game, draws)(states, loop.stacked(batches, 0, 4)))
+    run_all = search.run_all(tiny_study, game, draws, at_once)
+    states = jax.device_get(run_all(states, loop.stacked(batches, 0, 4)))
     networks = search.build(tiny_study, game)
 
     @jax.jit

@@ -1,4 +1,4 @@
-"""Random hyperparameters for ALI and for GAN: every run of a game trained at once."""
+"""Random hyperparameters for ALI and for GAN: every run of a game trained in one program."""
 
 import functools
 from pathlib import Path
@@ -135,10 +135,22 @@ def run_one(config: ConfigDict, game: str, draw: Draw, state: TrainState, batche
     return jax.lax.scan(step, state, batches)[0]
 
 
-def run_all(config: ConfigDict, game: str, draws: Draw):
-    """(stacked states, batches) -> stacked states: the same batches for all draws."""
-    run = functools.partial(run_one, config, game)
-    return jax.jit(functools.partial(jax.vmap(run, in_axes=(0, 0, None)), draws), donate_argnums=0)
+def run_all(config: ConfigDict, game: str, draws: Draw, at_once: bool | None = None):
+    """(stacked states, batches) -> stacked states: the same batches for all draws.
+
+    At once under `jax.vmap`, or one draw after the other, in one program as well. None: one after the other on
+    a CPU, where one draw keeps the cores busy and its state in their cache.
+    """
+    if at_once is None:
+        at_once = jax.default_backend() != "cpu"
+
+    def of_all(states: TrainState, batches) -> TrainState:
+        def run(of_one):
+            return run_one(config, game, *of_one, batches)
+
+        return jax.lax.map(run, (draws, states), batch_size=len(draws.b1) if at_once else None)
+
+    return jax.jit(of_all, donate_argnums=0)
 
 
 def evaluate_all(config: ConfigDict, game: str, x: np.ndarray):

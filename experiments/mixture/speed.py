@@ -30,7 +30,7 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
 
 def time_game(config: ConfigDict, game: str, draws: int, batches: data.Batches) -> dict:
     drawn = search.random_draws(draws, config.seed)
-    at_once = search.run_all(config, game, drawn)
+    at_once = search.run_all(config, game, drawn, at_once=True)
     draw = [search.Draw(*(values[n] for values in drawn)) for n in range(draws)]
     run_one = jax.jit(functools.partial(search.run_one, config, game), donate_argnums=1)
 
