@@ -168,6 +168,11 @@ def flatten(layer: Layer, h: jax.Array) -> jax.Array:
     return h.reshape(len(h), -1)
 
 
+def mean(layer: Layer, h: jax.Array) -> jax.Array:
+    """(N, H, W, C) -> (N, 1, 1, C), the mean of all positions: what was found, wherever it was."""
+    return jnp.mean(as_images(h), axis=(1, 2), keepdims=True)
+
+
 def identity(layer: Layer, h: jax.Array) -> jax.Array:
     """The input as it is, for a row that only drops or only takes a maximum."""
     return h
@@ -206,6 +211,7 @@ OPERATIONS: dict[str, Callable] = {
     "transposed": transposed,
     "dense": dense,
     "flatten": flatten,
+    "mean": mean,
     "identity": identity,
 }
 # (layer, condition, noise) -> channels that are appended to the layer's input as they are.

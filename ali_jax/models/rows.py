@@ -58,6 +58,11 @@ def identity(features: int, **options: Any) -> Row:
     return row("identity", features, bias="none", **options)
 
 
+def mean(features: int, **options: Any) -> Row:
+    """The mean of each channel over the image; where nothing else is said, linear and without a bias."""
+    return row("mean", features, **({"nonlinearity": "linear", "bias": "none"} | options))
+
+
 def embed(features: int, learned: bool = True) -> Row:
     """A linear embedding of the attributes, appended to the channels; learned, or random and fixed."""
     bias = "tied" if learned else "none"

@@ -69,6 +69,7 @@ def build(row, h, leak):
         "transposed": lambda: [torch.nn.ConvTranspose2d(width, features, size, stride, bias=bias)],
         "dense": lambda: [torch.nn.Flatten(), torch.nn.Linear(h[0].numel(), features, bias=bias)],
         "flatten": lambda: [torch.nn.Flatten()],
+        "mean": lambda: [torch.nn.AdaptiveAvgPool2d(1)],
         "identity": lambda: [],
     }
     nonlinearities = {

@@ -52,6 +52,13 @@ def test_dropout_falls_on_the_input_of_the_layer():
     np.testing.assert_array_equal(out, h)
 
 
+def test_a_mean_is_of_all_positions_of_a_channel():
+    h = jnp.arange(24.0).reshape(2, 2, 3, 2)  # of the first image, 0, 2, ..., 10 in a channel, 1, 3, ..., 11
+    out, params = layer(("mean", 1, 1, 2, False, 0.0, "linear"), h)
+    np.testing.assert_array_equal(out, [[[[5.0, 6.0]]], [[[17.0, 18.0]]]])
+    assert not params
+
+
 def test_noise_falls_on_the_input_of_the_layer_in_training():
     """An identity row returns its input with N(0, 0.3^2) added, in inference as it came."""
     h = jnp.full((200, 50), 2.0)

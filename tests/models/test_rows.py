@@ -4,7 +4,7 @@ import pytest
 
 from ali_jax.errors import UserError
 from ali_jax.models import layers
-from ali_jax.models.rows import Row, conv, dense, embed, identity, noise, parse, transposed
+from ali_jax.models.rows import Row, conv, dense, embed, identity, mean, noise, parse, transposed
 
 
 def parsed(values, number=3):
@@ -45,6 +45,8 @@ def parsed(values, number=3):
             identity(8, dropout=0.5, nonlinearity="maxout2"),
             ("identity", 1, 1, 8, False, 0.5, "maxout2", "none", 0.0),
         ),
+        (mean(64), ("mean", 1, 1, 64, False, 0.0, "linear", "none", 0.0)),
+        (mean(64, dropout=0.5), ("mean", 1, 1, 64, False, 0.5, "linear", "none", 0.0)),
         (embed(256), ("embed", 1, 1, 256, False, 0.0, "linear", "tied", 0.0)),
         (embed(256, learned=False), ("embed_frozen", 1, 1, 256, False, 0.0, "linear", "none", 0.0)),
         (noise(2), ("noise", 1, 1, 2, False, 0.0, "linear", "none", 0.0)),
