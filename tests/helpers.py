@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from ali_jax.rounds import Pass
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.workdirs import read_config
 from ali_jax.terms import Needs, Players, Round, Share
+from experiments.gpu.slices import STOPPING_WITH_US
 
 ROOT = Path(__file__).parent.parent
 WITHOUT_CLU = ROOT / "tests" / "without_clu"
@@ -31,10 +33,19 @@ def environment(**values):
     return {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(WITHOUT_CLU), **values}
 
 
-def start(*flags, env=None, **options):
-    """The program as a user starts it, in a process of its own."""
-    command = [sys.executable, "-m", "ali_jax.main", *map(str, flags)]
-    return subprocess.Popen(command, cwd=ROOT, env=env or environment(), text=True, **options)
+@contextlib.contextmanager
+def start(*flags, env=None, **options) -> Iterator[subprocess.Popen]:
+    """The program as a user starts it, in a process of its own, which is killed when the block ends.
+
+    Where Python is killed in the block, the process gets SIGTERM.
+    """
+    command = [sys.executable, *STOPPING_WITH_US, "-m", "ali_jax.main", *map(str, flags)]
+    process = subprocess.Popen(command, cwd=ROOT, env=env or environment(), text=True, **options)
+    try:
+        yield process
+    finally:
+        process.kill()  # of one that has ended it is nothing
+        process.wait()
 
 
 def wait_for_lines(process, path, count):

@@ -22,10 +22,11 @@ def test_killed_at_any_moment_and_resumed_it_ends_bit_identical(tmp_path, in_pro
     workdir = tmp_path / "killed"
     compiled_as_here = environment(XLA_FLAGS=os.environ["XLA_FLAGS"])
     for lines in (30, 75):
-        process = start(*flags, f"--workdir={workdir}", env=compiled_as_here, stderr=subprocess.DEVNULL)
-        wait_for_lines(process, workdir / "metrics.jsonl", lines)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        options = {"env": compiled_as_here, "stderr": subprocess.DEVNULL}
+        with start(*flags, f"--workdir={workdir}", **options) as process:
+            wait_for_lines(process, workdir / "metrics.jsonl", lines)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
     caplog.set_level(logging.INFO, "ali_jax")
     in_process(main, *flags, f"--workdir={workdir}")
     begun_at = int(re.search(r"from the checkpoint of step (\d+)", caplog.text)[1])
@@ -47,8 +48,8 @@ def test_killed_at_any_moment_and_resumed_it_ends_bit_identical(tmp_path, in_pro
     ],
 )
 def test_a_mistake_ends_the_process_in_one_sentence(tmp_path, flags, words):
-    process = start(*flags, f"--workdir={tmp_path}", stderr=subprocess.PIPE)
-    _, written = process.communicate(timeout=300)
+    with start(*flags, f"--workdir={tmp_path}", stderr=subprocess.PIPE) as process:
+        _, written = process.communicate(timeout=300)
     assert process.returncode == 1
     [error] = [line for line in written.splitlines() if line.startswith("Error: ")]
     assert words in error and error == written.splitlines()[-1]

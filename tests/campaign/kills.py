@@ -1,5 +1,6 @@
 """Kills at random moments: what is resumed afterwards ends as the run that nothing disturbed, to the bit."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -42,8 +43,10 @@ def of_runs(processes: int, scratch: Path, seed: int) -> Iterator[Case]:
                 killed = scratch / "killed"
                 shutil.rmtree(killed, ignore_errors=True)
                 for moment in moments:
-                    kill_after(moment, number, start_all(game, processes, killed))
-                finish(start_all(game, processes, killed))
+                    with start_all(game, processes, killed) as started:
+                        kill_after(moment, number, started)
+                with start_all(game, processes, killed) as started:
+                    finish(started)
                 states.require_same(states.newest(killed)[1], states.newest(workdir)[1])
 
             at = " and ".join(f"{moment:.1f} s" for moment in moments)
@@ -53,18 +56,21 @@ def of_runs(processes: int, scratch: Path, seed: int) -> Iterator[Case]:
 def undisturbed(game: str, processes: int, scratch: Path) -> tuple[float, Path]:
     """(seconds that a run takes, its workdir)."""
     workdir, begun = scratch / f"whole_{game}", time.monotonic()
-    finish(start_all(game, processes, workdir))
+    with start_all(game, processes, workdir) as started:
+        finish(started)
     return time.monotonic() - begun, workdir
 
 
-def start_all(game: str, processes: int, workdir: Path) -> list[subprocess.Popen]:
+@contextlib.contextmanager
+def start_all(game: str, processes: int, workdir: Path) -> Iterator[list[subprocess.Popen]]:
     flags = [*GAMES[game], *FLAGS, f"--workdir={workdir}"]
     if processes > 1:
         flags += [f"--coordinator=localhost:{free_port()}", f"--num_processes={processes}"]
     devices = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={4 // processes}"
     options = {"env": environment(XLA_FLAGS=devices), "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     own = ([f"--process_id={number}"] if processes > 1 else [] for number in range(processes))
-    return [start(*flags, *numbered, **options) for numbered in own]
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(start(*flags, *numbered, **options)) for numbered in own]
 
 
 def kill_after(seconds: float, number: int, processes: list[subprocess.Popen]) -> None:

@@ -1,10 +1,12 @@
 """Several processes, really: on loopback, with collectives between them."""
 
+import contextlib
 import json
 import logging
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +15,17 @@ from helpers import SMALL, environment, free_port, last_state, start, wait_for_l
 from ali_jax import main
 
 
-def start_two(*flags, log: Path):
+@contextlib.contextmanager
+def start_two(*flags, log: Path) -> Iterator[list]:
     """Two processes of two devices each, of one run -> their Popen objects."""
     env = environment(XLA_FLAGS=f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2")
     flags = [*flags, f"--coordinator=localhost:{free_port()}", "--num_processes=2"]
-    started = []
-    for number in range(2):
-        with open(f"{log}.{number}", "w") as output:
-            started.append(start(*flags, f"--process_id={number}", env=env, stdout=output, stderr=output))
-    return started
+    with contextlib.ExitStack() as stack:
+        outputs = [stack.enter_context(open(f"{log}.{number}", "w")) for number in range(2)]
+        yield [
+            stack.enter_context(start(*flags, f"--process_id={number}", env=env, stdout=out, stderr=out))
+            for number, out in enumerate(outputs)
+        ]
 
 
 def finish(processes, log: Path) -> list[str]:
@@ -48,17 +52,17 @@ def test_two_processes_killed_and_stopped_are_one_undisturbed_and_one_goes_on(tm
         "--config.keep_checkpoints=1000000",
     ]
     metrics = workdir / "metrics.jsonl"
-    two = start_two(*endless, log=tmp_path / "killed")
-    wait_for_lines(two[0], metrics, 25)
-    for process in two:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    with start_two(*endless, log=tmp_path / "killed") as two:
+        wait_for_lines(two[0], metrics, 25)
+        for process in two:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
     killed = metrics.read_text().count("\n")
 
-    two = start_two(*endless, log=tmp_path / "stopped")
-    wait_for_lines(two[0], metrics, killed + 15)
-    two[1].send_signal(signal.SIGTERM)  # not the one that writes the logs
-    logs = finish(two, tmp_path / "stopped")
+    with start_two(*endless, log=tmp_path / "stopped") as two:
+        wait_for_lines(two[0], metrics, killed + 15)
+        two[1].send_signal(signal.SIGTERM)  # not the one that writes the logs
+        logs = finish(two, tmp_path / "stopped")
     for log in logs:
         assert 10 <= int(re.search(r"from the checkpoint of step (\d+)", log)[1]) <= killed
     [stopped] = {int(re.search(r"Stopped by SIGTERM at step (\d+)", log)[1]) for log in logs}
