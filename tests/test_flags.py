@@ -1,11 +1,14 @@
 """The flags of the programs: no two collide, and importing defines none."""
 
 import importlib
+import runpy
 
 import pytest
 from absl import flags
 from conftest import flags_of
 
+from ali_jax import config as config_lib
+from ali_jax.run import command_line
 from experiments.common import report
 
 EXPERIMENTS = report.RESULTS.parent
@@ -37,6 +40,16 @@ def test_no_two_flags_of_a_program_collide_and_none_outlives_it(programs):
         with flags_of(program):
             assert {"config", "workdir"} < set(flags.FLAGS) - before
         assert set(flags.FLAGS) == before
+
+
+def test_a_program_that_is_run_runs_its_main_with_its_flags(programs, monkeypatch):
+    given = []
+    monkeypatch.setattr(command_line, "run", lambda *arguments, **named: given.append((arguments, named)))
+    for program in programs.values():
+        runpy.run_path(program.__file__, run_name="__main__")
+        (main, define_flags), named = given.pop()
+        assert (main.__name__, define_flags.__name__) == ("main", "define_flags")
+        assert not given and config_lib.load(named.get("default", command_line.DEFAULT))
 
 
 def test_a_shared_flag_is_the_same_in_every_program(programs):

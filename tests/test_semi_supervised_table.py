@@ -1,15 +1,11 @@
 """experiments.semi_supervised: the table of label counts, seeds and methods."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from conftest import load_config
-from helpers import environment
 
 from ali_jax.errors import UserError
 from experiments import semi_supervised as program
@@ -67,9 +63,7 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_proce
     flags += ["--methods=ali,supervised", "--seeds=0", "--labels=20", "--config.num_steps=4"]
     flags += ["--config.figures_every=2", "--config.steps_per_dispatch=2"]
     results = tmp_path / "results" / "semi_supervised"
-    command = [sys.executable, "-m", "experiments.semi_supervised", *flags]
-    env = environment(XLA_FLAGS=os.environ["XLA_FLAGS"])
-    subprocess.run(command, check=True, cwd=ROOT, env=env, capture_output=True)
+    in_process(program, *flags)
     first = json.loads((results / "results.json").read_text())
     assert [run["curve"]["step"] for run in first["runs"]] == [[2, 4], [2, 4]]
     assert [row["method"] for row in first["table"]] == ["ali", "supervised"]
@@ -79,6 +73,8 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_proce
         *("results.json", "table.md"),
         *("errors.png", "errors.pdf"),
     }
+    # What follows draws no more: that takes a second each time.
+    monkeypatch.setattr(program.report, "save_plot", lambda *given: None)
     monkeypatch.setattr(program.train, "train_and_evaluate", None)  # nothing is trained again
     in_process(program, *flags)
     assert json.loads((results / "results.json").read_text())["runs"] == first["runs"]
