@@ -80,7 +80,27 @@ def last_state(workdir, step=None):
     with Checkpoints(workdir, read_only=True) as checkpoints:
         shapes = build.game(read_config(workdir)).shapes
         step, state = checkpoints.restore(shapes, device, step)
-    return step, jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+    return step, arrays(state)
+
+
+def arrays(tree) -> list:
+    """The leaves of a tree; of a random key, its numbers."""
+    keys = jax.dtypes.prng_key
+    leaves = jax.tree.leaves(tree)
+    return [jax.random.key_data(a) if jax.numpy.issubdtype(a.dtype, keys) else a for a in leaves]
+
+
+def assert_same(tree, other) -> None:
+    """Every array is the other's, to the bit."""
+    assert jax.tree.structure(tree) == jax.tree.structure(other)
+    for a, b in zip(arrays(tree), arrays(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def moved(before, after) -> Roles:
+    """Whether any parameter of a role changed."""
+    differ = jax.tree.map(lambda a, b: not np.array_equal(a, b), before, after)
+    return Roles(*(any(jax.tree.leaves(role)) for role in differ))
 
 
 def truncate(folder):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import make_conditional_config, untrained
+from helpers import assert_same, make_conditional_config, untrained
 
 from ali_jax import config as config_lib
 from ali_jax import data, export, inference, pretrained
@@ -34,17 +34,13 @@ def exported(tmp_path, tiny_workdir, in_process):
     return run
 
 
-def same(a, b) -> None:
-    jax.tree.map(np.testing.assert_array_equal, a, b)
-
-
 def test_a_file_holds_the_model_of_its_workdir(exported, tiny_workdir, x):
     original, loaded = inference.load(tiny_workdir), inference.load(exported("--discriminator"))
-    same(loaded.params, original.params)
-    same(loaded.batch_stats, original.batch_stats)
+    assert_same(loaded.params, original.params)
+    assert_same(loaded.batch_stats, original.batch_stats)
     assert loaded.step == 12 and loaded.networks == original.networks
     codes = inference.encode(loaded, x)
-    same(inference.judge(loaded, x, codes).score, inference.judge(original, x, codes).score)
+    assert_same(inference.judge(loaded, x, codes).score, inference.judge(original, x, codes).score)
 
 
 def test_without_D_it_does_all_but_judge(exported, x):
@@ -62,7 +58,7 @@ def test_half_the_bytes_are_the_same_model(exported, tiny_workdir, x, capsys):
     assert half.stat().st_size < 0.8 * whole.stat().st_size
     assert "float16 changes samples by" in capsys.readouterr().out
     (a, b) = (inference.load(path) for path in (whole, half))
-    same(a.batch_stats, b.batch_stats)
+    assert_same(a.batch_stats, b.batch_stats)
     assert {leaf.dtype for leaf in jax.tree.leaves(b.params)} == {np.dtype(np.float32)}
     changed = np.abs(inference.encode(a, x) - inference.encode(b, x)).max()
     assert 0 < changed < 0.01
@@ -219,7 +215,7 @@ def test_names_are_those_of_files_that_come_with_the_package(exported, tmp_path,
     file = exported()
     assert pretrained.names() == ["tiny"]
     monkeypatch.chdir(tmp_path)
-    same(inference.encode(inference.load("tiny"), x), inference.encode(inference.load(file), x))
+    assert_same(inference.encode(inference.load("tiny"), x), inference.encode(inference.load(file), x))
     assert trained_runs.load("tiny").model.step == 12
     (tmp_path / "tiny").mkdir()
     assert inference.load("tiny").step == 12, "a folder of that name is ./tiny"

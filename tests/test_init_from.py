@@ -4,8 +4,8 @@ import json
 import shutil
 
 import jax
-import numpy as np
 import pytest
+from helpers import assert_same
 
 from ali_jax import build, data, inference, main, train
 from ali_jax.errors import UserError
@@ -23,10 +23,6 @@ def exported(tiny_workdir, tmp_path_factory):
     return file
 
 
-def same(a, b) -> None:
-    jax.tree.map(np.testing.assert_array_equal, a, b)
-
-
 def test_training_starts_from_a_file(exported, tiny_config, caplog):
     """The very networks, and its average too; D, which is not in the file, begins anew."""
     tiny_config.average_rate, tiny_config.seed = 0.5, 1
@@ -36,10 +32,10 @@ def test_training_starts_from_a_file(exported, tiny_config, caplog):
     assert "tiny.safetensors holds no discriminator; that of the run starts afresh" in caplog.text
     fresh = train.fresh_state(tiny_config, game, data.load("digits", "train"))
     state = starts.start_from(fresh, model)
-    same(state.params.generator, model.params.generator)
-    same(state.batch_stats.encoder, model.batch_stats.encoder)
-    same(state.params.discriminator, fresh.params.discriminator)
-    same(state.average, (state.params, state.batch_stats))
+    assert_same(state.params.generator, model.params.generator)
+    assert_same(state.batch_stats.encoder, model.batch_stats.encoder)
+    assert_same(state.params.discriminator, fresh.params.discriminator)
+    assert_same(state.average, (state.params, state.batch_stats))
     buffers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((state.params, state.average))]
     assert len({*buffers}) == len(buffers), "a donated state holds no buffer twice"
 
@@ -70,9 +66,9 @@ def test_a_run_goes_on_whatever_has_become_of_its_source(exported, tmp_path, tin
     with pytest.raises(UserError, match=r"copy\.safetensors"):
         train.train_and_evaluate(tiny_config, run, init_from=file)
     file.write_bytes(exported.read_bytes())
-    same(train.train_and_evaluate(tiny_config, run, init_from=file).params, whole.params)
+    assert_same(train.train_and_evaluate(tiny_config, run, init_from=file).params, whole.params)
     file.unlink()
-    same(train.train_and_evaluate(tiny_config, run, init_from=file).params, whole.params)
+    assert_same(train.train_and_evaluate(tiny_config, run, init_from=file).params, whole.params)
     with pytest.raises(UserError, match="not afresh"):
         train.train_and_evaluate(tiny_config, run)
 

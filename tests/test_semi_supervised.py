@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import load_config, make_tiny_config
-from test_train import assert_same
+from helpers import assert_same
 
 from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
