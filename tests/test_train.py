@@ -3,14 +3,15 @@ import os
 import shutil
 import signal
 import threading
+import time
 
 import jax
 import numpy as np
 import pytest
 from conftest import load_config
-from helpers import last_state, no_file_longer_than
+from helpers import arrays, assert_close, assert_same, last_state, no_file_longer_than
 
-from ali_jax import data, train
+from ali_jax import data, inference, train
 from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import workdirs
@@ -19,24 +20,11 @@ from ali_jax.run.signals import stop_signals
 from ali_jax.run.workdirs import to_json
 
 
-def leaves(state):
-    return jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
-
-
-def assert_equal(arrays, others):
-    for a, b in zip(arrays, others, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def assert_same(state, other):
-    assert_equal(leaves(state), leaves(other))
-
-
 def metrics(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_leaves_what_it_promises(tmp_path, tiny_config, with_clu, caplog):
+def test_a_run_leaves_what_it_promises(tmp_path, tiny_config, caplog):
     state = train.train_and_evaluate(tiny_config, tmp_path)
     assert int(state.step) == 12
     lines = metrics(tmp_path)
@@ -49,17 +37,19 @@ def test_a_run_leaves_what_it_promises(tmp_path, tiny_config, with_clu, caplog):
     assert figures == [f"{n}_{s}.png" for n in ("reconstructions", "samples") for s in steps]
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["12", "4", "8"]
     assert json.loads((tmp_path / "config.json").read_text()) == json.loads(to_json(tiny_config))
-    assert list(tmp_path.glob("events.out.tfevents*")), caplog.text
+    assert "Not writing to TensorBoard: ImportError: left out of this test" in caplog.text  # as it tried
 
 
 def test_several_steps_in_one_call_train_the_same(tmp_path, tiny_config, tiny_workdir):
-    tiny_config.steps_per_dispatch = 5
-    five = train.train_and_evaluate(tiny_config, tmp_path)
+    """In a call of eleven and one of what is left."""
+    tiny_config.steps_per_dispatch = 11
+    state = train.train_and_evaluate(tiny_config, tmp_path)
+    assert [line["averaged_steps"] for line in metrics(tmp_path)] == [11, 1]
     for name in ("loss_discriminator", "mu_mean", "x_tilde_std"):
-        last = [metrics(run)[-1][name] for run in (tiny_workdir, tmp_path)]
-        # The last line of five in a call is the mean over steps 11 and 12 as well.
-        np.testing.assert_allclose(*last, rtol=1e-3, atol=1e-4)
-    assert int(five.step) == 12
+        one_by_one = np.mean([line[name] for line in metrics(tiny_workdir)])
+        several = np.mean([metrics(tmp_path)[0][name]] * 11 + [metrics(tmp_path)[1][name]])
+        np.testing.assert_allclose(one_by_one, several, rtol=1e-3, atol=1e-4)
+    assert_close(state.params, inference.load(tiny_workdir).params, tiny_config)
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, tiny_config, tiny_workdir):
@@ -69,12 +59,12 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, tiny_config, tiny
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"step": 8, "loss_discriminator": 1.0}\n{"step": 10, "loss_dis')
     tiny_config.num_steps = 12
-    assert_equal(leaves(train.train_and_evaluate(tiny_config, tmp_path)), whole)
+    assert_same(arrays(train.train_and_evaluate(tiny_config, tmp_path)), whole)
     # As log_every asks, and where a run ended.
     assert [line["step"] for line in metrics(tmp_path)] == [2, 4, 6, 7, 8, 10, 12]
     assert [line["averaged_steps"] for line in metrics(tmp_path)] == [2, 2, 2, 1, 1, 2, 2]
     # All done: running it once more changes nothing.
-    assert_equal(leaves(train.train_and_evaluate(tiny_config, tmp_path)), whole)
+    assert_same(arrays(train.train_and_evaluate(tiny_config, tmp_path)), whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -85,7 +75,7 @@ def test_signals_save_and_stop(tmp_path, tiny_config, number):
 
     def send_when_running():
         while not (tmp_path / "metrics.jsonl").exists():
-            pass
+            time.sleep(0.01)
         os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=send_when_running)
@@ -268,15 +258,15 @@ def test_a_finished_run_is_only_read(tmp_path, tiny_config, tiny_workdir):
 
 @pytest.mark.parametrize(("size", "checkpoint_every"), [(4_500, 100), (8_000, 4)])  # metrics, a checkpoint
 def test_a_full_disk_ends_in_one_sentence_and_a_run_goes_on_when_there_is_room(
-    tmp_path, tiny_config, size, checkpoint_every
+    tmp_path, tiny_config, tiny_workdir, size, checkpoint_every
 ):
     tiny_config.checkpoint_every, tiny_config.figures_every = checkpoint_every, 1000
-    whole = train.train_and_evaluate(tiny_config, tmp_path / "whole")
     with no_file_longer_than(size), pytest.raises(UserError, match=r"cannot be written .*make room") as error:
         train.train_and_evaluate(tiny_config, tmp_path / "full")
     assert "\n" not in str(error.value)
     assert not list(tmp_path.glob("full/**/.*.*"))  # nothing half-written
-    assert_same(whole, train.train_and_evaluate(tiny_config, tmp_path / "full"))
+    state = train.train_and_evaluate(tiny_config, tmp_path / "full")
+    assert_same(arrays(state), last_state(tiny_workdir)[1])
     assert [line["step"] for line in metrics(tmp_path / "full")] == [2, 4, 6, 8, 10, 12]
 
 
