@@ -56,7 +56,9 @@ def test_it_builds_the_game_that_its_name_says(name):
     game = build.game(config)
     alone = name[-1] in ("gan", "feature_matching", "consistency", "supervised")
     assert (game.networks.encoder is None) == alone
-    assert game.needs.labels == name[0].endswith("semi_supervised")
+    labels = name[0].endswith("semi_supervised")
+    assert game.needs.labels == labels
+    assert config.model.discriminator_joint[-1].features == (10 if labels else 1)  # logits
     assert jax.tree.leaves(game.shapes.params.discriminator)
     assert bool(jax.tree.leaves(game.shapes.params.encoder)) != alone
 

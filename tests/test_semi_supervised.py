@@ -186,24 +186,6 @@ def test_consistency_learns_from_examples_without_labels():
     assert any(map(np.any, map(np.subtract, first, second)))
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "svhn", "cifar10"])
-def test_semi_supervised_configs_have_a_logit_for_each_class(name):
-    config = load_config(f"{name}_semi_supervised")
-    config_lib.check(config)
-    head = build.game(config).shapes.params.discriminator["joint_stack"]
-    assert list(head.values())[-1]["bias"].shape == (10,)
-
-
-# SVHN's head has 1,024 inputs, CIFAR-10's 512, and each of nine more logits a bias.
-@pytest.mark.parametrize(("name", "extra"), [("svhn", 9_225), ("cifar10", 4_617)])
-def test_the_discriminator_grows_by_its_head_alone(name, extra):
-    sizes = [
-        sum(leaf.size for leaf in jax.tree.leaves(build.game(config).shapes.params.discriminator))
-        for config in (load_config(name), load_config(f"{name}_semi_supervised"))
-    ]
-    assert sizes[1] - sizes[0] == extra
-
-
 def test_300_steps_learn_the_digits_from_100_labels(tmp_path):
     """Chance errs on 90 % of them; these steps err on 6 % and 9 %."""
     config = load_config("digits_semi_supervised")

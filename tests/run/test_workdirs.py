@@ -10,7 +10,7 @@ import pytest
 from conftest import CONFIGS, load_config
 from helpers import ROOT
 
-from ali_jax import build
+from ali_jax import models
 from ali_jax.data import Split, examples
 from ali_jax.errors import UserError
 from ali_jax.run import devices
@@ -36,7 +36,7 @@ def test_a_config_survives_its_json(name, tmp_path):
     (tmp_path / "config.json").write_text(to_json(config))
     again = read_config(tmp_path)
     assert to_json(again) == to_json(config)
-    assert build.game(again).networks == build.game(config).networks
+    assert models.build(again.model, again.dtype) == models.build(config.model, config.dtype)
     check_same_run(config, tmp_path)
 
 
