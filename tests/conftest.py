@@ -95,12 +95,19 @@ def tiny_workdir(tmp_path_factory):
 @contextlib.contextmanager
 def flags_of(module, **values):
     """Defines the flags of a program, as when it is the one that runs, and sets some, for a while."""
-    before = set(flags.FLAGS)
-    try:
+    with no_flag_left():
         program.define_shared_flags()
         module.define_flags()
         with flagsaver.flagsaver(**{"config": config_lib.default(), **values}):
             yield
+
+
+@contextlib.contextmanager
+def no_flag_left():
+    """Takes back the flags that are defined meanwhile."""
+    before = set(flags.FLAGS)
+    try:
+        yield
     finally:
         for name in set(flags.FLAGS) - before:
             delattr(flags.FLAGS, name)
