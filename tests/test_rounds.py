@@ -1,0 +1,49 @@
+"""What a pass hands to D."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import make_conditional_config, play
+
+from ali_jax import build
+from ali_jax.models import judgement
+
+
+@pytest.mark.parametrize("m", [1, 2])
+def test_D_sees_both_pairs_of_an_example_with_its_attributes(m):
+    """Packs of m pairs (x_i, E(x_i)) and of m pairs (G(z_i), z_i) are in turn: each m attribute vectors come
+    twice in a row.
+    """
+    config = make_conditional_config(1, 1, 3)
+    random = np.random.default_rng(0)
+    x = random.random((4, 1, 1, 3), dtype=np.float32)
+    attributes = random.integers(2, size=(4, 40), dtype=np.uint8)
+    batch = {"x": x, "attributes": attributes}
+    game = build.game(config)
+    state = jax.jit(game.init)(jax.random.key(0), batch=batch)
+    given = {}
+
+    class Records:
+        packing = m
+
+        def apply(self, variables, x, z, condition, **kwargs):
+            given.update(x=x, z=z, condition=condition)
+            logits = jnp.zeros((len(x) // m, 1))
+            return judgement(logits, hidden=logits), {}
+
+    networks = game.networks
+    play(networks._replace(discriminator=Records()), state.params, state, batch)
+
+    def of_kind(name, which):
+        packs = given[name].reshape(-1, 2, m, *given[name].shape[1:])
+        return packs[:, which].reshape(-1, *given[name].shape[1:])
+
+    for which in (0, 1):
+        np.testing.assert_array_equal(of_kind("condition", which), attributes)
+    np.testing.assert_array_equal(of_kind("x", 0), x)
+    # G made each of its images from the z and the attributes that D sees beside it.
+    z = of_kind("z", 1)
+    from_z = networks.generator.apply({"params": state.params.generator}, z, attributes)
+    np.testing.assert_allclose(of_kind("x", 1), from_z, rtol=1e-5)
+    assert not np.allclose(from_z[0], from_z[1])
