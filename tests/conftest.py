@@ -52,7 +52,10 @@ def pytest_unconfigure(config):
 
 # Each takes tens of seconds, most of them in few tests. They run first, the longest before the others: a long
 # file at the end leaves the other cores idle.
-LONG_FILES = "golden devices processes train_step semi_supervised mixture_compare train main".split()
+LONG_FILES = (
+    "golden devices processes train_step train_step_courses seeds semi_supervised mixture_compare train main"
+    " semi_supervised_table"
+).split()
 
 
 def pytest_collection_modifyitems(items):
