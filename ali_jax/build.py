@@ -120,8 +120,9 @@ def _check(config: ConfigDict, networks: Roles, needs: Needs) -> None:
     """Raises UserError where the terms do not fit the networks, the labels or the batch."""
     names = ", ".join(config.terms)
     batch = {"x": jax.ShapeDtypeStruct((config.batch_size, *config.model.x_shape), jnp.float32)}
+    labels = {"label": jax.ShapeDtypeStruct((config.batch_size,), jnp.int32)}
     try:
-        check_needs(needs, networks, batch | ({"label": None} if needs.labels else {}))
+        check_needs(needs, networks, batch | (labels if needs.labels else {}))
     except UserError as error:
         raise UserError(f"config.terms is {names}. {error}") from None
     _check_attributes(config.model)

@@ -27,8 +27,9 @@ from ali_jax.terms import Needs
 Losses = Callable[[Roles, Made, Judgement], tuple[tuple[jax.Array, jax.Array], Any]]
 
 # Stands for a slope of D's loss that is zero or nearly, as where D is sure of a pair: too small for D to
-# learn of it, and large enough to be told from zero after all of D's layers.
-FLAT = 1e-30
+# learn of it, and large enough that float32, which ends at 1e-38, still holds it times the slopes of all of
+# D's layers, of which a D with small weights has some 1e-8 and far less.
+FLAT = 1e-20
 
 
 def gradients(game: Pass, losses: Losses, params: Roles) -> tuple[Roles, Roles, Any]:
@@ -43,7 +44,8 @@ def gradients(game: Pass, losses: Losses, params: Roles) -> tuple[Roles, Roles, 
 
     one, zero = jnp.float32(1), jnp.float32(0)
     (of_d, _, judged_d), (of_ge, made_ge, judged_ge) = pull_losses((one, zero)), pull_losses((zero, one))
-    if through_d_once(game.networks, game.needs):
+    # Also a D of one's own that says so of itself: with a logit of each class a pair has no single number.
+    if through_d_once(game.networks, game.needs) and judged.joint.shape[-1] == 1:
         slope_d, slope_ge = slope(judged_d), slope(judged_ge)
         slope_d = jnp.where(jnp.abs(slope_d) < FLAT, FLAT, slope_d)
         by_d, shown_d = pull_judged(of_slope(judged_d, slope_d))

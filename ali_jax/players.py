@@ -57,11 +57,13 @@ class Passes(NamedTuple):
         """`judge` of pairs that are disturbed already."""
         return self._run("discriminator", x, z, self.condition, frozen=frozen, dropout=key)
 
-    def compare(self, twins: str, v: jax.Array, v2: jax.Array, key: jax.Array) -> Comparison:
+    def compare(
+        self, twins: str, v: jax.Array, v2: jax.Array, key: jax.Array, frozen: bool = False
+    ) -> Comparison:
         """D_xx or D_zz, by `twins` ("xx" or "zz"), at (v, v) and at (v, v2), as one batch."""
         v = v.astype(v2.dtype)
         inputs = interleave(v, v), interleave(v, v2), twice(self.condition)
-        judged, stats = self._run("discriminator", twins, *inputs, method="compare", dropout=key)
+        judged, stats = self._run("discriminator", twins, *inputs, frozen=frozen, method="compare", dropout=key)
         own = {name: stats[name] for name in (f"{twins}_stack",) if name in stats}
         return Comparison(part(judged, 0), part(judged, 1), own)
 

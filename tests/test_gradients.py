@@ -11,13 +11,14 @@ from conftest import load_config, narrow
 from helpers import make_conditional_config
 
 from ali_jax import build, gradients, terms
+from ali_jax import config as config_lib
 from ali_jax.models import Discriminator, layers
 from ali_jax.models.rows import dense
 from ali_jax.roles import Roles
 from ali_jax.terms import Needs, Share, needs
 from ali_jax.train_step import train_step
 
-SGD = optax.sgd(1.0)  # a step of it shows the gradients
+SGD = optax.trace(decay=0.0)  # its state is the gradient of the last step
 
 
 def begun(config, scale=1.0):
@@ -37,14 +38,14 @@ def begun(config, scale=1.0):
 
 
 def learned(game, state, batch, named):
-    """What the parameters lose in a step: the gradients."""
+    """The gradients of a step."""
     played = {
         name: term if callable(term) else terms.bind({name: term})[name] for name, term in named.items()
     }
     optimizers = Roles(SGD, SGD, SGD)
     step = functools.partial(train_step, networks=game.networks, optimizers=optimizers, terms=played)
     after, _ = jax.jit(step)(state, batch)
-    return jax.tree.map(jnp.subtract, state.params, after.params)
+    return Roles(*(of_role.trace for of_role in after.opt_state))
 
 
 def by_once_and_by_twice(monkeypatch, config, named, scale=1.0):
@@ -104,6 +105,34 @@ def test_G_and_E_learn_as_much_where_D_is_sure(monkeypatch, config, named):
     """Logits of hundreds: D's own loss has slopes of zero, and theirs do not."""
     grads = assert_once_is_twice(monkeypatch, config, named, scale=3000.0)
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(grads))
+
+
+def test_G_and_E_learn_as_much_where_D_learns_nothing_and_its_slopes_are_tiny(monkeypatch, config):
+    """D's slopes are zero, as it has no loss, and those of its score by a pair about 1e-9."""
+    config.model.discriminator_joint = (*[dense(12)] * 4, dense(1, nonlinearity="linear"))
+    config.model.init_std = 0.01
+    by_once, by_twice = by_once_and_by_twice(monkeypatch, config, {"adversarial": {"d": 0.0}})
+    for role in ("generator", "encoder"):
+        of_role = (jax.tree.leaves(getattr(grads, role)) for grads in (by_once, by_twice))
+        for one, other in zip(*of_role, strict=True):
+            assert np.any(other)
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(other).max())
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(by_twice.discriminator))
+    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(by_once.discriminator)) < 1e-18
+
+
+def test_a_D_with_a_logit_of_each_class_is_passed_twice_whatever_it_says_of_itself(config):
+    class Classifier(Discriminator):
+        scores_each_alone = True
+
+    config_lib.make_semi_supervised(config, "ali", num_classes=4, labelled=4, unlabelled=4)
+    config.num_labels = 4
+    game, state, batch = begun(config)
+    ours = game.networks.discriminator
+    stacks = {field: getattr(ours, field) for field in ("x_stack", "z_stack", "joint_stack")}
+    says_so = game._replace(networks=game.networks._replace(discriminator=Classifier(**stacks)))
+    grads = [learned(of, state, batch, {"adversarial": {}, "labels": {}}) for of in (game, says_so)]
+    jax.tree.map(np.testing.assert_array_equal, *grads)
 
 
 def test_D_is_passed_twice_where_a_pair_has_more_than_a_number_of_its_own(config):

@@ -172,6 +172,12 @@ class Discriminator(nn.Module):
     zz_stack: Stack | None = None
     packing: int = 1
 
+    @property
+    def of_pairs(self) -> tuple[Stack, ...]:
+        """The stacks that judge pairs (x, z) or a half of them."""
+        stacks = self.x_stack, self.z_stack, self.joint_stack, self.x_head, self.z_head
+        return tuple(stack for stack in stacks if stack is not None)
+
     def __call__(self, x, z, condition=None, *, train: bool = False) -> Judgement:
         if self.is_initializing():
             self._initialize_twins(x, z, condition, train)
@@ -213,7 +219,9 @@ def packing_of(discriminator: Any) -> int:
 
 def normalises_by_kind(discriminator: Any) -> bool:
     """Whether a discriminator takes every other example of a batch for real, to normalise them apart."""
-    return any_stack(discriminator, "norm_by_kind")
+    if type(discriminator) is not Discriminator:
+        return any_stack(discriminator, "norm_by_kind")
+    return any(stack.norm_by_kind and row.norm for stack in discriminator.of_pairs for row in stack.rows)
 
 
 def scores_each_alone(discriminator: Any) -> bool:
@@ -223,8 +231,7 @@ def scores_each_alone(discriminator: Any) -> bool:
     """
     if type(discriminator) is not Discriminator:  # a class made of it may do anything
         return getattr(discriminator, "scores_each_alone", False)
-    stacks = discriminator.x_stack, discriminator.z_stack, discriminator.joint_stack
-    rows = [row for stack in stacks if stack is not None for row in stack.rows]
+    rows = [row for stack in discriminator.of_pairs for row in stack.rows]
     alone = all(row.operation in OF_EACH_EXAMPLE and not row.norm for row in rows)
     return alone and discriminator.joint_stack.rows[-1].features == 1
 

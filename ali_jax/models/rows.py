@@ -28,6 +28,8 @@ class Row(NamedTuple):
     input_noise: float = 0.0
 
 
+# Of these operations kernel and stride are 1.
+WITHOUT_KERNEL = frozenset({"dense", "flatten", "mean", "identity", "embed", "embed_frozen", "noise"})
 BIASES = ("none", "tied", "untied")
 # What the values of each type must be, in words and as Python has them.
 KINDS = {
@@ -138,4 +140,9 @@ def parse(field: str, number: int, values: Sequence[Any], operations, appended, 
         )
     for name, within in ranges.COLUMNS.items():
         ranges.require(f"{where}: {name}", getattr(parsed, name), within)
+    if parsed.operation in WITHOUT_KERNEL and (parsed.kernel, parsed.stride) != (1, 1):
+        raise UserError(
+            f"{where} has kernel {parsed.kernel} and stride {parsed.stride}, and {parsed.operation} has "
+            "neither; write 1 and 1."
+        )
     return parsed

@@ -127,6 +127,25 @@ def check_batch(networks: Roles, batch: Mapping[str, Any]) -> None:
     shape = tuple(getattr(networks.generator, "x_shape", x.shape[1:]))
     if x.shape[1:] != shape or not x.shape or not len(x):
         raise UserError(f'batch["x"] has the shape {x.shape}; G makes (M, {str(shape)[1:]}.')
+    _check_beside("label", batch, lambda label: label.ndim == 1 and jnp.issubdtype(label.dtype, jnp.integer))
+    _check_beside("attributes", batch, lambda attributes: attributes.ndim == 2)
+
+
+# What a batch may hold beside "x", of each of its M examples.
+BESIDE = {"label": "whole numbers (M,), -1 where one is not known", "attributes": "numbers (M, A)"}
+
+
+def _check_beside(name: str, batch: Mapping[str, Any], fits: Callable[[Any], bool]) -> None:
+    if name not in batch:
+        return
+    found, count = batch[name], len(batch["x"])
+    if not hasattr(found, "dtype"):
+        raise UserError(f'batch["{name}"] is a {type(found).__name__}; pass an array of {BESIDE[name]}.')
+    if not fits(found) or len(found) != count:
+        raise UserError(
+            f'batch["{name}"] has the shape {found.shape} and holds {found.dtype}; pass {BESIDE[name]}, of '
+            f"each of the {count} examples."
+        )
 
 
 def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None:

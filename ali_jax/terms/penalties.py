@@ -46,7 +46,7 @@ def _penalty(round, players, key, gamma, every, pairs) -> Share:
         # Each pair's score depends, but for batch normalisation, on that pair alone: the gradient of the sum
         # holds every pair's own.
         slopes, count = jax.grad(summed_scores, has_aux=True)(pairs)
-        squares = sum(jnp.sum(jnp.square(slope)) for slope in jax.tree.leaves(slopes))
+        squares = sum(jnp.sum(jnp.square(slope.astype(jnp.float32))) for slope in jax.tree.leaves(slopes))
         return every * gamma / 2 * squares / count
 
     applied = every == 1 or round.step % every == 0

@@ -6,6 +6,7 @@ import pytest
 from ali_jax import build
 from ali_jax.errors import UserError
 from ali_jax.models.batch_norm import BatchNorm
+from ali_jax.models.rows import dense
 
 
 def batch_norm(h, variables=None, train=True, **options):
@@ -120,6 +121,8 @@ def test_a_game_keeps_its_kinds_apart_where_it_is_asked_to(tiny_config):
     ],
 )
 def test_stacks_that_see_one_kind_are_refused(tiny_config, terms, names, words):
+    *hidden, head = tiny_config.model.discriminator_joint
+    tiny_config.model.discriminator_joint = (*hidden, dense(8, norm=True), head)
     with tiny_config.ignore_type():
         tiny_config.terms.update(terms)
     with pytest.raises(UserError, match=words):

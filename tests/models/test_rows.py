@@ -90,6 +90,8 @@ def test_the_last_two_values_are_optional_and_any_sequence_will_do():
         (("dense", 1, 1, 2, True, float("nan"), "relu"), "dropout is nan; it must be in [0, 1)"),
         (("dense", 1, 1, 2, True, 0.0, "relu", "none", -0.1), "input_noise is -0.1; it must be at least 0"),
         (("dense", 1, 1, 2, True, 0.0, "relu", "none", float("inf")), "input_noise is inf; it must be at"),
+        (("dense", 5, 3, 2, True, 0.0, "relu"), "has kernel 5 and stride 3, and dense has neither; write 1"),
+        (("mean", 1, 2, 2, True, 0.0, "relu"), "has kernel 1 and stride 2, and mean has neither"),
         (("dense", True, 1, 2, True, 0.0, "relu"), "kernel is True; it must be"),
         ((["dense"], 1, 1, 2, True, 0.0, "relu"), "operation is ['dense']; it must be a name in quotes"),
         (("dense", "1", 1, 2, True, 0.0, "relu"), "kernel is '1'; it must be a whole number"),

@@ -104,6 +104,12 @@ def test_a_loop_of_ones_own_is_told_what_networks_and_batch_lack():
         ({"x": batch["x"][:0]}, r"has the shape \(0, 8, 8, 1\)"),
         ({"x": batch["x"].tolist()}, "is a list; pass an array"),
         ({"x": np.float32(1)}, r"has the shape \(\)"),
+        (batch | {"label": [0, 1, 2, 3]}, 'label"] is a list; pass an array of whole numbers'),
+        (batch | {"label": np.zeros(4)}, r'label"\] has the shape \(4,\) and holds float64; pass whole'),
+        (batch | {"label": np.zeros((4, 1), int)}, r"has the shape \(4, 1\) .*-1 where one is not known"),
+        (batch | {"label": np.zeros(3, int)}, r"has the shape \(3,\) .*, of each of the 4 examples"),
+        (batch | {"attributes": np.zeros(4)}, r'attributes"\] has the shape \(4,\) .*numbers \(M, A\)'),
+        (batch | {"attributes": np.zeros((2, 3))}, r"has the shape \(2, 3\) .*, of each of the 4 examples"),
     ):
         with pytest.raises(UserError, match=words):
             terms.check_needs(Needs(), networks, given)
