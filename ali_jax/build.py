@@ -126,6 +126,11 @@ def _check(config: ConfigDict, networks: Roles, needs: Needs) -> None:
     except UserError as error:
         raise UserError(f"config.terms is {names}. {error}") from None
     _check_attributes(config.model)
+    if config.batch_size == 1 and any(map(models.normalises, networks)):
+        raise UserError(
+            "config.batch_size is 1, and batch normalisation of one example leaves nothing of it; set it to "
+            "2 or more, or norm to False in the rows of config.model."
+        )
     if needs.labels:
         _check_labels(config, names, needs)
     else:

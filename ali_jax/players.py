@@ -63,7 +63,9 @@ class Passes(NamedTuple):
         """D_xx or D_zz, by `twins` ("xx" or "zz"), at (v, v) and at (v, v2), as one batch."""
         v = v.astype(v2.dtype)
         inputs = interleave(v, v), interleave(v, v2), twice(self.condition)
-        judged, stats = self._run("discriminator", twins, *inputs, frozen=frozen, method="compare", dropout=key)
+        judged, stats = self._run(
+            "discriminator", twins, *inputs, frozen=frozen, method="compare", dropout=key
+        )
         own = {name: stats[name] for name in (f"{twins}_stack",) if name in stats}
         return Comparison(part(judged, 0), part(judged, 1), own)
 

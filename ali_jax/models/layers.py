@@ -230,8 +230,11 @@ APPENDED: dict[str, Callable] = {
     "embed_frozen": embed_frozen,
     "noise": append_noise,
 }
-# Those of them that do the same to an example whatever the others are, which of later ones is not known.
-OF_EACH_EXAMPLE = frozenset({*OPERATIONS, *APPENDED})
+# Those that do the same to an example whatever the others are, so that D may be passed back through once
+# (ali_jax/gradients.py). Of an operation that is not named here it is taken that others have a say.
+OF_EACH_EXAMPLE = frozenset(
+    ("convolution", "transposed", "dense", "flatten", "mean", "identity", "embed", "embed_frozen", "noise")
+)
 
 
 def as_images(h: jax.Array) -> jax.Array:

@@ -224,6 +224,12 @@ def normalises_by_kind(discriminator: Any) -> bool:
     return any(stack.norm_by_kind and row.norm for stack in discriminator.of_pairs for row in stack.rows)
 
 
+def normalises(network: Any) -> bool:
+    """Whether a network of ours has a row with batch normalisation."""
+    stacks = [part for part in getattr(network, "__dict__", {}).values() if isinstance(part, Stack)]
+    return any(row.norm for stack in stacks for row in stack.rows)
+
+
 def scores_each_alone(discriminator: Any) -> bool:
     """Whether D has one logit of a pair, or pack of pairs, and others have no say in it.
 

@@ -91,7 +91,7 @@ def parse_flags(argv, default: Path = DEFAULT):
     if not any(arg.split("=")[0] in ("-config", "--config") for arg in argv[1:]):
         # Not the flag's own default: overrides of another config would be tried on that as well.
         argv = [argv[0], f"--config={default}", *argv[1:]]
-    argv = [argv[0], *map(_with_home, argv[1:])]
+    argv = [argv[0], *map(_with_home, _config_first(argv[1:]))]
     fields = paths(config_lib.load(config_named(argv)))  # ml_collections' own errors do not say where
     given = sys.argv
     try:
@@ -106,6 +106,8 @@ def parse_flags(argv, default: Path = DEFAULT):
     finally:
         sys.argv = given
     set_terms(flags.FLAGS.config, argv)
+    if flags.FLAGS.workdir == "":  # as of a variable of the shell that is not set
+        raise UserError("--workdir is empty; name a folder, or leave it out.")
     _require_finite_flags()
     return remaining
 
@@ -122,6 +124,18 @@ def _with_home(arg: str) -> str:
     """--workdir=~/runs, in which no shell makes ~ the home directory, with that."""
     name, equals, value = arg.partition("=")
     return f"{name}{equals}{Path(value).expanduser()}" if value == "~" or value.startswith("~/") else arg
+
+
+def _config_first(args: list[str]) -> list[str]:
+    """Arguments with the last --config in front, where ml_collections wants it: before what it overrides."""
+    others, left = [], iter(args)
+    for arg in left:
+        name, equals, _ = arg.partition("=")
+        if name not in ("-config", "--config"):
+            others.append(arg)
+        elif not equals:
+            next(left, None)  # its value
+    return [f"--config={config_named(['', *args])}", *others]
 
 
 def config_named(argv: list[str]) -> str:
@@ -203,7 +217,9 @@ def _mapping(name: str, settings: Any) -> dict:
 def _assignments(argv: list[str]) -> Iterator[tuple[str, Any]]:
     """("adversarial.d", 0.5) of --config.terms.adversarial.d=0.5."""
     for arg in filter(_sets_terms, argv[1:]):
-        path, _, text = arg.lstrip("-").partition("=")
+        path, equals, text = arg.lstrip("-").partition("=")
+        if not equals:
+            raise UserError(f"Write --{path}=VALUE, with = and no space.")
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):

@@ -5,6 +5,7 @@ over the global batch, so 8 devices train what 1 device trains.
 """
 
 import importlib.util
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ali_jax.errors import UserError, first_line
+
+logger = logging.getLogger(__name__)
 
 
 def start_processes(
@@ -52,6 +55,7 @@ def start_processes(
 
 
 def _initialize(where: str, *told: str | int) -> None:
+    logger.info("Waiting for the other processes of the run %s.", where)
     try:
         jax.distributed.initialize(*told)
     except (RuntimeError, ValueError) as error:  # of what this process or JAX's service meets
@@ -93,6 +97,19 @@ def _in_cluster() -> bool:
     may_be_tpu = not asked or "tpu" in asked.split(",")
     on_tpu = bool(chips) and importlib.util.find_spec("libtpu") is not None and may_be_tpu
     return any(int(count) > 1 for count in tasks) or on_tpu
+
+
+def check_platform() -> None:
+    """Raises UserError where JAX cannot start what $JAX_PLATFORMS asks for, or finds no device."""
+    try:
+        jax.devices()
+    except (AssertionError, RuntimeError) as error:
+        asked = jax.config.jax_platforms
+        reason = first_line(error) or type(error).__name__
+        raise UserError(
+            f"JAX cannot start the platform {asked or 'it found'} ({reason}); install what it needs, such as "
+            "jax[cuda12] for a GPU, or set JAX_PLATFORMS to another, such as cpu."
+        ) from error
 
 
 def make_mesh(over: Sequence[jax.Device] | None = None) -> Mesh:

@@ -1,10 +1,14 @@
 """The pictures a run draws of itself."""
 
+import logging
+
 import jax
 import numpy as np
 
 from ali_jax import data, inference
 from ali_jax.run import images
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = 8  # as the paper's figures: 8 x 8 images
 POINTS = 5000
@@ -24,8 +28,10 @@ def _of_images(model: inference.Model, validation: data.Split) -> dict[str, np.n
         originals = _head(validation.x, COLUMNS**2 // 2)
         attributes = _head(validation.attributes, COLUMNS**2 // 2)
         # Through a draw from q(z|x), as the paper's figures, not through its mean.
-        again = inference.reconstruct(model, originals, attributes, key_noise)
-        figures["reconstructions"] = images.grid(images.alternate(originals, again), COLUMNS)
+        codes = inference.encode(model, originals, attributes, key_noise)
+        if _finite(codes):
+            again = inference.decode(model, codes, attributes)
+            figures["reconstructions"] = images.grid(images.alternate(originals, again), COLUMNS)
     return figures
 
 
@@ -36,10 +42,19 @@ def _of_points(model: inference.Model, validation: data.Split) -> np.ndarray:
     panels = {"data": (x, component, 6.0)}
     if model.networks.encoder is not None:
         codes = inference.encode(model, x, attributes, key_noise)
-        panels["codes"] = (codes, component, 4.0)
-        panels["reconstructions"] = (inference.decode(model, codes, attributes), component, 6.0)
+        if _finite(codes):
+            panels["codes"] = (codes, component, 4.0)
+            panels["reconstructions"] = (inference.decode(model, codes, attributes), component, 6.0)
     panels["samples"] = (_samples(model, validation, key_z, POINTS), None, 6.0)
     return images.scatter_panels(panels)
+
+
+def _finite(codes: np.ndarray) -> bool:
+    """Whether codes can be decoded; a run whose sigma overflows may come back, and is not stopped for it."""
+    finite = bool(np.isfinite(codes).all())
+    if not finite:
+        logger.warning("No figure of codes and reconstructions: E gives validation images no finite codes.")
+    return finite
 
 
 def _samples(model: inference.Model, validation: data.Split, key: jax.Array, count: int) -> np.ndarray:

@@ -138,8 +138,8 @@ def run_one(config: ConfigDict, game: str, draw: Draw, state: TrainState, batche
 def run_all(config: ConfigDict, game: str, draws: Draw, at_once: bool | None = None):
     """(stacked states, batches) -> stacked states: the same batches for all draws.
 
-    At once under `jax.vmap`, or one draw after the other, in one program as well. None: one after the other on
-    a CPU, where one draw keeps the cores busy and its state in their cache.
+    At once under `jax.vmap`, or one draw after the other, in one program as well. None: one after the other
+    on a CPU, where one draw keeps the cores busy and its state in their cache.
     """
     if at_once is None:
         at_once = jax.default_backend() != "cpu"

@@ -174,6 +174,30 @@ def test_processes_that_do_not_find_each_other_are_told(monkeypatch):
         devices.start_processes("localhost:1234", 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("There is no 'cuda'\nmore"), r"\(There is no 'cuda'\); install what it needs"),
+        (AssertionError(), r"\(AssertionError\); install what it needs"),
+    ],
+)
+def test_a_platform_that_cannot_be_started_is_told(monkeypatch, error, words):
+    def refuse():
+        raise error
+
+    devices.check_platform()
+    monkeypatch.setattr(jax, "devices", refuse)
+    with pytest.raises(UserError, match=words):
+        devices.check_platform()
+
+
+def test_a_process_says_that_it_waits(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *told: None)
+    devices.start_processes("localhost:1234", 2, 1)
+    assert "Waiting for the other processes of the run at localhost:1234" in caplog.text
+
+
 def test_a_cluster_that_does_not_say_where_the_others_are_is_told(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     with pytest.raises(UserError, match=r"do not find each other where the cluster says \(.*--coordinator"):

@@ -41,6 +41,15 @@ def test_five_images_give_64_samples_and_five_pairs(tiny_config, five_digits):
     np.testing.assert_array_equal(pairs[:10:2], np.broadcast_to(enlarged, (5, 32, 32, 3)))
 
 
+def test_codes_that_are_not_finite_are_left_out_and_told(tiny_config, five_digits, caplog):
+    """As of a sigma that overflows, of which a run may come back."""
+    model = untrained(tiny_config, x=five_digits.x)
+    encoder = jax.tree.map(lambda p: 1e30 * p, model.params.encoder)
+    model = model._replace(params=model.params._replace(encoder=encoder))
+    assert list(pictures.of_training(model, five_digits)) == ["samples"]
+    assert "E gives validation images no finite codes" in caplog.text
+
+
 def test_the_same_examples_and_noise_are_drawn_each_time(tiny_config, five_digits):
     model = untrained(tiny_config, x=five_digits.x)
     once, again = (pictures.of_training(model, five_digits) for _ in range(2))
