@@ -82,7 +82,10 @@ class Pass(NamedTuple):
         return self._passes(params).players()
 
     def keys(self) -> Keys:
-        """Where D alone learns nothing but its dropout and the disturbance are drawn, of the whole key."""
+        """The step's key by purpose.
+
+        Without generated pairs only `judging` is drawn from: it is the whole key, as in earlier versions.
+        """
         z, noise, judging, terms = jax.random.split(self.key, 4)
         return Keys(z, noise, judging if self.needs.generated else self.key, terms)
 

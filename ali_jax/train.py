@@ -58,10 +58,7 @@ def train_and_evaluate(
         begun.check(workdir, start)
     devices.check_batch_size(config.batch_size, mesh, config.model.packing)
     splits = examples.all_fit(config, splits)
-    labelled = examples.labelled_examples(config, splits["train"])
-    workdirs.check_labelled(labelled, workdir)
-    known = examples.fingerprint(splits["train"], labelled)
-    workdirs.check_examples(known, workdir)
+    labelled, known = known_examples(config, splits["train"], workdir)
     process = (jax.process_index(), jax.process_count())
     batches = examples.open_batches(config, splits["train"], labelled, *process)
     run_steps = compiled_steps(game, mesh)
@@ -81,6 +78,21 @@ def train_and_evaluate(
             except NotFinite as error:
                 bad = examples.not_finite(splits["train"].x)
                 raise diverged(error, workdir, checkpoints.latest_step(), bad) from None
+
+
+def known_examples(
+    config: ConfigDict, split: data.Split, workdir: Path
+) -> tuple[np.ndarray | None, dict[str, int]]:
+    """The numbers of the training examples whose label is known, and the fingerprint of all of them.
+
+    Raises:
+      UserError: the run in `workdir` was begun on others.
+    """
+    labelled = examples.labelled_examples(config, split)
+    workdirs.check_labelled(labelled, workdir)
+    known = examples.fingerprint(split, labelled)
+    workdirs.check_examples(known, workdir)
+    return labelled, known
 
 
 class Diverged(UserError):

@@ -150,11 +150,11 @@ class Explorer:
 
     # --- Of one image, and of two ---------------------------------------------------------------------
 
-    def view(self, picture: Picture, seed: int = 0) -> View:
+    def view(self, picture: Picture) -> View:
         """What E and G make of a picture, and its nearest neighbours but itself."""
         several = np.repeat(picture.x[None], DRAWS, axis=0)
         attributes = None if picture.attributes is None else np.tile(picture.attributes, (DRAWS, 1))
-        draws = inference.reconstruct(self.model, several, attributes, jax.random.key(seed))
+        draws = inference.reconstruct(self.model, several, attributes, jax.random.key(0))
         code = self.encode(picture)
         through_mu = self.decode(code, picture.attributes)
         x = as_floats(picture.x)

@@ -4,7 +4,7 @@ A data set is a row of a table: `offline.SETS` for those that need no download, 
 TFDS. The head of either module says how to add one; nothing outside that module changes. Those of the user's
 own are named by what they are and where: "images:FOLDER" (`image_folder`), "arrays:FILE" (`array_sets`).
 
-Only NumPy is needed to read a split. The first use of a split of TFDS decodes it (`prepare`, which needs
+Reading a split takes neither TensorFlow nor TFDS. The first use of a split of TFDS decodes it (`prepare`, which needs
 TensorFlow), and so does that of the user's own images (`own`); from then on it is a few memory-mapped array
 files beside the data (`array_files`).
 """

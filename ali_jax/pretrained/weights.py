@@ -57,18 +57,18 @@ def as_roles(
       UserError: an array is missing or of another shape.
     """
     there = {name.split("/")[0] for name in arrays}
-    made = []
-    for kind, of_kind in zip(KINDS, shapes, strict=True):
 
-        def fetch(role: str, tree: Any, kind: str = kind) -> Any:
-            if role not in there:
-                return None
-            return jax.tree_util.tree_map_with_path(
-                lambda place, leaf: _checked(path, arrays, f"{role}/{kind}/{name_of(place)}", leaf), tree
-            )
+    def fetch(role: str, kind: str, tree: Any) -> Any:
+        if role not in there:
+            return None
+        return jax.tree_util.tree_map_with_path(
+            lambda place, leaf: _checked(path, arrays, f"{role}/{kind}/{name_of(place)}", leaf), tree
+        )
 
-        made.append(Roles(*(fetch(role, tree) for role, tree in of_kind._asdict().items())))
-    return tuple(made)
+    return tuple(
+        Roles(*(fetch(role, kind, tree) for role, tree in of_kind._asdict().items()))
+        for kind, of_kind in zip(KINDS, shapes, strict=True)
+    )
 
 
 def _checked(path: Path, arrays: Mapping[str, np.ndarray], name: str, like: Any) -> jax.Array:

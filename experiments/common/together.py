@@ -59,11 +59,11 @@ def train_all(
     if config.num_steps in common_steps(folders):
         return config.num_steps
     splits = examples.all_fit(config, splits)
-    labelled = [examples.labelled_examples(one, splits["train"]) for one in configs]
-    known = [examples.fingerprint(splits["train"], numbers) for numbers in labelled]
-    for folder, numbers, of_run in zip(folders, labelled, known, strict=True):
-        workdirs.check_labelled(numbers, folder)
-        workdirs.check_examples(of_run, folder)
+    of_runs = (
+        train.known_examples(one, splits["train"], folder)
+        for one, folder in zip(configs, folders, strict=True)
+    )
+    labelled, known = zip(*of_runs, strict=True)
     pairs = zip(configs, labelled, strict=True)
     batches = Batches([examples.open_batches(one, splits["train"], numbers) for one, numbers in pairs])
     run_steps = run_all(game)
