@@ -4,9 +4,9 @@ A data set is a row of a table: `offline.SETS` for those that need no download, 
 TFDS. The head of either module says how to add one; nothing outside that module changes. Those of the user's
 own are named by what they are and where: "images:FOLDER" (`image_folder`), "arrays:FILE" (`array_sets`).
 
-Reading a split takes neither TensorFlow nor TFDS. The first use of a split of TFDS decodes it (`prepare`, which needs
-TensorFlow), and so does that of the user's own images (`own`); from then on it is a few memory-mapped array
-files beside the data (`array_files`).
+Reading a split takes neither TensorFlow nor TFDS. The first use of a split of TFDS decodes it (`prepare`,
+which needs TensorFlow), and so does that of the user's own images (`own`); from then on it is a few
+memory-mapped array files beside the data (`array_files`).
 """
 
 from collections.abc import Callable
