@@ -22,7 +22,7 @@ from ali_jax import models
 from ali_jax.disturbance import Disturb
 from ali_jax.errors import UserError
 from ali_jax.gradients import gradients
-from ali_jax.models import Judgement, unit_interval
+from ali_jax.models import Judgement, own, unit_interval
 from ali_jax.roles import Roles
 from ali_jax.rounds import Made, Pass
 from ali_jax.terms import (
@@ -70,8 +70,10 @@ def init_state(
     for role, network, optimizer in zip(Roles._fields, networks, optimizers, strict=True):
         if network is not None and optimizer is None:
             raise UserError(f"The {role} has no optimizer; pass one, or optax.set_to_zero() to freeze it.")
-    x = unit_interval(batch["x"])
-    params, batch_stats = models.initialize(networks, Roles(*keys), x, batch.get("attributes"))
+    x, attributes = unit_interval(batch["x"]), batch.get("attributes")
+    own.check_attributes(networks)
+    params, batch_stats = models.initialize(networks, Roles(*keys), x, attributes)
+    own.check_outputs(networks, params, batch_stats, x, attributes)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=key_train,

@@ -1,0 +1,85 @@
+"""Networks of one's own that do not fit are named before anything is trained."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from ali_jax.errors import UserError
+from ali_jax.models import Encoding, judgement
+from ali_jax.roles import Roles
+from ali_jax.train_step import init_state
+
+ADAM = optax.adam(1e-3)
+BATCH = {"x": jnp.full((6, 8, 8, 1), 0.5)}
+
+
+class Generator(nn.Module):
+    latent_dim: int = 4
+    flat: bool = False
+
+    def sample_prior(self, key, count):
+        return jax.random.normal(key, (count, self.latent_dim))
+
+    def start_at_mean(self, params, x):
+        return params
+
+    @nn.compact
+    def __call__(self, z, condition=None, *, train=False):
+        x = nn.Dense(64)(z)
+        return x if self.flat else x.reshape(-1, 8, 8, 1)
+
+
+class Encoder(nn.Module):
+    noise_dim: int = 4
+    bare: bool = False
+
+    @nn.compact
+    def __call__(self, x, noise, condition=None, *, train=False):
+        z = nn.Dense(self.noise_dim)(x.reshape(len(x), -1)) + noise
+        return z if self.bare else Encoding(z, None, None)
+
+
+class Discriminator(nn.Module):
+    bare: bool = False
+
+    @nn.compact
+    def __call__(self, x, z, condition=None, *, train=False):
+        logits = nn.Dense(1)(jnp.concatenate([x.reshape(len(x), -1), z], axis=1))
+        return logits if self.bare else judgement(logits)
+
+
+class OfNoPrior(nn.Module):
+    latent_dim: int = 4
+
+
+def start(**others):
+    networks = Roles(Generator(), Encoder(), Discriminator())._replace(**others)
+    return init_state(jax.random.key(0), networks, Roles(ADAM, ADAM, ADAM), BATCH)
+
+
+def test_networks_that_fit_are_begun():
+    assert start().params.encoder
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        ({"generator": OfNoPrior()}, "The generator OfNoPrior has no sample_prior; add it"),
+        ({"encoder": nn.Dense(4)}, "The encoder Dense has no noise_dim; add it"),
+        (
+            {"generator": Generator(flat=True)},
+            r"of \(6, 64\); it must give x \(6, 8, 8, 1\)",
+        ),
+        ({"encoder": Encoder(bare=True)}, r"of \(6, 4\); it must give an Encoding whose z is \(6, 4\)"),
+        ({"encoder": Encoder(5)}, r"Encoder gives Encoding of \(6, 5\); it must .* whose z is \(6, 4\)"),
+        (
+            {"discriminator": Discriminator(bare=True)},
+            r"of \(6, 1\); it must give a judgement",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(networks, words):
+    with pytest.raises(UserError, match=words):
+        start(**networks)
