@@ -21,6 +21,7 @@ from ali_jax import models, ranges
 from ali_jax.config import CONFIGS
 from ali_jax.errors import UserError, nearest
 from ali_jax.models import onednn
+from ali_jax.run.signals import note_interrupts
 
 DEFAULT = CONFIGS / "digits.py"
 
@@ -46,6 +47,7 @@ def run(program, define_flags, default: Path = DEFAULT):
         sys.exit(f"Error: {last_line(error)}")
     define_flags()
     log_to_stderr()
+    note_interrupts()
     if jax.config.jax_compilation_cache_dir is None:  # so that a second run starts in seconds
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
     warnings.filterwarnings("ignore", "coroutine '.*' was never awaited")  # orbax's, of what cannot be read

@@ -25,6 +25,27 @@ class _Noting:
         logger.info("%s: saving, then stopping.", signal.Signals(number).name)
 
 
+class _Interrupting:
+    """Python's own handler of Ctrl-C, which also notes that there was one."""
+
+    noted = False
+
+    def __call__(self, number: int, frame) -> None:
+        self.noted = True
+        raise KeyboardInterrupt
+
+
+def note_interrupts() -> None:
+    """Notes every Ctrl-C from now on, for `stop_signals` to stop where it went unheard.
+
+    Python drops the exception of one that falls into a callback of C code, such as JAX's of the garbage
+    collector, of which there are many while a program starts.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may ignore it
+        signal.signal(signal.SIGINT, _Interrupting())
+
+
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
     """A list in which Ctrl-C or SIGTERM leaves its number; a second Ctrl-C interrupts at once.
@@ -36,6 +57,8 @@ def stop_signals() -> Iterator[list[int]]:
     another, nothing is noted.
     """
     in_main = threading.current_thread() is threading.main_thread()
+    if getattr(signal.getsignal(signal.SIGINT), "noted", False):
+        raise KeyboardInterrupt
     ours = (signal.SIGINT, signal.SIGTERM) if in_main and jax.process_count() == 1 else ()
     outer = signal.getsignal(signal.SIGTERM)
     note = outer if ours and isinstance(outer, _Noting) else _Noting()

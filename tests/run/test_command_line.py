@@ -83,7 +83,8 @@ def test_ctrl_c_outside_of_training_is_one_line(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command_line.app, "run", interrupted)
-    monkeypatch.setattr(command_line, "define_shared_flags", lambda: None)
+    for done_once in ("define_shared_flags", "note_interrupts"):
+        monkeypatch.setattr(command_line, done_once, lambda: None)
     with pytest.raises(SystemExit) as ended:
         command_line.run(print, lambda: None)
     assert ended.value.code == "Stopped by Ctrl-C."

@@ -1,0 +1,31 @@
+import contextlib
+import os
+import signal
+
+import pytest
+
+from ali_jax.run.signals import note_interrupts, stop_signals
+
+
+@pytest.fixture
+def before():
+    """Python's own handler of Ctrl-C, and afterwards what there was."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def test_an_interrupt_that_went_unheard_stops_where_training_would_begin(before):
+    note_interrupts()
+    with stop_signals() as stop:
+        assert not stop
+    with contextlib.suppress(KeyboardInterrupt):  # as a callback of C code drops it
+        os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), stop_signals():
+        pytest.fail("training began")
+
+
+def test_an_interrupt_that_is_heard_ends_a_program_at_once(before):
+    note_interrupts()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
