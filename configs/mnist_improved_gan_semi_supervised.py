@@ -26,8 +26,6 @@ HIDDEN = (1000, 500, 250, 250, 250)
 
 def get_config(game: str = "ali"):
     config = config_lib.load(Path(__file__).with_name("mnist.py"), "paper")
-    config.train_split = "train[:55000]"
-    config.validation_split = "train[55000:]"
     config.num_steps = 165_000  # 300 epochs of 100 unlabelled images a step
     config.learning_rate = 3e-3
     config.average_rate = 1e-4

@@ -17,8 +17,6 @@ from ali_jax.models.rows import dense
 
 def get_config(game: str = "ali"):
     config = config_lib.load(Path(__file__).with_name("mnist.py"), "paper")
-    config.train_split = "train[:55000]"
-    config.validation_split = "train[55000:]"
     config.num_steps = 16_500  # 30 epochs of 100 unlabelled images a step
     config.learning_rate = 1e-3
     config.decay_after = 0.5
@@ -27,7 +25,6 @@ def get_config(game: str = "ali"):
     config.figures_every = config.checkpoint_every = 1650
 
     model = config.model
-    model.latent_dim = 32
     model.leak = 0.1
     model.init_std = 0.05
     # dense(units): no dropout and leaky ReLU where nothing else is said.
