@@ -18,7 +18,7 @@ from ali_jax.errors import UserError
 from ali_jax.pretrained import starts
 from ali_jax.run import begun, devices, pictures, workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
-from ali_jax.run.metrics import MetricWriter, NotFinite, Recorder, Silent, open_writer
+from ali_jax.run.metrics import MetricWriter, NotFinite, Recorder, Silent, crossed, open_writer
 from ali_jax.run.signals import stop_signals
 from ali_jax.terms import penalties
 from ali_jax.train_step import TrainState
@@ -276,8 +276,3 @@ def trace(run_steps, config: ConfigDict, game: build.Game, example, mesh) -> jax
     state = devices.placed(game.shapes, devices.replicated(mesh))
     due = penalties.due(config.terms, 0, count)
     return run_steps.trace(state, devices.placed(rows, devices.split_batches(mesh)), due=due)
-
-
-def crossed(step: int, count: int, every: int) -> bool:
-    """Whether the last `count` steps reached a multiple of `every`."""
-    return step // every > (step - count) // every

@@ -31,6 +31,7 @@ from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run import devices
+from ali_jax.run.metrics import read_lines
 from experiments.common import contest, flops, report, shared_flags
 
 WARM_UP = 3  # steps
@@ -172,8 +173,7 @@ def time_loop(config, splits) -> dict:
         state = train.train_and_evaluate(config, workdir, splits)
         if int(state.step) < config.num_steps:
             raise UserError("Stopped before the loop was timed; the same command begins anew.")
-        lines = (Path(workdir) / "metrics.jsonl").read_text().splitlines()
-    rates = [json.loads(line).get("images_per_second") for line in lines]
+        rates = [line.get("images_per_second") for line in read_lines(Path(workdir) / "metrics.jsonl")]
     seconds = [config.batch_size * steps / rate for rate in rates if rate]
     return of_run(whole, steps, seconds)
 

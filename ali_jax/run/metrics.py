@@ -62,7 +62,7 @@ class Recorder:
         count, self._settled = step - self._settled, step
         self._writer.advance(count, {name: float(metrics[name][-1]) for name in SHOWN if name in metrics})
         self._interval.append(metrics)
-        if step // self._log_every > (step - count) // self._log_every:
+        if crossed(step, count, self._log_every):
             self.write_means(step)
 
     def write_means(self, step: int) -> None:
@@ -180,6 +180,11 @@ class MetricWriter:
         kept = [json.dumps(line) + "\n" for line in read_lines(self._file) if line["step"] <= step]
         with writing(self._workdir):
             write_whole(self._file, "".join(kept).encode())
+
+
+def crossed(step: int, count: int, every: int) -> bool:
+    """Whether the last `count` steps reached a multiple of `every`."""
+    return step // every > (step - count) // every
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:

@@ -22,7 +22,7 @@ from ali_jax.errors import UserError
 from ali_jax.pretrained import starts
 from ali_jax.run import begun, devices, workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
-from ali_jax.run.metrics import NotFinite, open_writer
+from ali_jax.run.metrics import NotFinite, crossed, open_writer
 from ali_jax.train_step import TrainState
 
 logger = logging.getLogger("ali_jax.together")  # one that the command line shows
@@ -165,7 +165,7 @@ class Runs:
 
     def after(self, step: int, count: int, states: TrainState, metrics, finished: bool) -> None:
         # A watch looks at its state only where there are figures of it; to take all states apart copies them.
-        shown = finished or train.crossed(step, count, self._figures_every)
+        shown = finished or crossed(step, count, self._figures_every)
         of_each = apart(states, len(self._each)) if shown else [None] * len(self._each)
         for run, state, of_run in zip(self._each, of_each, apart(metrics, len(self._each)), strict=True):
             with diverging(run):

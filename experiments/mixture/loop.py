@@ -16,6 +16,7 @@ from ali_jax.errors import UserError
 from ali_jax.run import devices
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.files import write_whole, writing
+from ali_jax.run.metrics import crossed
 
 Rows = list[dict[str, Any]]  # "step", "seconds" since the last row, and what `evaluate` found
 
@@ -80,7 +81,7 @@ class Curve:
         jax.block_until_ready(state)  # the bar shows what is done, not what is asked for
         self.step = step
         self._bar.update(count)
-        if finished or train.crossed(step, count, self._config.log_every):
+        if finished or crossed(step, count, self._config.log_every):
             self.note(state)
 
     def before_save(self, step: int, state: Any) -> None:
