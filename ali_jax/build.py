@@ -126,10 +126,12 @@ def _check(config: ConfigDict, networks: Roles, needs: Needs) -> None:
     except UserError as error:
         raise UserError(f"config.terms is {names}. {error}") from None
     _check_attributes(config.model)
-    if config.batch_size == 1 and any(map(models.normalises, networks)):
+    if config.batch_size == 1 and (
+        models.normalises(networks.generator) or models.normalises(networks.encoder)
+    ):
         raise UserError(
-            "config.batch_size is 1, and batch normalisation of one example leaves nothing of it; set it to "
-            "2 or more, or norm to False in the rows of config.model."
+            "config.batch_size is 1, and batch normalisation in G and E leaves nothing of a single example "
+            "where a layer has one position; set it to 2 or more, or norm to False in their rows."
         )
     if needs.labels:
         _check_labels(config, names, needs)

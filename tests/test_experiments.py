@@ -83,7 +83,7 @@ def test_every_interval_of_the_loop_has_the_steps_that_it_is_taken_for(
     def write(config, workdir, splits):
         at = metrics_steps(config)
         assert {later - earlier for earlier, later in itertools.pairwise([0, *at])} == {steps}
-        (Path(workdir) / "metrics.jsonl").write_text('{"images_per_second": 16.0}\n' * len(at))
+        (Path(workdir) / "metrics.jsonl").write_text('{"step": 1, "images_per_second": 16.0}\n' * len(at))
         return types.SimpleNamespace(step=config.num_steps)
 
     monkeypatch.setattr(benchmark.train, "train_and_evaluate", write)

@@ -59,6 +59,7 @@ def test_a_mistake_in_a_flag_ends_the_program_in_one_sentence(tmp_path, monkeypa
     """absl's own start and our log are left out, which change the process that they are in for good."""
     monkeypatch.setattr(sys, "argv", ["main", flag, f"--workdir={tmp_path / 'run'}"])
     monkeypatch.setattr(command_line, "log_to_stderr", lambda: None)
+    monkeypatch.setattr(command_line, "note_interrupts", lambda: None)
 
     def run(program, flags_parser):
         program(flags_parser(sys.argv))
@@ -84,7 +85,7 @@ def test_a_mistake_in_a_flag_ends_the_program_in_one_sentence(tmp_path, monkeypa
         (["--config=configs/cifar10.py:other"], "other"),
         (["--config=configs/mnist_bigan.py:paper"], "knows no variant 'paper'"),
         (["--config.batch_size=0"], "batch_size"),
-        (["--config.batch_size=1"], "config.batch_size is 1, and batch normalisation of one example"),
+        (["--config.batch_size=1"], "config.batch_size is 1, and batch normalisation in G and E"),
         (["--workdir="], "--workdir is empty"),
         (["--config.seed=-1", "--config=configs/svhn.py"], "config.seed is -1; it must be"),
         (["--config.terms", "{}"], "Write --config.terms=VALUE, with = and no space"),

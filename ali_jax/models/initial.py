@@ -18,7 +18,7 @@ def initialize(
       networks: as from `models.build`.
       keys: a key for each role.
       x: floats (M, ...): shapes of the examples; G starts at their mean (see `Generator.start_at_mean`), and
-        units of a weight-normalised E or D with mean 0 and standard deviation 1 over them.
+        units of a weight-normalised E or D with standard deviation 1 over them and, with a bias, mean 0.
       attributes: (M, A) where the networks are conditional.
     """
     one_z = jnp.zeros((1, networks.generator.latent_dim))

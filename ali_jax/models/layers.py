@@ -170,21 +170,13 @@ def flatten(layer: Layer, h: jax.Array) -> jax.Array:
 
 def mean(layer: Layer, h: jax.Array) -> jax.Array:
     """(N, H, W, C) -> (N, 1, 1, C), the mean of all positions: what was found, wherever it was."""
-    return jnp.mean(as_images(_of_width(layer, h)), axis=(1, 2), keepdims=True)
+    if h.shape[-1] != layer.row.features:
+        raise ValueError(f"mean: the row says {layer.row.features} features, and its input has {h.shape[-1]}")
+    return jnp.mean(as_images(h), axis=(1, 2), keepdims=True)
 
 
 def identity(layer: Layer, h: jax.Array) -> jax.Array:
     """The input as it is, for a row that only drops or only takes a maximum."""
-    return _of_width(layer, h)
-
-
-def _of_width(layer: Layer, h: jax.Array) -> jax.Array:
-    """h, whose channels the row counts without making them."""
-    if h.shape[-1] != layer.row.features:
-        raise ValueError(
-            f"{layer.row.operation}: the row says {layer.row.features} features, and its input has "
-            f"{h.shape[-1]}"
-        )
     return h
 
 

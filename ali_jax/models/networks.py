@@ -237,7 +237,8 @@ def scores_each_alone(discriminator: Any) -> bool:
     """
     if type(discriminator) is not Discriminator:  # a class made of it may do anything
         return getattr(discriminator, "scores_each_alone", False)
-    rows = [row for stack in discriminator.of_pairs for row in stack.rows]
+    stacks = discriminator.x_stack, discriminator.z_stack, discriminator.joint_stack
+    rows = [row for stack in stacks if stack is not None for row in stack.rows]
     alone = all(row.operation in OF_EACH_EXAMPLE and not row.norm for row in rows)
     return alone and discriminator.joint_stack.rows[-1].features == 1
 

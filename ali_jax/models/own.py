@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.models.networks import Discriminator, Encoder, Encoding, Generator, Judgement, packing_of
+from ali_jax.models.networks import Discriminator, Encoder, Generator, packing_of
 from ali_jax.roles import Roles, variables
 
 # Beside `init` and `apply`, which every module of Flax has.
@@ -36,30 +36,37 @@ def check_outputs(
     if {*map(type, networks)} <= {Generator, Encoder, Discriminator, type(None)}:
         return
 
-    def outputs(role: str, *inputs: Any):
-        network = getattr(networks, role)
-        options = {"train": True, "mutable": ["batch_stats"], "rngs": {"dropout": jax.random.key(0)}}
-        return network.apply(variables(params, batch_stats, role), *inputs, **options)[0]
+    count = 2 * packing_of(networks.discriminator)  # a round's, of the fewest examples that make packs
 
-    count, latent_dim = len(x), networks.generator.latent_dim
-    z = jnp.zeros((count, latent_dim))
-    made = jax.eval_shape(lambda: outputs("generator", z, attributes))
-    _require("generator", networks.generator, made, getattr(made, "shape", None) == x.shape, f"x {x.shape}")
+    def like(array: jax.Array) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((count, *array.shape[1:]), array.dtype)
+
+    def outputs(role: str, *inputs: Any, **rngs: jax.Array) -> Any:
+        def run(condition, *inputs):
+            options = {"train": True, "mutable": ["batch_stats"], "rngs": rngs}
+            network = getattr(networks, role)
+            return network.apply(variables(params, batch_stats, role), *inputs, condition, **options)[0]
+
+        return jax.eval_shape(run, None if attributes is None else like(attributes), *inputs)
+
+    x, z = like(x), jax.ShapeDtypeStruct((count, networks.generator.latent_dim), jnp.float32)
+    made = outputs("generator", z)
+    _require("generator", networks.generator, made, made, x.shape, f"x {x.shape}")
     if networks.encoder is not None:
-        noise = jnp.zeros((count, networks.encoder.noise_dim))
-        made = jax.eval_shape(lambda: outputs("encoder", x, noise, attributes))
-        fits = isinstance(made, Encoding) and made.z.shape == z.shape
-        _require("encoder", networks.encoder, made, fits, f"an Encoding whose z is {z.shape}")
-    made = jax.eval_shape(lambda: outputs("discriminator", x, z, attributes))
-    packs = (count // packing_of(networks.discriminator),)
-    fits = isinstance(made, Judgement) and made.score.shape == packs
-    _require("discriminator", networks.discriminator, made, fits, f"a judgement(...) whose score is {packs}")
+        noise = jax.ShapeDtypeStruct((count, networks.encoder.noise_dim), jnp.float32)
+        made = outputs("encoder", x, noise)
+        wanted = f"an Encoding whose z is {z.shape}"
+        _require("encoder", networks.encoder, made, getattr(made, "z", None), z.shape, wanted)
+    made, packs = outputs("discriminator", x, z, dropout=jax.random.key(0)), (2,)
+    wanted = f"a judgement(...) whose score is {packs}"
+    _require("discriminator", networks.discriminator, made, getattr(made, "score", None), packs, wanted)
 
 
-def _require(role: str, network: Any, made: Any, fits: bool, wanted: str) -> None:
-    if fits:
+def _require(role: str, network: Any, made: Any, part: Any, shape: tuple[int, ...], wanted: str) -> None:
+    if getattr(part, "shape", None) == shape:
         return
     shapes = ", ".join(str(leaf.shape) for leaf in jax.tree.leaves(made))
     raise UserError(
-        f"The {role} {type(network).__name__} gives {type(made).__name__} of {shapes}; it must give {wanted}."
+        f"Of {shape[0]} examples the {role} {type(network).__name__} gives {type(made).__name__} of "
+        f"{shapes}; it must give {wanted}."
     )

@@ -127,7 +127,6 @@ def check_batch(networks: Roles, batch: Mapping[str, Any]) -> None:
     shape = tuple(getattr(networks.generator, "x_shape", x.shape[1:]))
     if x.shape[1:] != shape or not x.shape or not len(x):
         raise UserError(f'batch["x"] has the shape {x.shape}; G makes (M, {str(shape)[1:]}.')
-    _check_beside("label", batch, lambda label: label.ndim == 1 and jnp.issubdtype(label.dtype, jnp.integer))
     _check_beside("attributes", batch, lambda attributes: attributes.ndim == 2)
 
 
@@ -136,9 +135,9 @@ BESIDE = {"label": "whole numbers (M,), -1 where one is not known", "attributes"
 
 
 def _check_beside(name: str, batch: Mapping[str, Any], fits: Callable[[Any], bool]) -> None:
-    if name not in batch:
+    found, count = batch.get(name), len(batch["x"])
+    if found is None:
         return
-    found, count = batch[name], len(batch["x"])
     if not hasattr(found, "dtype"):
         raise UserError(f'batch["{name}"] is a {type(found).__name__}; pass an array of {BESIDE[name]}.')
     if not fits(found) or len(found) != count:
@@ -179,10 +178,14 @@ def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None
             "These terms show D one kind of pairs without the other, as r1 and r2 do, and it normalises "
             "batches in which both are in turn; set config.model.norm_by_kind to (), or drop the term."
         )
-    if needs.labels and "label" not in batch:
-        raise UserError(
-            'A term learns from labels, and the batch has none; add batch["label"], (M,) int32, -1 where '
-            "it is not known."
+    if needs.labels:
+        if batch.get("label") is None:
+            raise UserError(
+                'A term learns from labels, and the batch has none; add batch["label"], (M,) int32, -1 where '
+                "it is not known."
+            )
+        _check_beside(
+            "label", batch, lambda label: label.ndim == 1 and jnp.issubdtype(label.dtype, jnp.integer)
         )
     for head in needs.heads:
         slot = f"{head}_head" if len(head) == 1 else f"{head}_stack"

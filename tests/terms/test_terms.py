@@ -104,10 +104,6 @@ def test_a_loop_of_ones_own_is_told_what_networks_and_batch_lack():
         ({"x": batch["x"][:0]}, r"has the shape \(0, 8, 8, 1\)"),
         ({"x": batch["x"].tolist()}, "is a list; pass an array"),
         ({"x": np.float32(1)}, r"has the shape \(\)"),
-        (batch | {"label": [0, 1, 2, 3]}, 'label"] is a list; pass an array of whole numbers'),
-        (batch | {"label": np.zeros(4)}, r'label"\] has the shape \(4,\) and holds float64; pass whole'),
-        (batch | {"label": np.zeros((4, 1), int)}, r"has the shape \(4, 1\) .*-1 where one is not known"),
-        (batch | {"label": np.zeros(3, int)}, r"has the shape \(3,\) .*, of each of the 4 examples"),
         (batch | {"attributes": np.zeros(4)}, r'attributes"\] has the shape \(4,\) .*numbers \(M, A\)'),
         (batch | {"attributes": np.zeros((2, 3))}, r"has the shape \(2, 3\) .*, of each of the 4 examples"),
     ):
@@ -126,6 +122,24 @@ def test_a_loop_of_ones_own_is_told_what_networks_and_batch_lack():
     terms.check_needs(Needs(), networks, batch)
     with pytest.raises(UserError, match="without the other, as r1 and r2 do, and it normalises"):
         terms.check_needs(Needs(one_kind=True), networks, batch)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        (None, "the batch has none"),
+        ([0, 1, 2, 3], "is a list; pass an array of whole numbers"),
+        (np.zeros(4), r"has the shape \(4,\) and holds float64; pass whole"),
+        (np.zeros((4, 1), int), r"has the shape \(4, 1\) .*-1 where one is not known"),
+        (np.zeros(3, int), r"has the shape \(3,\) .*, of each of the 4 examples"),
+    ],
+)
+def test_labels_that_are_no_classes_of_the_examples_are_named_where_a_term_learns_of_them(label, words):
+    networks = models.build(make_tiny_config().model)
+    batch = {"x": np.zeros((4, 8, 8, 1)), "label": label, "attributes": None}
+    terms.check_needs(Needs(), networks, batch)
+    with pytest.raises(UserError, match=words):
+        terms.check_needs(Needs(labels=True), networks, batch)
 
 
 def test_a_configs_terms_are_bound_as_they_are():
