@@ -172,12 +172,6 @@ class Discriminator(nn.Module):
     zz_stack: Stack | None = None
     packing: int = 1
 
-    @property
-    def of_pairs(self) -> tuple[Stack, ...]:
-        """The stacks that judge pairs (x, z) or a half of them."""
-        stacks = self.x_stack, self.z_stack, self.joint_stack, self.x_head, self.z_head
-        return tuple(stack for stack in stacks if stack is not None)
-
     def __call__(self, x, z, condition=None, *, train: bool = False) -> Judgement:
         if self.is_initializing():
             self._initialize_twins(x, z, condition, train)
@@ -221,7 +215,9 @@ def normalises_by_kind(discriminator: Any) -> bool:
     """Whether a discriminator takes every other example of a batch for real, to normalise them apart."""
     if type(discriminator) is not Discriminator:
         return any_stack(discriminator, "norm_by_kind")
-    return any(stack.norm_by_kind and row.norm for stack in discriminator.of_pairs for row in stack.rows)
+    d = discriminator
+    of_pairs = [s for s in (d.x_stack, d.z_stack, d.joint_stack, d.x_head, d.z_head) if s is not None]
+    return any(stack.norm_by_kind and row.norm for stack in of_pairs for row in stack.rows)
 
 
 def normalises(network: Any) -> bool:
