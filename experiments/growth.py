@@ -69,10 +69,13 @@ def points(config, values) -> Iterator[Point]:
       UserError: a value is no number above 0, or a width or a side is asked for where there are no images.
     """
     shared = [*contest.without(sys.argv[1:], OWN), "--random_images", "--noloop", f"--steps={values.steps}"]
-    for batch in numbers("batches", values.batches):
+    batches, widths, sides = (
+        shared_flags.whole_numbers(axis, getattr(values, axis), least=1)
+        for axis in ("batches", "widths", "sides")
+    )
+    for batch in batches:
         named = f"--config={program.config_name()}"
         yield Point("batch", batch, [named, f"--config.batch_size={batch}", *shared])
-    widths, sides = numbers("widths", values.widths), numbers("sides", values.sides)
     if not widths + sides:
         return
     if len(config.model.x_shape) != 3:
@@ -96,18 +99,6 @@ def _kind(config) -> str:
 
 def _images(variant: str) -> str:
     return f"--config={os.path.relpath(program.CONFIGS / 'images.py')}:{variant}"
-
-
-def numbers(name: str, given: list[str]) -> list[int]:
-    """The values of a list flag.
-
-    Raises:
-      UserError: one is no whole number above 0.
-    """
-    for text in given:
-        if not (text.isdecimal() and int(text)):
-            raise UserError(f"--{name}: {text!r} is no whole number above 0; write them with commas between.")
-    return [int(text) for text in given]
 
 
 def measure(point: Point, workdir: Path) -> dict:

@@ -18,7 +18,7 @@ from absl import flags
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments.common import together
+from experiments.common import shared_flags, together
 
 
 def define_flags() -> None:
@@ -36,24 +36,15 @@ def main(argv):
         raise UserError(
             f"{values.workdir} is the workdir of a run; pass another folder, for the runs of all seeds."
         )
-    seeds = as_numbers(values.seeds)
+    seeds = shared_flags.whole_numbers("seeds", values.seeds)
+    if not seeds:
+        raise UserError("--seeds names none; name at least one.")
     configs = [config_lib.of_seed(values.config, seed) for seed in seeds]
     for config in configs:
         config_lib.check(config)
     folders = [Path(values.workdir) / f"seed_{seed}" for seed in seeds]
     command = shlex.join(["python", "-m", "experiments.seeds", *sys.argv[1:]])
     together.train_all(configs, folders, command=command)
-
-
-def as_numbers(texts: list[str]) -> list[int]:
-    """Seeds of the command line; a UserError where they are none, or one stands there twice."""
-    try:
-        seeds = [int(text) for text in texts]
-    except ValueError as error:
-        raise UserError(f"--seeds must be whole numbers ({error}).") from None
-    if not seeds or len({*seeds}) < len(seeds):
-        raise UserError(f"--seeds={','.join(texts)}: name at least one, and none twice.")
-    return seeds
 
 
 if __name__ == "__main__":

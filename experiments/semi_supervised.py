@@ -121,11 +121,8 @@ def runs_of(values) -> list[tuple[str, int, int]]:
         raise UserError(f"--methods names none; name at least one of {', '.join(METHODS)}.")
     if unknown := sorted({*values.methods} - {*METHODS}):
         raise UserError(f"--methods={','.join(unknown)} is none of {', '.join(METHODS)}.")
-    try:
-        labels = [int(text) for text in values.labels or [values.config.num_labels]]
-        seeds = [int(text) for text in values.seeds]
-    except ValueError as error:
-        raise UserError(f"--labels and --seeds must be whole numbers ({error}).") from None
+    labels = shared_flags.whole_numbers("labels", values.labels or []) or [values.config.num_labels]
+    seeds = shared_flags.whole_numbers("seeds", values.seeds)
     if not seeds:
         raise UserError("--seeds names none; name at least one.")
     return [(method, n, seed) for n in labels for seed in seeds for method in values.methods]

@@ -55,9 +55,8 @@ def test_what_has_no_sides_and_what_is_no_number_are_named(monkeypatch):
     assert len(asked(monkeypatch, mixture, widths=[], sides=[])) == 2
     with pytest.raises(UserError, match="mixture holds no images"):
         asked(monkeypatch, mixture)
-    for text in ("0", "many", "-1"):
-        with pytest.raises(UserError, match=f"--batches: '{text}' is no whole number"):
-            growth.numbers("batches", [text])
+    with pytest.raises(UserError, match="--sides: '0' is no whole number of at least 1"):
+        asked(monkeypatch, mixture, sides=["0"])
 
 
 def point(axis, value, seconds, flops, memory):

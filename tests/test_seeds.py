@@ -168,7 +168,7 @@ def test_the_command_trains_each_seed_in_a_workdir_of_its_own(tmp_path, in_proce
         in_process(program, *flags, f"--workdir={tmp_path / 'seed_4'}")
 
 
-@pytest.mark.parametrize("texts", [["one"], [], ["1", "1"]])
-def test_seeds_that_are_none_are_refused(texts):
+@pytest.mark.parametrize("seeds", ["one", "-1", "", "1,1"])
+def test_seeds_that_are_none_are_refused(tmp_path, in_process, seeds):
     with pytest.raises(UserError, match="--seeds"):
-        program.as_numbers(texts)
+        in_process(program, "--config=configs/digits.py", f"--workdir={tmp_path}", f"--seeds={seeds}")

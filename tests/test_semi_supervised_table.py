@@ -27,7 +27,7 @@ def test_runs_are_all_combinations():
     [
         ({"methods": ["magic"]}, "magic"),
         ({"methods": []}, "--methods names none"),
-        ({"seeds": ["one"]}, "whole numbers"),
+        ({"seeds": ["one"]}, "--seeds: 'one' is no whole number"),
         ({"seeds": []}, "name at least one"),
     ],
 )

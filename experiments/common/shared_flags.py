@@ -29,6 +29,23 @@ def judges() -> None:
     flags.DEFINE_integer("examples", 10_000, "Examples of each split to measure on, at most.", lower_bound=1)
 
 
+def whole_numbers(flag: str, texts: list[str], least: int = 0) -> list[int]:
+    """The values of a list flag.
+
+    Raises:
+      UserError: one is no whole number, or below `least`, or stands there twice.
+    """
+    for text in texts:
+        if not text.isdecimal() or int(text) < least:
+            raise UserError(
+                f"--{flag}: {text!r} is no whole number of at least {least}; write such, with commas between."
+            )
+    found = [int(text) for text in texts]
+    if len({*found}) < len(found):
+        raise UserError(f"--{flag}={','.join(texts)} names one twice; name each once.")
+    return found
+
+
 def refuse_others(values, command: str, readers: Mapping[str, tuple[str, ...]]) -> None:
     """Raises UserError for a flag that was passed to one thing a program does, and is of others.
 
