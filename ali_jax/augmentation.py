@@ -1,13 +1,15 @@
 """Random changes of images (N, H, W, C) in [0, 1], each image's its own.
 
-The first three are differentiable augmentation (Zhao et al., 2020); they and `mirror` are for pairs before D
-sees them (`disturbance`). All of them make the changed copies of the term `contrast`.
+The first three are differentiable augmentation (Zhao et al., 2020). Pairs before D sees them may be changed
+by CHANGES, in this order (`disturbance`), and the copies of the term `contrast` by these and noise.
 """
 
 import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
+
+CHANGES = ("colour", "negative", "translation", "cutout", "mirror", "zoom", "shear")
 
 
 def colour(key: jax.Array, x: jax.Array, strength: float) -> jax.Array:

@@ -10,6 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict, config_dict
 
 from ali_jax import data, ranges
+from ali_jax.augmentation import CHANGES
 from ali_jax.errors import UserError, require_known, telling_where
 from ali_jax.models.rows import Row
 from ali_jax.paths import local
@@ -64,6 +65,9 @@ def default() -> ConfigDict:
     config.disturbance.cutout = 0.0  # share of an image's side; 1/2 is usual
     config.disturbance.colour = 0.0  # strength; 1 is usual
     config.disturbance.mirror = 0.0  # share of the images; 1/2 is usual
+    config.disturbance.negative = 0.0  # share of the images, dark and light exchanged; 1/2 is usual
+    config.disturbance.zoom = 0.0  # most that is cut off, a share of an image's side
+    config.disturbance.shear = 0.0  # steepest slope
 
     config.num_labels = 0  # training examples whose label is known, as many of each class
     config.label_seed = 0  # which ones
@@ -102,7 +106,7 @@ def check(config: ConfigDict) -> None:
             )
         require_known(config[part], usual[part], f"config.{part}.")
     ranges.check(config.to_dict())
-    for field in ("translation", "cutout", "colour", "mirror"):
+    for field in CHANGES:
         if config.disturbance[field] and len(config.model.x_shape) != 3:
             raise UserError(
                 f"config.disturbance.{field} is of images, and {config.dataset} holds none; set it to 0."

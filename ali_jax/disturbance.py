@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from ali_jax.augmentation import colour, cutout, mirror, translation
+from ali_jax import augmentation
 
 # (key, step, x (N, ...), z (N, n) or None) -> (x, z)
 Disturb = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array | None]]
@@ -19,15 +19,15 @@ def of_settings(settings: Mapping[str, float], num_steps: int) -> Disturb | None
     """The disturbance of config.disturbance, where any of it is not 0; see `config.default`."""
     noise_steps = settings["noise_until"] * num_steps
     augmentations = [
-        (augment, settings[augment.__name__])
-        for augment in (colour, translation, cutout, mirror)
-        if settings[augment.__name__]
+        (getattr(augmentation, change), settings[change])
+        for change in augmentation.CHANGES
+        if settings[change]
     ]
     if not augmentations and not (settings["noise_x"] or settings["noise_z"]):
         return None
 
     def disturb(key: jax.Array, step: jax.Array, x: jax.Array, z: jax.Array | None):
-        *keys, key_x, key_z = jax.random.split(key, 6)
+        *keys, key_x, key_z = jax.random.split(key, len(augmentation.CHANGES) + 2)
         for number, (augment, strength) in enumerate(augmentations):
             x = augment(keys[number], x, strength)
         x = falling_noise(key_x, x, step, settings["noise_x"], noise_steps)

@@ -4,6 +4,7 @@ import numbers
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ali_jax.augmentation import CHANGES
 from ali_jax.errors import UserError
 
 LARGEST = 3.4e38  # of float32, in which everything is computed
@@ -58,9 +59,7 @@ FIELDS = {
     "weight_decay": NOT_NEGATIVE,
     **dict.fromkeys(("disturbance.noise_x", "disturbance.noise_z"), NOT_NEGATIVE),
     "disturbance.noise_until": Range(0, 1, open_below=True),
-    **dict.fromkeys(
-        (f"disturbance.{change}" for change in ("translation", "cutout", "colour", "mirror")), SHARE
-    ),
+    **dict.fromkeys((f"disturbance.{change}" for change in CHANGES), SHARE),
     "images.zoom": Range(0, 1, open_below=True),
     "images.unreadable": RATE,
     **dict.fromkeys(("num_labels", "label_seed", "labelled_batch_size", "model.num_attributes"), NUMBER),
@@ -80,7 +79,7 @@ SETTINGS = {
     **dict.fromkeys(("weight", "d", "ge", "gamma"), NOT_NEGATIVE),
     "temperature": POSITIVE,
     "share": Range(0, 1, open_below=True),
-    **dict.fromkeys(("translation", "cutout", "colour", "zoom", "mirror", "shear", "negative"), SHARE),
+    **dict.fromkeys(CHANGES, SHARE),
     "noise": NOT_NEGATIVE,
     "every": COUNT,
     "power": Range(1, 2, whole=True),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers import begun
 
+from ali_jax import augmentation, disturbance
 from ali_jax import config as config_lib
-from ali_jax import disturbance
 from ali_jax.errors import UserError
 from ali_jax.models import judgement
 from ali_jax.terms import Share
@@ -44,15 +44,16 @@ def test_real_and_generated_pairs_go_through_it_and_e_and_g_learn_through_it(tin
     assert all(jax.tree.leaves(moved.generator)) and any(jax.tree.leaves(moved.encoder))
 
 
-@pytest.mark.parametrize("change", ["translation", "cutout", "colour", "mirror"])
+@pytest.mark.parametrize("change", augmentation.CHANGES)
 def test_each_change_alone_is_made_of_the_image_and_not_of_the_code(change):
     disturb = disturbance.of_settings(settings(**{change: 0.5}), 100)
     image = jnp.tile(jax.random.uniform(KEY, (1, 8, 8, 3)), (50, 1, 1, 1))
     x, z = disturb(KEY, jnp.int32(0), image, jnp.ones((50, 8)))
     same = jnp.all(x == image, axis=(1, 2, 3))
     assert not same.all() and (z == 1).all()
-    if change == "mirror":
-        assert 10 < same.sum() < 40 and (x[~same] == image[~same][:, :, ::-1]).all()
+    of_a_share = {"mirror": image[:, :, ::-1], "negative": 1 - image}
+    if change in of_a_share:
+        assert 10 < same.sum() < 40 and (x[~same] == of_a_share[change][~same]).all()
 
 
 def test_what_d_is_shown_is_what_the_function_gives(tiny_config):
