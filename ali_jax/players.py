@@ -7,7 +7,7 @@ import jax
 
 from ali_jax.disturbance import Disturb
 from ali_jax.interleaving import interleave, part, twice
-from ali_jax.models import Encoding, Judgement
+from ali_jax.models import Encoding, Judgement, may_normalise, packing_of
 from ali_jax.roles import Roles, variables
 from ali_jax.terms import Comparison, Players
 
@@ -40,10 +40,27 @@ class Passes(NamedTuple):
         return self._run("encoder", x, noise, self.condition, frozen=frozen)
 
     def judge(
-        self, x: jax.Array, z: jax.Array | None, key: jax.Array, frozen: bool = False
+        self,
+        x: jax.Array,
+        z: jax.Array | None,
+        key: jax.Array,
+        frozen: bool = False,
+        among: tuple[jax.Array, jax.Array | None] | None = None,
     ) -> tuple[Judgement, Statistics]:
-        """D's judgement of pairs, disturbed where the game disturbs them; `key` is of that and of dropout."""
-        return self.judge_shown(*self.disturbed(x, z, key), key, frozen=frozen)
+        """D's judgement of pairs, disturbed where the game disturbs them; `key` is of that and of dropout.
+
+        Args:
+          among: as many generated pairs, beside which D judges them as in a round: its batch normalisation
+            sees what it sees there. None: alone.
+        """
+        if among is None or not may_normalise(self.networks.discriminator):
+            return self.judge_shown(*self.disturbed(x, z, key), key, frozen=frozen)
+        m = packing_of(self.networks.discriminator)
+        x_tilde, z_tilde = among
+        pairs = interleave(x, x_tilde.astype(x.dtype), m), None if z is None else interleave(z, z_tilde, m)
+        both = self._replace(condition=twice(self.condition, m))
+        judged, stats = both.judge_shown(*self.disturbed(*pairs, key), key, frozen=frozen)
+        return part(judged, 0), stats
 
     def disturbed(
         self, x: jax.Array, z: jax.Array | None, key: jax.Array
@@ -82,4 +99,4 @@ class Passes(NamedTuple):
 
 
 def _without_statistics(player: Callable) -> Callable:
-    return lambda *inputs, frozen=False: player(*inputs, frozen=frozen)[0]
+    return lambda *inputs, **options: player(*inputs, **options)[0]

@@ -226,6 +226,11 @@ def normalises(network: Any) -> bool:
     return any(row.norm for stack in stacks for row in stack.rows)
 
 
+def may_normalise(discriminator: Any) -> bool:
+    """`normalises` of a discriminator; one's own, which may do anything, is taken for one that does."""
+    return type(discriminator) is not Discriminator or normalises(discriminator)
+
+
 def scores_each_alone(discriminator: Any) -> bool:
     """Whether D has one logit of a pair, or pack of pairs, and others have no say in it.
 

@@ -23,22 +23,24 @@ def labels(round: Round, players: Players, key: jax.Array, *, weight: float = 1.
     return Share(d=weight * loss, metrics={"accuracy_on_labels": mean_where(labelled, right)})
 
 
-@needs(generated=False, labels=True, unlabelled=True, one_kind=True)
+@needs(generated=False, labels=True, unlabelled=True)
 def consistency(round: Round, players: Players, key: jax.Array, *, weight: float = 1.0) -> Share:
     """D gives an example the classes that it gives it a second time (Sajjadi et al., 2016).
 
     The squared distance of two predictions for the same pairs, over other dropout, noise and disturbance, as
     the Pi-model has it (Laine & Aila, 2017), there with a weight that rises from 0, and Wei et al. (2018)
-    beside a GAN. It needs no label, so that D learns from all examples. The second prediction is held fixed;
-    a D with batch normalisation makes it of real pairs alone, and the first among generated ones too.
+    beside a GAN. It needs no label, so that D learns from all examples. The second prediction is held fixed.
+    Where batch normalisation makes the first one among generated pairs, it makes the second among them too:
+    of real ones alone it would be another D's, and a poor one's while G is.
 
     Args:
       weight: of the sum over classes. The papers let theirs rise, to about 10 as counted here.
     """
     z = None if round.encoding is None else jax.lax.stop_gradient(round.encoding.z)
+    among = None if round.generated is None else (round.x_tilde, round.z)
     first, second = (
         jax.nn.softmax(_of_classes("consistency", judgement).astype(jnp.float32))
-        for judgement in (round.real, players.judge(round.x, z, key))
+        for judgement in (round.real, players.judge(round.x, z, key, among=among))
     )
     distance = jnp.sum(jnp.square(first - jax.lax.stop_gradient(second)), axis=1)
     return Share(d=weight * jnp.mean(distance))

@@ -43,8 +43,9 @@ class Players(NamedTuple):
     for those that a term hands on in its `Share`.
 
     Conditional networks get the attributes of the round's examples, so that x and z have as many rows. Batch
-    normalisation is over the examples given, for D over the one kind of pairs that it is given. With
-    `frozen=True` the player passes gradients on to its inputs and does not learn itself.
+    normalisation is over the examples given, for D over the one kind of pairs that it is given; with
+    `among=(x, z)`, as many generated ones, over both, as in the round. With `frozen=True` the player passes
+    gradients on to its inputs and does not learn itself.
     """
 
     generate: Callable[..., jax.Array]  # z (M, n) -> x (M, ...)

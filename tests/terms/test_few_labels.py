@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ali_jax import build
+from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.models import judgement
+from ali_jax.models.rows import dense, embed
 from ali_jax.terms import Round, play_for
 from ali_jax.terms.few_labels import consistency, feature_matching, labels
 from ali_jax.terms.pairs import adversarial
@@ -82,7 +85,7 @@ def test_labels_teach_only_the_discriminator():
 
 def judged_again(first, second, **settings):
     """The share of `consistency` where D gives these logits, and those the second time."""
-    players = types.SimpleNamespace(judge=lambda x, z, key: judgement(second))
+    players = types.SimpleNamespace(judge=lambda x, z, key, among: judgement(second))
     return consistency(Round({}, None, judgement(first)), players, None, **settings)
 
 
@@ -100,6 +103,27 @@ def test_consistency_moves_the_first_prediction_towards_the_second():
     gradients = jax.grad(lambda logits: judged_again(*logits).d)(jnp.stack([first, second]))
     assert jnp.all(gradients[1] == 0)
     assert judged_again(first - 0.1 * gradients[0], second).d < judged_again(first, second).d
+
+
+@pytest.mark.parametrize("kinds", [(), ("discriminator_x",)])
+@pytest.mark.parametrize("attributes", [0, 2])
+def test_a_d_that_nothing_disturbs_is_consistent(tiny_config, kinds, attributes):
+    """Also with batch normalisation, as both predictions are made among generated pairs."""
+    config_lib.make_semi_supervised(tiny_config, "recipe", num_classes=3, labelled=4, unlabelled=4)
+    model = tiny_config.model
+    model.discriminator_x = (dense(12, norm=True),)
+    model.discriminator_z, model.discriminator_joint = (dense(12),), (dense(3, nonlinearity="linear"),)
+    model.norm_by_kind, model.num_attributes = kinds, attributes
+    if attributes:
+        model.discriminator_joint = (embed(2), *model.discriminator_joint)
+    tiny_config.num_labels = 6
+    game = build.game(tiny_config)
+    x = jax.random.uniform(jax.random.key(0), (8, 8, 8, 1))
+    batch = {"x": x, "label": jnp.arange(8) % 3, "attributes": jnp.ones((8, 2)) if attributes else None}
+    batch = {name: values for name, values in batch.items() if values is not None}
+    state = jax.jit(game.init)(jax.random.key(1), batch=batch)
+    _, metrics = jax.jit(game.step)(state, batch)
+    assert metrics["loss_consistency"] < 1e-10 < metrics["loss_labels"]
 
 
 def test_consistency_of_one_logit_is_refused():

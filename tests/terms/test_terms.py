@@ -213,7 +213,7 @@ def test_what_a_game_needs_is_what_its_terms_need():
     assert needs_of(bind({"labels": {}})) == Needs(generated=False, labels=True)
     assert needs_of(bind({"labels": {}, "feature_matching": {}})) == Needs(True, True, False, hidden=True)
     both = needs_of(bind({"labels": {}, "consistency": {}}))
-    assert both == Needs(generated=False, labels=True, one_kind=True, unlabelled=True)
+    assert both == Needs(generated=False, labels=True, unlabelled=True)
 
     @needs(encoder=True, heads=("z",))
     def cycle(round, players, key):
