@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from ali_jax.config import as_terms, reading
-from ali_jax.models.rows import Row, conv, transposed
+from ali_jax.models.rows import Row, conv, mean, transposed
 
 WIDTH = 32  # features of their first layer
 
@@ -26,6 +26,8 @@ class Kind(NamedTuple):
     recognition: dict[str, float] | None = {"weight": 15.0, "temperature": 8.0}  # noqa: RUF012 - never changed
     # Dimensions of the small networks' codes. The paper's 256 they do not fill, and D sees that at once.
     latent_dim: int = 128
+    # Strength of the changes of colour, and D sees no image without, where it learns classes of few labels.
+    colour: float = 0.0
 
 
 # A copy may differ in what says nothing of the thing that is seen: where it is, how large, in which light.
@@ -42,6 +44,7 @@ KINDS = {
         _COPY | {"share": 0.25, "shear": 0.3, "negative": 0.5},
         cycle=3.0,
         recognition={"weight": 5.0},
+        colour=0.5,
     ),
     # No photographs, as handwritten digits: in their middle, of one size, and of one colour. They keep their
     # class without a recognition; in its place a score of x alone widens the samples. (On photographs such a
@@ -80,17 +83,17 @@ def vary(
     """
     if not reading(variant, recommended=False, recipe=True, small=True, **dict.fromkeys(readings, False)):
         return config
-    contrast, cycle, recognition, latent_dim = KINDS[kind]
+    ours = KINDS[kind]
     config.terms = as_terms(
         {
             "adversarial": {},
-            "cycle": {"weight": cycle},
-            "contrast": contrast,
+            "cycle": {"weight": ours.cycle},
+            "contrast": ours.contrast,
             "r1": {"gamma": 0.1},
-            **({"recognition": recognition} if recognition else {"unary_x": {}}),
+            **({"recognition": ours.recognition} if ours.recognition else {"unary_x": {}}),
         }
     )
-    if not recognition:
+    if not ours.recognition:
         config.model.discriminator_x_head = (conv(1, nonlinearity="linear"),)
     config.learning_rate = 5e-4
     config.decay_after = 0.5
@@ -99,7 +102,7 @@ def vary(
         config.learning_rate = 1e-3
         config.num_steps = small_steps
         config.figures_every = config.checkpoint_every = small_steps // 5
-        make_small(config.model, latent_dim, width)
+        make_small(config.model, ours.latent_dim, width)
     return config
 
 
@@ -140,6 +143,58 @@ def make_small(model: ConfigDict, latent_dim: int, width: int = WIDTH) -> None:
         conv(2 * hidden, dropout=0.2),
         conv(1, dropout=0.2, nonlinearity="linear"),
     )
+
+
+def make_classifying(config: ConfigDict, kind: str = "any", width: int = WIDTH) -> None:
+    """Changes a config so that D tells classes apart by few labels.
+
+    D_x gets the layers of a classifier. Noise on z keeps D from knowing images by their codes, and what D_z
+    says is bounded, as E now and then makes codes so far out that they would drown D_x. Images are moved
+    before D sees them, and changed in what else says nothing of their class, as few labels are soon learned
+    by heart.
+
+    Args:
+      config: of square images of any size from 8x8.
+      kind: of images, one of KINDS.
+      width: half the features of the first layer of D_x.
+    """
+    copy = KINDS[kind].contrast
+    config.disturbance.translation = copy["translation"]
+    config.disturbance.mirror = copy.get("mirror", 0.0)
+    config.disturbance.colour = KINDS[kind].colour
+    model = config.model
+    model.discriminator_x = classifying_rows(model.x_shape[0], 2 * width)
+    hidden = 8 * width
+    model.discriminator_z = (
+        conv(hidden, input_noise=0.5),
+        conv(hidden, dropout=0.2, nonlinearity="tanh"),
+    )
+    model.discriminator_joint = (
+        *_embeddings(model.discriminator_joint),
+        conv(hidden, dropout=0.5),
+        conv(1, nonlinearity="linear"),
+    )
+
+
+def classifying_rows(side: int, width: int) -> tuple[Row, ...]:
+    """Narrow convolutions, batch normalised, and the mean over what they leave of a square image.
+
+    The first, with a stride at images of 64x64 and more, leaves a map no larger than 61x61; each layer covers
+    its input.
+    """
+    stride = max(1, side // 32)
+    kernel = 2 * stride + 1 + (side - 1) % stride
+    rows = [conv(width, kernel, stride=stride, norm=True)]
+    left = (side - kernel) // stride + 1
+    while left > 5:
+        kernel = 4 + left % 2
+        rows.append(conv(width, kernel, stride=2, norm=True))
+        left = (left - kernel) // 2 + 1
+        if left >= 3:
+            width *= 2
+            rows.append(conv(width, 3, norm=True, dropout=0.2))
+            left -= 2
+    return *rows, conv(width, norm=True), mean(width)
 
 
 def small_layers(side: int, width: int) -> list[tuple[int, int, int]]:

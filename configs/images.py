@@ -47,6 +47,7 @@ def get_config(variant: str = "64"):
     kind = next((kind for kind in KINDS if kind in options), "any")
     config = recipes.vary(config, "small", small_steps=4_000, kind=kind, width=width)
     if "classes" in options:
+        recipes.make_classifying(config, kind, width)
         _teach(config, options["classes"])
     return config
 

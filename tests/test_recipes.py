@@ -4,7 +4,7 @@ import pytest
 
 from ali_jax import config as config_lib
 from ali_jax import models, recipes
-from ali_jax.models.rows import Row
+from ali_jax.models.rows import Row, conv, mean
 from ali_jax.roles import Roles, variables
 
 
@@ -21,6 +21,41 @@ def test_layers_cover_every_size_exactly_and_end_in_one_pixel():
             assert (left - kernel) % stride == 0, side
             left = (left - kernel) // stride + 1
         assert left == 1, side
+
+
+def test_classifying_rows_by_hand():
+    """32 -> 30 -> 14 -> 12 -> 5 -> 3 pixels a side, and the mean of these 9."""
+    norm = {"norm": True}
+    assert recipes.classifying_rows(32, 64) == (
+        conv(64, 3, **norm),
+        conv(64, 4, stride=2, **norm),
+        conv(128, 3, dropout=0.2, **norm),
+        conv(128, 4, stride=2, **norm),
+        conv(256, 3, dropout=0.2, **norm),
+        conv(256, **norm),
+        mean(256),
+    )
+
+
+def test_classifying_rows_cover_every_size_exactly():
+    for side in range(8, 131):
+        *convolutions, average = recipes.classifying_rows(side, 4)
+        left = side
+        for row in convolutions:
+            assert (left - row.kernel) % row.stride == 0, side
+            left = (left - row.kernel) // row.stride + 1
+            assert 1 <= left <= 61, side
+        assert left <= 5 and average.operation == "mean", side
+
+
+def test_a_classifier_sees_images_moved_and_in_a_mirror_where_that_says_nothing():
+    seen = {}
+    for kind in ("signs", "mirrored", "strokes"):
+        config = config_lib.default()
+        config.model.update(x_shape=(32, 32, 3), discriminator_joint=())
+        recipes.make_classifying(config, kind, width=2)
+        seen[kind] = tuple(config.disturbance[name] for name in ("translation", "mirror", "colour"))
+    assert seen == {"signs": (1 / 8, 0, 0.5), "mirrored": (1 / 8, 0.5, 0), "strokes": (1 / 14, 0, 0)}
 
 
 @pytest.mark.parametrize("side", [28, 64])
