@@ -6,7 +6,7 @@
 E, G and splits of configs/svhn.py:small, a D made to tell classes apart (`recipes.make_classifying`), and
 the paper's game alone. The paper's error of 7.42 % is of large networks, many epochs and all images:
 configs/svhn_semi_supervised.py. `:recipe`, `:feature_matching`, `:consistency` and `:supervised` as there.
-Measured: see experiments/README.md.
+Measured on 7,000 images, one seed: 7.5 %, and 9.9 % by the labelled images alone (experiments/README.md).
 """
 
 from pathlib import Path
