@@ -151,33 +151,13 @@ def _check_beside(name: str, batch: Mapping[str, Any], fits: Callable[[Any], boo
 def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None:
     """Raises UserError where networks or batch lack what the terms of a game need."""
     check_batch(networks, batch)
-    if needs.encoder and networks.encoder is None:
-        raise UserError(
-            "A term needs an encoder, and networks.encoder is None; give rows to config.model.encoder and "
-            "discriminator_z, or drop the term."
-        )
-    if networks.encoder is not None and (needs.encoder is False or not needs.generated):
-        raise UserError(
-            "These terms are a game without an encoder, with D of x alone, and networks.encoder is there; "
-            "set config.model.encoder and discriminator_z to None in a config file, as "
-            "configs/mnist_semi_supervised.py does for its baselines, or add a term that plays with E's and "
-            "G's pairs, such as adversarial."
-        )
+    _check_encoder(needs, networks.encoder)
+    _check_discriminator(needs, networks.discriminator)
     packing = packing_of(networks.discriminator)
-    if packing > 1 and needs.labels:
-        raise UserError(
-            f"D judges packs of {packing} pairs (config.model.packing), so that labels, which are of single "
-            "examples, cannot be learned; set it to 1, or drop the terms that learn from labels."
-        )
     if len(batch["x"]) % packing:
         raise UserError(
             f"D judges packs of {packing} pairs (config.model.packing), and a batch has {len(batch['x'])} "
             "examples (config.batch_size); it must be a multiple of that."
-        )
-    if normalises_by_kind(networks.discriminator) and (needs.one_kind or not needs.generated):
-        raise UserError(
-            "These terms show D one kind of pairs without the other, as r1 and r2 do, and it normalises "
-            "batches in which both are in turn; set config.model.norm_by_kind to (), or drop the term."
         )
     if needs.labels:
         if batch.get("label") is None:
@@ -188,14 +168,43 @@ def check_needs(needs: Needs, networks: Roles, batch: Mapping[str, Any]) -> None
         _check_beside(
             "label", batch, lambda label: label.ndim == 1 and jnp.issubdtype(label.dtype, jnp.integer)
         )
+
+
+def _check_encoder(needs: Needs, encoder: Any) -> None:
+    if needs.encoder and encoder is None:
+        raise UserError(
+            "A term needs an encoder, and networks.encoder is None; give rows to config.model.encoder and "
+            "discriminator_z, or drop the term."
+        )
+    if encoder is not None and (needs.encoder is False or not needs.generated):
+        raise UserError(
+            "These terms are a game without an encoder, with D of x alone, and networks.encoder is there; "
+            "set config.model.encoder and discriminator_z to None in a config file, as "
+            "configs/mnist_semi_supervised.py does for its baselines, or add a term that plays with E's and "
+            "G's pairs, such as adversarial."
+        )
+
+
+def _check_discriminator(needs: Needs, discriminator: Any) -> None:
+    packing = packing_of(discriminator)
+    if packing > 1 and needs.labels:
+        raise UserError(
+            f"D judges packs of {packing} pairs (config.model.packing), so that labels, which are of single "
+            "examples, cannot be learned; set it to 1, or drop the terms that learn from labels."
+        )
+    if normalises_by_kind(discriminator) and (needs.one_kind or not needs.generated):
+        raise UserError(
+            "These terms show D one kind of pairs without the other, as r1 and r2 do, and it normalises "
+            "batches in which both are in turn; set config.model.norm_by_kind to (), or drop the term."
+        )
     for head in needs.heads:
         slot = f"{head}_head" if len(head) == 1 else f"{head}_stack"
-        if len(head) > 1 and not hasattr(networks.discriminator, "compare"):
+        if len(head) > 1 and not hasattr(discriminator, "compare"):
             raise UserError(
-                f"A term shows D twins ({head}), and {type(networks.discriminator).__name__} has no method "
+                f"A term shows D twins ({head}), and {type(discriminator).__name__} has no method "
                 "compare, as ali_jax.models.Discriminator has; write one, or drop the term."
             )
-        if getattr(networks.discriminator, slot, True) is None:  # a D of another kind need not have slots
+        if getattr(discriminator, slot, True) is None:  # a D of another kind need not have slots
             width = "" if len(head) == 1 else f"take twice the channels of {head[0]} and "
             raise UserError(
                 f"A term asks D for a score that it does not give: its {slot} is None; add "
