@@ -25,12 +25,11 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from ali_jax import data, inference, pretrained
-from ali_jax.data import examples
+from ali_jax import data, examples, files, inference, pretrained
 from ali_jax.errors import UserError
 from ali_jax.paths import local
 from ali_jax.pretrained import cards, weights
-from ali_jax.run import begun, command_line, files, pictures, workdirs
+from ali_jax.run import begun, command_line, pictures, workdirs
 
 DRAWS = 100  # of z, by which --float16 is judged
 CHANGE = {"samples": 0.5 / 255, "codes": 0.01}  # root mean square, of pixels and of codes, at most

@@ -25,9 +25,8 @@ from typing import NamedTuple
 from absl import flags
 from ml_collections import ConfigDict
 
-from ali_jax import build, inference, train
+from ali_jax import build, examples, inference, train
 from ali_jax import config as config_lib
-from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run import workdirs

@@ -25,9 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from ali_jax import build, data, models, train
+from ali_jax import build, data, examples, models, train
 from ali_jax import config as config_lib
-from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run import devices

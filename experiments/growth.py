@@ -24,8 +24,8 @@ from tqdm import tqdm
 from ali_jax import config as config_lib
 from ali_jax import recipes
 from ali_jax.errors import UserError
+from ali_jax.files import write_whole, writing
 from ali_jax.run import command_line as program
-from ali_jax.run.files import write_whole, writing
 from experiments.common import contest, growth_report, report, shared_flags
 
 # Flags that no point gets as they are.

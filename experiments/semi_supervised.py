@@ -21,9 +21,8 @@ from absl import flags
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict, config_flags
 
-from ali_jax import build, data, inference, train
+from ali_jax import build, data, examples, inference, train
 from ali_jax import config as config_lib
-from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run import workdirs

@@ -18,9 +18,8 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict
 
-from ali_jax import build, models, terms, train
+from ali_jax import build, examples, models, terms, train
 from ali_jax import config as config_lib
-from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.models.rows import dense
 from ali_jax.run import command_line as program

@@ -7,10 +7,10 @@ import jax
 import pytest
 from helpers import assert_same
 
-from ali_jax import build, data, inference, main, train
+from ali_jax import build, data, files, inference, main, train
 from ali_jax.errors import UserError
 from ali_jax.pretrained import starts, weights
-from ali_jax.run import begun, files, workdirs
+from ali_jax.run import begun, workdirs
 
 
 @pytest.fixture(scope="module")

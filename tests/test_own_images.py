@@ -6,8 +6,7 @@ import pytest
 from conftest import load_config
 from PIL import Image
 
-from ali_jax import build, data, inference, main, train
-from ali_jax.data import examples
+from ali_jax import build, data, examples, inference, main, train
 from ali_jax.errors import UserError
 
 

@@ -7,9 +7,9 @@ import pytest
 from conftest import load_config, make_tiny_config
 from helpers import assert_same
 
-from ali_jax import build, data, inference, train
+from ali_jax import build, data, examples, inference, train
 from ali_jax import config as config_lib
-from ali_jax.data import examples, labels
+from ali_jax.data import labels
 from ali_jax.data.labels import labelled_rows
 from ali_jax.errors import UserError
 from ali_jax.models.rows import dense

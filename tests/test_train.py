@@ -11,8 +11,7 @@ import pytest
 from conftest import load_config
 from helpers import arrays, assert_close, assert_same, last_state, no_file_longer_than
 
-from ali_jax import data, inference, train
-from ali_jax.data import examples
+from ali_jax import data, examples, inference, train
 from ali_jax.errors import UserError
 from ali_jax.run import workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps

@@ -14,10 +14,9 @@ import socket
 
 from absl import flags
 
-from ali_jax import inference, pretrained
+from ali_jax import examples, inference, pretrained
 from ali_jax.app import gallery
 from ali_jax.app.explorer import Explorer
-from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.pretrained import weights
 from ali_jax.run import command_line

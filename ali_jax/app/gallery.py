@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import data, inference
-from ali_jax.data import attribute_files, examples, image_folder, splits, tfds_files, tfds_sets
+from ali_jax import data, examples, inference
+from ali_jax.data import attribute_files, image_folder, splits, tfds_files, tfds_sets
 from ali_jax.data.labels import UNLABELLED
 from ali_jax.errors import UserError
 from ali_jax.paths import local

@@ -15,7 +15,8 @@ from ali_jax.data import array_sets, image_folder, offline, splits, tfds_sets
 from ali_jax.data.batches import Batches
 from ali_jax.data.offline import MIXTURES, Gaussians
 from ali_jax.data.pictures import Frame
-from ali_jax.data.splits import CELEBA_ATTRIBUTES, Split, take
+from ali_jax.data.splits import Split, take
+from ali_jax.data.tfds_sets import CELEBA_ATTRIBUTES
 from ali_jax.errors import UserError
 
 __all__ = [

@@ -16,7 +16,7 @@ import numpy as np
 
 from ali_jax.data.splits import Split
 from ali_jax.errors import UserError
-from ali_jax.run.files import write_whole
+from ali_jax.files import write_whole
 
 # Part of the path of decoded splits: a change of preprocessing or of file format needs a new number here, and
 # then decodes again without disturbing programs that still read the old files.

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ali_jax.run import files
+from ali_jax import files
 
 logger = logging.getLogger(__name__)
 

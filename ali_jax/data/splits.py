@@ -9,15 +9,6 @@ import numpy as np
 
 from ali_jax.errors import UserError, first_line
 
-CELEBA_ATTRIBUTES = tuple(
-    """5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose
-    Black_Hair Blond_Hair Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee
-    Gray_Hair Heavy_Makeup High_Cheekbones Male Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard
-    Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_Hair
-    Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young""".split()
-)
-
-
 ROUNDING = 1e-3  # by so much floats of images may leave [0, 1], as resizing leaves them
 
 
@@ -26,7 +17,7 @@ class Split(NamedTuple):
 
     x: np.ndarray  # uint8 (N, H, W, C) images, memory-mapped but for digits, or float32 (N, 2) points
     label: np.ndarray | None  # int32 (N,), classes from 0; -1 where it is not known
-    attributes: np.ndarray | None  # uint8 (N, A) in {0, 1}; of CelebA a column for each of CELEBA_ATTRIBUTES
+    attributes: np.ndarray | None  # uint8 (N, A) in {0, 1}; of CelebA see tfds_sets.CELEBA_ATTRIBUTES
 
 
 def require_split(split: Split, name: str) -> Split:

@@ -15,9 +15,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax.errors import UserError, first_line
+from ali_jax.files import write_whole
 from ali_jax.roles import Roles
 from ali_jax.run import workdirs
-from ali_jax.run.files import write_whole
 from ali_jax.trees import by_name, name_of
 
 SUFFIX = ".safetensors"

@@ -9,8 +9,8 @@ import jax
 import orbax.checkpoint as ocp
 
 from ali_jax.errors import UserError, first_line
+from ali_jax.files import writing
 from ali_jax.run import checksums, devices
-from ali_jax.run.files import writing
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from ali_jax.files import save_png, write_whole, writing
 from ali_jax.run.events import Events
-from ali_jax.run.files import save_png, write_whole, writing
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 from flax import traverse_util
 
 from ali_jax.errors import DAMAGED, UserError, first_line
-from ali_jax.run.files import write_whole
+from ali_jax.files import write_whole
 
 # Also of whoever makes something of the contents of a foreign file.
 FAULTS = (*DAMAGED, AttributeError, KeyError, OSError, TypeError)

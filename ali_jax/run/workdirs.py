@@ -10,11 +10,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import config as config_lib
+from ali_jax import files
 from ali_jax.errors import UserError
+from ali_jax.files import write_whole
 from ali_jax.models.rows import Row
 from ali_jax.paths import local
-from ali_jax.run import begun, checkpoints, devices, files
-from ali_jax.run.files import write_whole
+from ali_jax.run import begun, checkpoints, devices
 
 logger = logging.getLogger(__name__)
 

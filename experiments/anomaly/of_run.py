@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from ali_jax import inference
+from ali_jax import examples, inference
 from ali_jax.anomaly import scores
 from ali_jax.anomaly.evidence import chunks
-from ali_jax.data import examples
 from ali_jax.data.labels import with_label
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import data
-from ali_jax.data import examples
+from ali_jax import data, examples
 from ali_jax.data.labels import with_label
 from ali_jax.errors import UserError
 from experiments.common import distances, quality, referee, referee_files, trained_runs

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ali_jax.errors import UserError
-from ali_jax.run.files import write_whole, writing
+from ali_jax.files import write_whole, writing
 
 NAME = "measures.json"
 

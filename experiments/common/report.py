@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from ali_jax.data import own
 from ali_jax.errors import UserError
+from ali_jax.files import save_png, write_whole, writing
 from ali_jax.paths import local
-from ali_jax.run.files import save_png, write_whole, writing
 
 RESULTS = Path(__file__).parent.parent / "results"  # those worth keeping
 ENVIRONMENT = (  # they change what is measured

@@ -16,8 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import build, data, models, train
-from ali_jax.data import examples
+from ali_jax import build, data, examples, models, train
 from ali_jax.errors import UserError
 from ali_jax.pretrained import starts
 from ali_jax.run import begun, devices, workdirs

@@ -7,10 +7,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import build, data, inference, pretrained, train
-from ali_jax.data.examples import fit
-from ali_jax.data.examples import load as load_split
 from ali_jax.data.splits import as_floats
 from ali_jax.errors import UserError
+from ali_jax.examples import fit
+from ali_jax.examples import load as load_split
 from ali_jax.run.workdirs import folder, read_config
 
 

@@ -5,10 +5,9 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from ali_jax import data
+from ali_jax import data, files
 from ali_jax.data import array_files, tfds_files
 from ali_jax.errors import UserError
-from ali_jax.run import files
 from experiments.common import contest
 
 DATA = {

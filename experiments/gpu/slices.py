@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ali_jax import files
 from ali_jax.errors import UserError
-from ali_jax.run import files
 from experiments.gpu import plan
 from experiments.gpu.plan import Part
 

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import data
-from ali_jax.data import examples
+from ali_jax import data, examples
 from ali_jax.errors import UserError
 from ali_jax.inference import Model
 from ali_jax.run import workdirs

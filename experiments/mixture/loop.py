@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from ali_jax import data, train
 from ali_jax.errors import UserError
+from ali_jax.files import write_whole, writing
 from ali_jax.run import devices
 from ali_jax.run.checkpoints import Checkpoints
-from ali_jax.run.files import write_whole, writing
 from ali_jax.run.metrics import crossed
 
 Rows = list[dict[str, Any]]  # "step", "seconds" since the last row, and what `evaluate` found

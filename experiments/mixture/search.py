@@ -11,8 +11,7 @@ import optax
 from ml_collections import ConfigDict
 
 from ali_jax import config as config_lib
-from ali_jax import data, models
-from ali_jax.data import examples
+from ali_jax import data, examples, models
 from ali_jax.errors import UserError
 from ali_jax.roles import Roles
 from ali_jax.run import workdirs

@@ -6,9 +6,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import build, data, train
+from ali_jax import build, data, examples, train
 from ali_jax import config as config_lib
-from ali_jax.data import examples
 from ali_jax.errors import UserError
 from ali_jax.inference import of_state
 from ali_jax.run import workdirs

@@ -9,8 +9,7 @@ import jax
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from ali_jax import data
-from ali_jax.data import examples
+from ali_jax import data, examples
 from experiments.mixture import loop, search
 
 PAIRS = 5  # how often the two run in turn

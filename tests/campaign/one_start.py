@@ -58,8 +58,7 @@ def run(config, workdir: str, found: dict) -> None:
 def bare(config, workdir: str, found: dict) -> None:
     import jax
 
-    from ali_jax import build, train
-    from ali_jax.data import examples
+    from ali_jax import build, examples, train
     from ali_jax.run import devices
 
     game, mesh = build.game(config), devices.make_mesh()

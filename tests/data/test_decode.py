@@ -3,8 +3,7 @@ import pytest
 from tfds_examples import digit_examples, pictures, tfds, write_tfds
 
 from ali_jax.data import decode
-from ali_jax.data.splits import CELEBA_ATTRIBUTES
-from ali_jax.data.tfds_sets import IMAGE_SETS
+from ali_jax.data.tfds_sets import CELEBA_ATTRIBUTES, IMAGE_SETS
 
 SET = {images.name: images for images in IMAGE_SETS}
 

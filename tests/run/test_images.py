@@ -1,8 +1,8 @@
 import numpy as np
 from PIL import Image
 
+from ali_jax.files import save_png
 from ali_jax.run import images
-from ali_jax.run.files import save_png
 
 
 def test_grid_places_images_row_by_row_and_fills_with_white():

@@ -10,8 +10,8 @@ import pytest
 from conftest import CONFIGS, load_config
 from helpers import ROOT
 
-from ali_jax import models
-from ali_jax.data import Split, examples
+from ali_jax import examples, models
+from ali_jax.data import Split
 from ali_jax.errors import UserError
 from ali_jax.run import devices
 from ali_jax.run.workdirs import (

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from ali_jax import data
-from ali_jax.data import examples
+from ali_jax import data, examples
 from ali_jax.errors import UserError
 
 
