@@ -1,7 +1,5 @@
 import numpy as np
-from PIL import Image
 
-from ali_jax.files import save_png
 from ali_jax.run import images
 
 
@@ -34,13 +32,6 @@ def test_floats_are_clipped_and_rounded():
 def test_reconstructions_stand_right_of_their_originals():
     originals, again = np.full((2, 1, 1, 1), 10, np.uint8), np.full((2, 1, 1, 1), 20, np.uint8)
     np.testing.assert_array_equal(images.alternate(originals, again).ravel(), [10, 20, 10, 20])
-
-
-def test_save_png_round_trips_and_leaves_no_temporary_file(tmp_path):
-    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    save_png(tmp_path / "deep" / "a.png", picture)
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "deep" / "a.png")), picture)
-    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.png"]
 
 
 def test_scatter_panels_draw_points():
