@@ -13,27 +13,21 @@ that has "images_per_second" as its last line.
 
 import json
 import os
-import resource
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from absl import flags
 
-from ali_jax import build, data, examples, models, train
 from ali_jax import config as config_lib
+from ali_jax import examples, models, train
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from ali_jax.run import devices
 from ali_jax.run.metrics import read_lines
-from experiments.common import contest, flops, report, shared_flags
+from experiments.common import contest, flops, report, shared_flags, timing
 
-WARM_UP = 3  # steps
 OF_THE_CONTEST = ("opponent", "dtypes", "rounds", "output")  # flags that no single contestant gets
 
 
@@ -64,6 +58,13 @@ def main(argv):
     keep(output, results)
 
 
+def ours(values) -> dict[str, list[str]]:
+    """The command of each dtype: this one's own, without what is of the comparison alone."""
+    arguments = contest.without(sys.argv[1:], OF_THE_CONTEST)
+    command = [sys.executable, "-m", "experiments.benchmark", *arguments, "--noloop"]
+    return {f"ours, {dtype}": [*command, f"--config.dtype={dtype}"] for dtype in values.dtypes}
+
+
 def keep(output: Path | None, results: dict) -> None:
     """Writes results.json, where a folder for it was given."""
     if output:
@@ -72,9 +73,9 @@ def keep(output: Path | None, results: dict) -> None:
 
 def measure(config, values) -> dict:
     """Everything about ourselves, in this process."""
-    splits = random_splits(config) if values.random_images else examples.load_splits(config)
-    step = time_step(config, splits["train"], values.steps)
-    matmul, count = matmul_rate(config.dtype), flops.of_step(config)
+    splits = timing.random_splits(config) if values.random_images else examples.load_splits(config)
+    step = timing.time_step(config, splits["train"], values.steps)
+    matmul, count = timing.matmul_rate(config.dtype), flops.of_step(config)
     results = {
         "device": report.hardware(),
         "jax": jax.__version__,
@@ -88,70 +89,16 @@ def measure(config, values) -> dict:
         "flops_per_second": count / step["step_seconds"],
         "matmul_flops_per_second": matmul,
         "share_of_matmul_rate": count / step["step_seconds"] / matmul,
-        "peak_memory_bytes": peak_memory(),
+        "peak_memory_bytes": timing.peak_memory(),
     }
     if values.loop:
         results |= time_loop(config, splits)
         # The machine may be faster at one time than at another: the bare step again, after the loop.
-        again = time_step(config, splits["train"], values.steps)["images_per_second"]
+        again = timing.time_step(config, splits["train"], values.steps)["images_per_second"]
         bare = statistics.mean([step["images_per_second"], again])
         results["images_per_second_after_the_loop"] = again
         results["loop_share_of_bare_step"] = results["loop_images_per_second"] / bare
     return results
-
-
-def random_splits(config) -> dict[str, data.Split]:
-    """Uniform noise in the shape of the config's images, in place of its training and validation examples."""
-    random = np.random.default_rng(0)
-    shape = (max(5000, config.batch_size), *config.model.x_shape)
-    attributes = random.integers(0, 2, (shape[0], config.model.num_attributes), dtype=np.uint8)
-    label = np.arange(shape[0], dtype=np.int32) % config_lib.num_logits(config)
-    split = data.Split(random.integers(0, 256, shape, dtype=np.uint8), label, attributes)
-    return dict.fromkeys(("train", "validation", "test"), split)
-
-
-def time_step(config, split: data.Split, steps: int) -> dict:
-    """Compile seconds and the median seconds of a step whose batch is on the device already.
-
-    A penalty of every so many steps is a branch here; what it costs the trainer, `terms_cost` times.
-    """
-    mesh = devices.make_mesh()
-    game, split = build.game(config), examples.fit(split, config)
-    batches = examples.open_batches(config, split, examples.labelled_examples(config, split))
-    state = jax.jit(game.init)(jax.random.key(config.seed), batch=batches[0])
-    run_steps = train.compiled_steps(game, mesh)
-    count = config.steps_per_dispatch
-    placed = devices.put_batches([batches[s] for s in range(count)], mesh)
-
-    start = time.perf_counter()
-    compiled = run_steps.lower(state, placed).compile()
-    compile_seconds = time.perf_counter() - start
-    seconds = []
-    for _ in range(WARM_UP + steps):
-        start = time.perf_counter()
-        state, _ = jax.block_until_ready(compiled(state, placed))
-        seconds.append((time.perf_counter() - start) / count)
-    median = statistics.median(seconds[WARM_UP:])
-    return {
-        "compile_seconds": compile_seconds,
-        "steps_per_dispatch": count,
-        "step_seconds": median,
-        "images_per_second": config.batch_size / median,
-        "xla_flops_per_step": (compiled.cost_analysis() or {}).get("flops"),
-        "program_memory_bytes": program_memory(compiled),
-    }
-
-
-def program_memory(compiled: jax.stages.Compiled) -> int | None:
-    """Bytes that a call holds: its arguments, what it makes on the way and what it gives; None: not known.
-
-    Unlike a peak, without the data set and the compiler; what a library takes within the call is not counted.
-    """
-    memory = compiled.memory_analysis()
-    if memory is None:
-        return None
-    sizes = (getattr(memory, f"{part}_size_in_bytes") for part in ("argument", "temp", "output"))
-    return sum(sizes) - memory.alias_size_in_bytes
 
 
 def time_loop(config, splits) -> dict:
@@ -190,33 +137,6 @@ def of_run(config, steps: int, seconds: list[float]) -> dict:
         "loop_checkpoint_and_figures_seconds": extra,
         "loop_first_figures_seconds": once,
     }
-
-
-def matmul_rate(dtype: str) -> float:
-    """FLOP/s of a large matrix product in the dtype, at the default precision."""
-    size = 2048 if jax.default_backend() == "cpu" else 8192
-    a = jax.random.normal(jax.random.key(0), (size, size), jnp.dtype(dtype))
-    product = jax.jit(jnp.matmul)
-    seconds = []
-    for _ in range(10):
-        start = time.perf_counter()
-        jax.block_until_ready(product(a, a))
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / statistics.median(seconds[2:])
-
-
-def peak_memory() -> int:
-    """Bytes: of the device where it keeps count, else of this process."""
-    of_device = jax.local_devices()[0].memory_stats() or {}
-    of_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * contest.KILOBYTES
-    return of_device.get("peak_bytes_in_use", of_process)
-
-
-def ours(values) -> dict[str, list[str]]:
-    """The command of each dtype: this one's own, without what is of the comparison alone."""
-    arguments = contest.without(sys.argv[1:], OF_THE_CONTEST)
-    command = [sys.executable, "-m", "experiments.benchmark", *arguments, "--noloop"]
-    return {f"ours, {dtype}": [*command, f"--config.dtype={dtype}"] for dtype in values.dtypes}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments.common import contest, markdown, report, shared_flags
+from experiments.common import contest, markdown, report, shared_flags, spreads
 
 OWN = ("configs", "starts", "output", "workdir")  # flags that no start gets as they are
 KINDS = ("cold", "warm")
@@ -84,7 +84,9 @@ def start(arguments: Sequence[str], cache: Path) -> dict[str, float]:
 def summarize(rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict]:
     """Of each kind of start and each of its seconds: median, least and most over the rounds."""
     return {
-        kind: {name: contest.spread([each[kind][name] for each in rounds]) for name in rounds[0][kind]}
+        kind: {
+            name: spreads.median_and_range([each[kind][name] for each in rounds]) for name in rounds[0][kind]
+        }
         for kind in rounds[0]
     }
 
@@ -94,7 +96,7 @@ def table(found: Mapping[str, Mapping[str, Mapping]]) -> str:
     rows = []
     for config, kinds in found.items():
         for kind, seconds in kinds.items():
-            told = (contest.with_spread(seconds[f"{name}_seconds"], 1) for name in ("imported", "first_step"))
+            told = (spreads.told(seconds[f"{name}_seconds"], 1) for name in ("imported", "first_step"))
             rows.append((config, kind, *told))
     return markdown.table(("config", "start", "imported, s", "first step, s"), rows)
 

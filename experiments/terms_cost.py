@@ -25,8 +25,7 @@ from ali_jax.models.rows import dense
 from ali_jax.run import command_line as program
 from ali_jax.run import devices
 from ali_jax.terms import penalties
-from experiments.benchmark import random_splits
-from experiments.common import flops, markdown, report, shared_flags
+from experiments.common import flops, markdown, report, shared_flags, timing
 
 PAPER = "the paper's game"
 OWN = "the config's game"
@@ -63,7 +62,7 @@ def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
     output, games = report.asked_output(values.output), variants(values.config, values.games)
-    split = random_splits(values.config)["train"]
+    split = timing.random_splits(values.config)["train"]
     runs = {name: Steps(config, split) for name, config in games.items()}
     counted = {name: flops.of_average_step(config) for name, config in games.items()}
     results = {

@@ -15,7 +15,7 @@ from ali_jax.models.rows import dense
 from ali_jax.run import metrics, pictures
 from ali_jax.run.workdirs import claim
 from experiments import benchmark, curves, neighbours, scaling
-from experiments.common import flops, labelled, report, trained_runs
+from experiments.common import flops, labelled, report, timing, trained_runs
 
 
 def test_multiply_adds_are_those_of_the_table():
@@ -52,7 +52,7 @@ def test_a_gan_counts_no_encoder():
 
 def test_a_step_is_timed(tiny_config):
     tiny_config.steps_per_dispatch = 2
-    step = benchmark.time_step(tiny_config, data.load("digits", "train"), steps=4)
+    step = timing.time_step(tiny_config, data.load("digits", "train"), steps=4)
     assert step["images_per_second"] == 16 / step["step_seconds"] > 0
     assert step["program_memory_bytes"] > 16 * 64 * 4
 
@@ -130,11 +130,11 @@ def test_the_loop_is_timed_with_figures_in_the_intervals_that_hold_them(tiny_con
 
 
 def test_what_else_is_measured():
-    assert benchmark.matmul_rate("float32") > 0 and benchmark.peak_memory() > 2**20
+    assert timing.matmul_rate("float32") > 0 and timing.peak_memory() > 2**20
 
 
 def test_random_images_have_the_shape_of_the_config():
-    split = benchmark.random_splits(load_config("celeba_conditional"))["train"]
+    split = timing.random_splits(load_config("celeba_conditional"))["train"]
     assert split.x.shape[1:] == (64, 64, 3) and split.x.dtype == np.uint8
     assert split.attributes.shape == (len(split.x), 40)
 

@@ -118,8 +118,8 @@ def test_layers_that_append_and_those_of_heads_are_seen_too(tiny_config):
 def test_the_program_compares_every_layer_with_its_counterpart(
     opponent, tmp_path, in_process, monkeypatch, capsys
 ):
-    monkeypatch.setattr(program.benchmark, "matmul_rate", lambda dtype: 7e9)
-    monkeypatch.setattr(program.benchmark, "time_step", lambda *_: {"step_seconds": 8.0})
+    monkeypatch.setattr(program.timing, "matmul_rate", lambda dtype: 7e9)
+    monkeypatch.setattr(program.timing, "time_step", lambda *_: {"step_seconds": 8.0})
     given = ("--config=tests/tiny.py:noise", f"--opponent_python={sys.executable}", "--rounds=2")
     in_process(program, *given, f"--output={tmp_path / 'out'}")
     results = json.loads((tmp_path / "out" / "results.json").read_text())

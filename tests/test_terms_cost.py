@@ -7,7 +7,7 @@ from ali_jax import build, terms
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from experiments import terms_cost
-from experiments.common import flops
+from experiments.common import flops, timing
 
 
 def test_every_variant_is_a_game_of_its_own(tiny_config):
@@ -71,6 +71,6 @@ def test_a_penalty_now_and_then_counts_by_its_share(tiny_config, monkeypatch):
 
 
 def test_a_game_is_compiled_and_timed(tiny_config):
-    split = terms_cost.random_splits(tiny_config)["train"]
+    split = timing.random_splits(tiny_config)["train"]
     games = terms_cost.variants(tiny_config)
     assert terms_cost.Steps(games["R1 every 8 steps"], split)() > 0

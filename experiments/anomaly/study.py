@@ -101,7 +101,7 @@ class Rows:
             groups.setdefault((row["data"], row["method"]), []).append(row)
         by_data: dict[str, dict[str, dict]] = {}
         for (dataset, method), rows in groups.items():
-            by_data.setdefault(dataset, {})[method] = _spread(rows)
+            by_data.setdefault(dataset, {})[method] = _over_seeds(rows)
         mean: dict[str, dict[str, float]] = {}
         for method in dict.fromkeys(row["method"] for row in self.rows):
             of_it = [found[method] for found in by_data.values() if method in found]
@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[list[dict], dict, str]:
         raise UserError(f"{path} holds no rows of this program; pass another --output.") from None
 
 
-def _spread(rows: Sequence[Mapping]) -> dict:
+def _over_seeds(rows: Sequence[Mapping]) -> dict:
     found = {name: spreads.mean_and_std([row[name] for row in rows]) for name in MEASURES}
     return found | {"seeds": len(rows), "seconds": float(np.mean([row["seconds"] for row in rows]))}
 

@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ali_jax.errors import UserError
-from experiments.common import markdown
+from experiments.common import markdown, spreads
 
 KILOBYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
 
@@ -77,20 +77,16 @@ def compare(runs: Mapping[str, Sequence[dict]], ours: Sequence[str]) -> dict:
     opponents = [name for name in rates if name not in ours]
     ratios = {
         mine: {
-            theirs: spread([a / b for a, b in zip(rates[mine], rates[theirs], strict=True)])
+            theirs: spreads.median_and_range([a / b for a, b in zip(rates[mine], rates[theirs], strict=True)])
             for theirs in opponents
         }
         for mine in ours
     }
     return {
-        "images_per_second": {name: spread(values) for name, values in rates.items()},
+        "images_per_second": {name: spreads.median_and_range(values) for name, values in rates.items()},
         "best_opponent": max(opponents, key=lambda name: statistics.median(rates[name])),
         "ratios": ratios,
     }
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def table(results: Mapping) -> str:
@@ -100,14 +96,10 @@ def table(results: Mapping) -> str:
     rows = []
     for name, rate in rates.items():
         memory = max(run["process_peak_memory_bytes"] for run in results["runs"][name])
-        cells = [with_spread(of[name], 2) if name in of else "" for of in ratios.values()]
+        cells = [spreads.told(of[name], 2) if name in of else "" for of in ratios.values()]
         label = f"**{name}** (best opponent)" if name == best else name
-        rows.append([label, with_spread(rate, 0), f"{memory / 1e9:.2f}", *cells])
+        rows.append([label, spreads.told(rate, 0), f"{memory / 1e9:.2f}", *cells])
     return markdown.table(head, rows)
-
-
-def with_spread(of: Mapping[str, float], digits: int) -> str:
-    return "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(of["median"], of["min"], of["max"], d=digits)
 
 
 def run(command: list[str]) -> dict:

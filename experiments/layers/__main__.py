@@ -25,8 +25,7 @@ from ali_jax import config as config_lib
 from ali_jax.data.own import cores
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments import benchmark
-from experiments.common import elsewhere, report, shared_flags
+from experiments.common import elsewhere, report, shared_flags, timing
 from experiments.layers import of_step, ours, summary
 
 OUTSIDE = Path(__file__).with_name("outside.py")
@@ -55,7 +54,7 @@ def main(argv):
     found = measure(config, python, values.rounds)
     results |= {"layers": found, "totals": summary.totals(found)}
     results |= {"step_seconds": step_seconds(config)}
-    results |= {"matmul_flops_per_second": benchmark.matmul_rate(config.dtype)}
+    results |= {"matmul_flops_per_second": timing.matmul_rate(config.dtype)}
     print(summary.table(results), flush=True)
     if output:
         report.write(output, results)
@@ -79,7 +78,7 @@ def measure(config, python: str | None, rounds: int) -> list[dict]:
 def step_seconds(config) -> float:
     config = config.copy_and_resolve_references()
     config.steps_per_dispatch = 1  # several in a call are slower on a CPU
-    return benchmark.time_step(config, benchmark.random_splits(config)["train"], STEPS)["step_seconds"]
+    return timing.time_step(config, timing.random_splits(config)["train"], STEPS)["step_seconds"]
 
 
 def theirs(python: str, dtype: str, seen: list[of_step.Seen]) -> dict:

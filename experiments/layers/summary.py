@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
-from experiments.common import contest, markdown
+from experiments.common import markdown, spreads
 from experiments.layers.of_step import Seen
 
 HEAD = ("layer", "GFLOP", "forward, ms", "all, ms", "GFLOP/s")
@@ -23,7 +23,7 @@ def of_layer(seen: Seen, ours: Sequence[Mapping], theirs: Sequence[Mapping | Non
         formats = {name: _medians([each[name] for each in theirs]) for name in theirs[0]}
         best = min(formats, key=lambda name: formats[name]["step"])
         ratios = [them[best]["step"] / us["step"] for us, them in zip(ours, theirs, strict=True)]
-        entry |= {"theirs": formats, "best": best, "ratio": contest.spread(ratios)}
+        entry |= {"theirs": formats, "best": best, "ratio": spreads.median_and_range(ratios)}
     return entry
 
 
@@ -55,7 +55,7 @@ def table(results: Mapping) -> str:
     """Markdown: layers, totals, a whole step, and what a large matrix product reaches."""
     rows = []
     for entry in results["layers"]:
-        ratio = contest.with_spread(entry["ratio"], 2) if "ratio" in entry else ""
+        ratio = spreads.told(entry["ratio"], 2) if "ratio" in entry else ""
         rows.append(_cells(entry, entry.get("theirs", {}).get(entry.get("best")), ratio))
     for total in results["totals"]:
         ratio = f"{total['ratio']:.2f}" if "ratio" in total else ""

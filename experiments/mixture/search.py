@@ -16,7 +16,7 @@ from ali_jax.errors import UserError
 from ali_jax.roles import Roles
 from ali_jax.run import workdirs
 from ali_jax.train_step import TrainState, init_state, train_step
-from experiments.common import report
+from experiments.common import report, spreads
 from experiments.mixture import figure, loop, measures
 
 # What a game changes in config.model. The generators are the same, and D too, but for its input.
@@ -202,26 +202,15 @@ def summarize_game(config: ConfigDict, rows: loop.Rows, count: int) -> dict:
         "diverged": int(diverged.sum()),
         "best_draw": best(last),
         "over_draws": {
-            name: spread(np.asarray(last[name])[... if name in counted else ~diverged]) for name in names
+            name: spreads.of_finite(np.asarray(last[name])[... if name in counted else ~diverged])
+            for name in names
         },
         "each_draw": [
             {name: value if np.isfinite(value := last[name][n]) else None for name in [*names, "diverged"]}
             for n in range(config.draws)
         ],
         "course": [
-            {"step": row["step"], **{n: spread(row[n]) for n in names if n.startswith("modes")}}
+            {"step": row["step"], **{n: spreads.of_finite(row[n]) for n in names if n.startswith("modes")}}
             for row in rows
         ],
     }
-
-
-def spread(values) -> dict[str, float] | None:
-    """Mean, standard deviation (of the values, not of a population they stand for), minimum and maximum.
-
-    Of the values that are finite: where a run diverged there is no number. None where there is none at all.
-    """
-    values = np.asarray(values)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return None
-    return {how: float(getattr(np, how)(values)) for how in ("mean", "std", "min", "max")}

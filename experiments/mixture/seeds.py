@@ -12,7 +12,7 @@ from ali_jax.errors import UserError
 from ali_jax.inference import of_state
 from ali_jax.run import workdirs
 from ali_jax.train_step import TrainState
-from experiments.common import report, together
+from experiments.common import report, spreads, together
 from experiments.mixture import compare, figure, loop, measures, search
 
 
@@ -81,12 +81,15 @@ def summarize(config: ConfigDict, count: int, rows: loop.Rows) -> dict:
         "epochs": rows[-1]["step"] * config.batch_size / count,
         "minutes": sum(row["seconds"] for row in rows) / 60,
         "seeds": [*range(config.seed, config.seed + seeds)],
-        "over_seeds": {name: search.spread(values) for name, values in last.items()},
+        "over_seeds": {name: spreads.of_finite(values) for name, values in last.items()},
         "each_seed": [
             compare.as_numbers({name: values[n] for name, values in last.items()}) for n in range(seeds)
         ],
         "course": [
-            {"step": row["step"], **{name: search.spread(row[name]) for name in last if name != "diverged"}}
+            {
+                "step": row["step"],
+                **{name: spreads.of_finite(row[name]) for name in last if name != "diverged"},
+            }
             for row in rows
         ],
     }
