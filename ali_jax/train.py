@@ -50,6 +50,8 @@ def train_and_evaluate(
     workdir = workdirs.folder(workdir)
     game, mesh = build.game(config), devices.make_mesh()
     workdirs.check(config, workdir)
+    if not is_finished(config, workdir):
+        workdirs.check_writable(workdir)
     model, start = None, {}
     if not begun.goes_on(workdir, init_from):
         model = None if init_from is None else starts.load(init_from, game.shapes)
@@ -117,10 +119,15 @@ def diverged(error: NotFinite, workdir: Path, last: int | None, bad: int | None 
     )
 
 
+def is_finished(config: ConfigDict, workdir: Path) -> bool:
+    """Whether a checkpoint in `workdir` is of the last step or of a later one."""
+    return max(kept_steps(workdir), default=0) >= config.num_steps
+
+
 def finished_state(config: ConfigDict, game: build.Game, workdir: Path, mesh) -> TrainState | None:
     """The last state of a run that has no steps left, of which nothing is written; None of any other."""
     restored = None
-    if max(kept_steps(workdir), default=0) >= config.num_steps:
+    if is_finished(config, workdir):
         with Checkpoints(workdir, read_only=True) as checkpoints:
             restored = checkpoints.restore(game.shapes, devices.replicated(mesh))
     if devices.any_process(restored is None or restored[0] < config.num_steps):

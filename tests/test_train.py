@@ -202,9 +202,10 @@ def test_attributes_of_another_number_are_refused(tiny_config):
         examples.fit(data.Split(images, None, np.zeros((2, 40), np.uint8)), tiny_config)
 
 
-def test_a_workdir_that_cannot_be_written_is_named(tmp_path, tiny_config):
+def test_a_workdir_that_cannot_be_written_is_named_before_data_are_read(tmp_path, tiny_config, monkeypatch):
+    monkeypatch.setattr(train.examples, "all_fit", lambda *_: pytest.fail("read"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match=f"{tmp_path}/file/run cannot be written .*file is a file"):
         train.train_and_evaluate(tiny_config, tmp_path / "file" / "run")
 
 

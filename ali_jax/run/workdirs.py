@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -153,6 +154,14 @@ def check(config: ConfigDict, workdir: Path) -> None:
             f"{workdir} holds checkpoints, but no config.json that says of which run; restore it, or pass "
             "another --workdir."
         )
+
+
+def check_writable(workdir: Path) -> None:
+    """Raises UserError where nothing could be written into `workdir`; writes nothing to find out."""
+    there = next(folder for folder in (workdir, *workdir.absolute().parents) if folder.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        kind = "a folder that may not be written" if there.is_dir() else "a file"
+        raise _cannot_be_written(workdir, f"{there} is {kind}")
 
 
 def check_labelled(labelled: np.ndarray | None, workdir: Path) -> None:
