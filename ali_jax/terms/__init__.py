@@ -28,20 +28,8 @@ from ml_collections import ConfigDict
 from ali_jax.errors import UserError, first_line, telling_where
 from ali_jax.models import Encoding, Judgement
 from ali_jax.ranges import SETTINGS, require
-from ali_jax.terms.game import (
-    Comparison,
-    Needs,
-    Players,
-    Round,
-    Share,
-    Term,
-    check_batch,
-    check_needs,
-    join,
-    need_of,
-    needs,
-    play_for,
-)
+from ali_jax.terms.game import Comparison, Players, Round, Share, Term, join, play_for
+from ali_jax.terms.needs import Needs, check_batch, check_needs, need_of, needs
 from ali_jax.terms.pairs import adversarial
 
 __all__ = [

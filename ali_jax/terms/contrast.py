@@ -5,7 +5,8 @@ import jax.numpy as jnp
 
 from ali_jax import augmentation
 from ali_jax.errors import UserError
-from ali_jax.terms.game import Players, Round, Share, needs
+from ali_jax.terms.game import Players, Round, Share
+from ali_jax.terms.needs import needs
 from ali_jax.terms.regressions import code
 
 

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 
 from ali_jax.errors import UserError
 from ali_jax.models import Judgement
-from ali_jax.terms.game import Players, Round, Share, needs
+from ali_jax.terms.game import Players, Round, Share
 from ali_jax.terms.means import known, mean_where
+from ali_jax.terms.needs import needs
 
 
 @needs(generated=False, labels=True)

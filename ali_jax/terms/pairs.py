@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.terms.game import Players, Round, Share, needs
+from ali_jax.terms.game import Players, Round, Share
 from ali_jax.terms.means import known, mean_where
+from ali_jax.terms.needs import needs
 
 
 @needs(labels=lambda settings: settings.get("unlabelled", False))

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax.ranges import SETTINGS, require
-from ali_jax.terms.game import Players, Round, Share, Term, need_of, needs
+from ali_jax.terms.game import Players, Round, Share, Term
+from ali_jax.terms.needs import need_of, needs
 
 
 @needs(one_kind=True)

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding
 from ali_jax.ranges import SETTINGS, require
-from ali_jax.terms.game import Players, Round, Share, needs
+from ali_jax.terms.game import Players, Round, Share
+from ali_jax.terms.needs import needs
 
 
 @needs(encoder=True)

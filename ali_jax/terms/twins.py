@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from ali_jax.terms.game import Comparison, Players, Round, Share, needs
+from ali_jax.terms.game import Comparison, Players, Round, Share
+from ali_jax.terms.needs import needs
 from ali_jax.terms.pairs import discriminator_loss, generator_encoder_loss
 from ali_jax.terms.regressions import code
 
