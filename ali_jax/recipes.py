@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from ali_jax.config import as_terms, reading
+from ali_jax.config import as_terms, make_semi_supervised, reading
 from ali_jax.models.rows import Row, conv, mean, transposed
 
 WIDTH = 32  # features of their first layer
@@ -143,6 +143,29 @@ def make_small(model: ConfigDict, latent_dim: int, width: int = WIDTH) -> None:
         conv(2 * hidden, dropout=0.2),
         conv(1, dropout=0.2, nonlinearity="linear"),
     )
+
+
+def teach(
+    config: ConfigDict,
+    game: str,
+    kind: str = "any",
+    *,
+    num_classes: int,
+    labelled: int,
+    unlabelled: int,
+    width: int = WIDTH,
+) -> None:
+    """Changes a config into the semi-supervised game, with a D that is made to tell classes apart.
+
+    Args:
+      config: of square images of any size from 8x8.
+      game: and the numbers of classes and of examples of a batch: as `config.make_semi_supervised` has them.
+      kind, width: as `make_classifying` has them.
+    """
+    make_classifying(config, kind, width)
+    make_semi_supervised(config, game, num_classes=num_classes, labelled=labelled, unlabelled=unlabelled)
+    if "adversarial" in config.terms:
+        config.terms.adversarial.d = 0.5  # beside the labels' weight of 1
 
 
 def make_classifying(config: ConfigDict, kind: str = "any", width: int = WIDTH) -> None:

@@ -11,9 +11,9 @@ commas, what else there is to say:
     signs           photographs of signs, as house numbers, which may be light on dark; or
     strokes         no photographs, as handwritten letters, each in the middle of its image
     attributes=40   conditional on as many, as configs/celeba_conditional.py
-    classes=10      semi-supervised, as configs/svhn_semi_supervised.py, with 10 labels of each class, or as
-                    many in all as --config.num_labels says; images without a label are in a folder
-                    unlabelled, or have the label -1
+    classes=10      semi-supervised: D learns classes too, and to be consistent (`recipes.teach`), of 10 labels
+                    of each class, or of as many in all as --config.num_labels says; images without a label
+                    are in a folder unlabelled, or have the label -1
     width=64        networks of twice the width, for many images and a GPU
 
 The game is the small recipe's for the kind of images, the networks are its for their size (see `recipes`).
@@ -47,8 +47,7 @@ def get_config(variant: str = "64"):
     kind = next((kind for kind in KINDS if kind in options), "any")
     config = recipes.vary(config, "small", small_steps=4_000, kind=kind, width=width)
     if "classes" in options:
-        recipes.make_classifying(config, kind, width)
-        _teach(config, options["classes"])
+        _teach(config, kind, width, options["classes"])
     return config
 
 
@@ -82,11 +81,12 @@ def _unread(variant: str) -> UserError:
     )
 
 
-def _teach(config, num_classes: int) -> None:
+def _teach(config, kind: str, width: int, num_classes: int) -> None:
     """Lets D learn the classes, beside the recipe's terms, with half of every batch labelled."""
-    terms = config.terms.to_dict()
-    half = config.batch_size // 2
-    config_lib.make_semi_supervised(config, "ali", num_classes=num_classes, labelled=half, unlabelled=half)
+    terms, half = config.terms.to_dict(), config.batch_size // 2
+    recipes.teach(
+        config, "recipe", kind, num_classes=num_classes, labelled=half, unlabelled=half, width=width
+    )
     config.terms = config_lib.as_terms(terms | config.terms.to_dict())
     config.test_split = ""
     config.num_labels = 10 * num_classes

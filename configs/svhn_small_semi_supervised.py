@@ -3,7 +3,7 @@
     python -m ali_jax.main --config=configs/svhn_small_semi_supervised.py --workdir=runs/svhn_few_labels
     python -m experiments.semi_supervised --config=configs/svhn_small_semi_supervised.py --workdir=runs/table
 
-E, G and splits of configs/svhn.py:small, a D made to tell classes apart (`recipes.make_classifying`), and
+E, G and splits of configs/svhn.py:small, a D made to tell classes apart (`recipes.teach`), and
 the paper's game alone. The paper's error of 7.42 % is of large networks, many epochs and all images:
 configs/svhn_semi_supervised.py. `:recipe`, `:feature_matching`, `:consistency` and `:supervised` as there.
 Measured on 7,000 images, one seed: 7.5 %, and 9.9 % by the labelled images alone (experiments/README.md).
@@ -20,9 +20,6 @@ def get_config(game: str = "ali"):
     config.num_steps = 6_000
     config.figures_every = config.checkpoint_every = 500
 
-    recipes.make_classifying(config, "signs")
-    config_lib.make_semi_supervised(config, game, num_classes=10, labelled=50, unlabelled=50)
-    if "adversarial" in config.terms:
-        config.terms.adversarial.d = 0.5  # beside the labels' weight of 1
+    recipes.teach(config, game, "signs", num_classes=10, labelled=50, unlabelled=50)
     config.num_labels = 1000
     return config

@@ -47,7 +47,7 @@ def test_classes_of_folders_reach_the_game_with_labels(photos):
     labelled = examples.labelled_examples(config, split)
     assert sorted(split.label[labelled]) == [0, 0, 1, 1]
     game = build.game(config)
-    assert game.needs.labels and {"labels", "adversarial", "cycle"} < {*game.terms}
+    assert game.needs.labels and {"labels", "adversarial", "consistency", "cycle"} < {*game.terms}
 
 
 def test_images_without_a_label_are_trained_on_and_not_judged_by(tmp_path, tiny_config):

@@ -58,6 +58,18 @@ def test_a_classifier_sees_images_moved_and_in_a_mirror_where_that_says_nothing(
     assert seen == {"signs": (1 / 8, 0, 0.5), "mirrored": (1 / 8, 0.5, 0), "strokes": (1 / 14, 0, 0)}
 
 
+@pytest.mark.parametrize("game", ["ali", "recipe", "consistency"])
+def test_beside_labels_the_game_weighs_half_in_what_d_learns(game):
+    config = config_lib.default()
+    joint = (conv(1, nonlinearity="linear"),)
+    config.model.update(x_shape=(32, 32, 3), discriminator_joint=joint, encoder=(), discriminator_z=())
+    recipes.teach(config, game, num_classes=3, labelled=4, unlabelled=6, width=2)
+    d = config.terms.adversarial.d if "adversarial" in config.terms else None
+    assert d == (None if game == "consistency" else 0.5) and "labels" in config.terms
+    assert config.model.discriminator_joint[-1].features == 3
+    assert (config.labelled_batch_size, config.batch_size) == (4, 10)
+
+
 @pytest.mark.parametrize("side", [28, 64])
 def test_small_networks_map_images_to_codes_and_back(side):
     config = config_lib.default()
