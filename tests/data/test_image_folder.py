@@ -3,54 +3,20 @@
 import errno
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from photo_files import FRAME, greys, load, make_photos, save
 
 from ali_jax import data
-from ali_jax.data import own, pictures
+from ali_jax.data import own
 from ali_jax.errors import UserError
-
-FRAME = data.Frame((4, 4, 3))
-
-
-def save(path: Path, value: int, size: tuple[int, int] = (5, 4)) -> None:
-    """A picture of one grey; its value is what a test knows it by."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (value,) * 3).save(path, **({"lossless": True} if path.suffix == ".webp" else {}))
 
 
 @pytest.fixture
-def photos(tmp_path) -> Path:
-    """Forty images of greys 0 to 39, of two classes, of several formats, nested."""
-    for value in range(40):
-        suffix = ("png", "webp", "jpg", "PNG")[value % 4]
-        deeper = "deeper/" * (value % 3 == 0)
-        save(tmp_path / "photos" / ("dog", "cat")[value % 2] / f"{deeper}{value}.{suffix}", value)
-    (tmp_path / "photos" / "notes.txt").write_text("no image")
-    save(tmp_path / "photos" / ".hidden" / "thumbnail.png", 99)
-    return tmp_path / "photos"
-
-
-def load(folder: Path, split: str = "train", frame: data.Frame = FRAME, **options) -> data.Split:
-    return data.load(f"images:{folder}", split, frame=frame, **options)
-
-
-def greys(split: data.Split) -> list[int]:
-    return split.x[:, 0, 0, 0].tolist()
-
-
-def test_all_images_are_decoded_once_in_an_order_of_their_names(photos, monkeypatch):
-    split = load(photos)
-    assert (split.x.shape, split.x.dtype) == ((40, 4, 4, 3), np.uint8) and isinstance(split.x, np.memmap)
-    assert sorted(greys(split)) == list(range(40)) != greys(split)
-    monkeypatch.setattr(pictures, "read", None)
-    assert greys(load(photos)) == greys(split)
-    moved = photos.rename(photos.with_name("elsewhere"))
-    assert greys(load(moved)) == greys(split)
+def photos(tmp_path):
+    return make_photos(tmp_path / "photos")
 
 
 def test_what_cannot_be_read_is_not_told_as_what_cannot_be_written(tmp_path):
@@ -132,23 +98,6 @@ def test_figures_of_a_run_within_are_no_images(photos):
     assert 99 not in greys(load(photos))
 
 
-def test_another_frame_is_another_decoding_and_both_stay(photos):
-    assert load(photos, frame=data.Frame((6, 6, 1))).x.shape == (40, 6, 6, 1)
-    assert load(photos).x.shape == (40, 4, 4, 3)
-    assert len(list(photos.rglob("x.npy"))) == 2
-
-
-def test_the_decoded_files_may_be_elsewhere(photos, tmp_path):
-    load(photos, data_dir=str(tmp_path / "space"))
-    assert not (photos / ".ali_jax").exists() and len(list((tmp_path / "space").rglob("x.npy"))) == 1
-
-
-def test_a_folder_that_cannot_be_written_to_is_told(photos):
-    (photos / ".ali_jax").touch()
-    with pytest.raises(UserError, match=r"Cannot write .*config\.data_dir"):
-        load(photos)
-
-
 def test_formats_that_hold_one_picture_or_more_are_taken(tmp_path):
     for value, suffix in enumerate(("tif", "TIFF", "gif", "bmp", "jpeg", "webp")):
         save(tmp_path / f"{value}.{suffix}", 10 * value)
@@ -171,35 +120,6 @@ def test_unreadable_files_are_named_and_left_out(photos, caplog):
         load(photos)  # what one run allowed, the next one may not
 
 
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        (OSError(errno.EMFILE, "Too many open files"), "cannot be read .Too many"),
-        (MemoryError(), "more memory"),
-    ],
-)
-def test_what_the_machine_refuses_for_a_while_is_not_taken_for_damaged(photos, monkeypatch, fault, words):
-    read = pictures.read
-
-    def refused(path, frame):
-        if path.name == "7.PNG":
-            raise fault
-        return read(path, frame)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pictures, "read", refused)
-        with pytest.raises(UserError, match=rf"cat/7\.PNG .*{words}"):
-            load(photos, frame=FRAME._replace(unreadable=0.9))
-    assert sorted(greys(load(photos))) == list(range(40))
-
-
-def test_what_was_unreadable_is_tried_again_and_told_of_again(photos):
-    (photos / "cat" / "torn.png").write_text("no image")
-    for _ in range(2):
-        with pytest.raises(UserError, match=r"1 of the 41 images .* cannot be read \(.*identify.*\): cat"):
-            load(photos)
-
-
 def test_a_folder_that_cannot_be_read_is_told_and_not_left_out(photos, monkeypatch):
     scan = os.scandir
 
@@ -218,48 +138,6 @@ def test_none_that_can_be_read_is_told(tmp_path):
         (tmp_path / f"{number}.png").write_text("no image")
     with pytest.raises(UserError, match="cannot be read"):
         load(tmp_path, frame=FRAME._replace(unreadable=0.99))
-
-
-def test_an_interrupted_decoding_is_gone_on_with(photos, monkeypatch):
-    monkeypatch.setattr(own, "_BLOCK", 8)
-    monkeypatch.setattr(own, "cores", lambda: 1)
-    read, decoded = pictures.read, []
-
-    def interrupted(path, frame):
-        decoded.append(path)
-        if len(decoded) == 30:
-            raise KeyboardInterrupt
-        return read(path, frame)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pictures, "read", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            load(photos)
-    assert not list(photos.rglob("meta.json"))
-    again = []
-    monkeypatch.setattr(pictures, "read", lambda path, frame: (again.append(path), read(path, frame))[1])
-    assert sorted(greys(load(photos))) == list(range(40))
-    assert 10 <= len(again) < 40 and not list(photos.rglob("*.partial"))
-
-
-def test_what_a_run_left_that_was_killed_early_is_begun_anew(photos):
-    load(photos)
-    (folder,) = (path.parent for path in photos.rglob("meta.json"))
-    partial = folder.with_name(f".{folder.name}.partial")
-    folder.rename(partial)  # without its state
-    (partial / "x.npy").write_bytes(b"half")
-    assert sorted(greys(load(photos))) == list(range(40))
-
-
-def test_of_blocks_no_more_than_asked_for_are_ahead():
-    from concurrent.futures import ThreadPoolExecutor
-
-    begun = []
-    with ThreadPoolExecutor(2) as pool:
-        results = own.ahead(pool, lambda n: (begun.append(n), n)[1], range(100), 3)
-        taken = [next(results) for _ in range(10)]
-        assert taken == list(range(10)) and len(begun) <= 13
-        results.close()
 
 
 def test_links_that_lead_back_are_followed_once(photos):
@@ -317,20 +195,3 @@ def test_a_folder_without_images_is_told(tmp_path):
             load(folder)
     with pytest.raises(UserError, match=r"no data set 'image:photos'; .*images:PATH, arrays:PATH"):
         data.load("image:photos", "train")
-
-
-def test_a_copy_of_the_images_that_changed_is_decoded_again(photos):
-    load(photos)
-    save(photos / "dog" / "4.png", 200)
-    assert 200 in greys(load(photos)) and 4 not in greys(load(photos))
-    shutil.rmtree(photos / "cat")
-    assert len(load(photos).x) == 20
-
-
-@pytest.mark.parametrize("file", ["keys.npy", "x.npy", "label.npy"])
-def test_damage_to_a_decoded_file_is_told(photos, file):
-    load(photos)
-    (path,) = photos.rglob(file)
-    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
-    with pytest.raises(UserError, match=rf"{file} is .*delete the folder .* decode it anew"):
-        load(photos)
