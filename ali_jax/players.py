@@ -11,6 +11,7 @@ from ali_jax.models import Encoding, Judgement, may_normalise, packing_of
 from ali_jax.roles import Roles, variables
 from ali_jax.terms import Comparison, Players
 
+Pairs = tuple[jax.Array, jax.Array | None]  # x and z
 Statistics = dict[str, Any]  # running statistics of a role after a pass
 
 
@@ -45,7 +46,7 @@ class Passes(NamedTuple):
         z: jax.Array | None,
         key: jax.Array,
         frozen: bool = False,
-        among: tuple[jax.Array, jax.Array | None] | None = None,
+        among: Pairs | None = None,
     ) -> tuple[Judgement, Statistics]:
         """D's judgement of pairs, disturbed where the game disturbs them; `key` is of that and of dropout.
 
@@ -55,12 +56,20 @@ class Passes(NamedTuple):
         """
         if among is None or not may_normalise(self.networks.discriminator):
             return self.judge_shown(*self.disturbed(x, z, key), key, frozen=frozen)
-        m = packing_of(self.networks.discriminator)
         x_tilde, z_tilde = among
-        pairs = interleave(x, x_tilde.astype(x.dtype), m), None if z is None else interleave(z, z_tilde, m)
-        both = self._replace(condition=twice(self.condition, m))
-        judged, stats = both.judge_shown(*self.disturbed(*pairs, key), key, frozen=frozen)
+        pairs = self.in_turn((x, z), (x_tilde.astype(x.dtype), z_tilde))
+        judged, stats = self.of_both().judge_shown(*self.disturbed(*pairs, key), key, frozen=frozen)
         return part(judged, 0), stats
+
+    def in_turn(self, real: Pairs, generated: Pairs) -> Pairs:
+        """As many pairs of each kind as one batch for D, or for its packs; see `interleave`."""
+        m = packing_of(self.networks.discriminator)
+        (x, z), (x_tilde, z_tilde) = real, generated
+        return interleave(x, x_tilde, m), None if z is None else interleave(z, z_tilde, m)
+
+    def of_both(self) -> "Passes":
+        """These passes for pairs `in_turn`, which share the attributes of the examples."""
+        return self._replace(condition=twice(self.condition, packing_of(self.networks.discriminator)))
 
     def disturbed(
         self, x: jax.Array, z: jax.Array | None, key: jax.Array

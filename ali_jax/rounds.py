@@ -6,9 +6,9 @@ from typing import NamedTuple
 import jax
 
 from ali_jax.disturbance import Disturb
-from ali_jax.interleaving import interleave, part, twice
-from ali_jax.models import Encoding, Judgement, packing_of, unit_interval
-from ali_jax.players import Passes, Statistics
+from ali_jax.interleaving import part
+from ali_jax.models import Encoding, Judgement, unit_interval
+from ali_jax.players import Pairs, Passes, Statistics
 from ali_jax.roles import Roles
 from ali_jax.terms import Needs, Players, Round
 
@@ -16,7 +16,7 @@ from ali_jax.terms import Needs, Players, Round
 class Made(NamedTuple):
     """What G and E make of a batch of M examples."""
 
-    shown: tuple[jax.Array, jax.Array | None]  # x and z as D is shown them: both kinds in turn, disturbed
+    shown: Pairs  # as D is shown them: both kinds in turn, disturbed
     z: jax.Array | None = None  # this and what follows as in `Round`
     x_tilde: jax.Array | None = None
     encoding: Encoding | None = None
@@ -54,16 +54,14 @@ class Pass(NamedTuple):
         if self.networks.encoder is not None:
             encoding, stats_e = passes.encode(x, keys.noise)
             z_hat = encoding.z
-        m = packing_of(self.networks.discriminator)
-        pairs = interleave(x.astype(x_tilde.dtype), x_tilde, m), interleave(z_hat, z, m)
+        pairs = passes.in_turn((x.astype(x_tilde.dtype), z_hat), (x_tilde, z))
         return Made(passes.disturbed(*pairs, keys.judging), z, x_tilde, encoding), (stats_g, stats_e)
 
     def judge(self, params: Roles, shown: tuple) -> tuple[Judgement, Statistics]:
         """D's judgement of `Made.shown`, as far as terms ask for it; and D's running statistics after it."""
         passes = self._passes(params)
         if self.needs.generated:
-            packing = packing_of(self.networks.discriminator)
-            passes = passes._replace(condition=twice(passes.condition, packing))
+            passes = passes.of_both()
         judged, stats = passes.judge_shown(*shown, self.keys().judging)
         asked = {*self.needs.heads, *(("hidden",) if self.needs.hidden else ())}
         return judged._replace(**dict.fromkeys({"x", "z", "hidden"} - asked)), stats
