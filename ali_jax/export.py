@@ -11,7 +11,7 @@ files, with commas, where runs of other seeds were measured too, this one's firs
 where that changes samples or codes (by more than CHANGE). --card writes a model card and pictures beside the
 file. So the models that come with the package are made:
 
-    python -m ali_jax.export --workdir=runs/mnist --output=ali_jax/pretrained/models/mnist.safetensors \
+    python -m ali_jax.export --workdir=runs/digits --output=ali_jax/pretrained/models/digits.safetensors \
         --float16 --card
 """
 

@@ -6,8 +6,8 @@
 
 The networks and the game of configs/svhn_small_semi_supervised.py, on images that mean the same in a mirror.
 The paper's error of 17.99 % is of large networks and many epochs: configs/cifar10_semi_supervised.py.
-`:recipe`, `:feature_matching`, `:consistency` and `:supervised` as there. Measured: see
-experiments/README.md.
+`:recipe`, `:feature_matching`, `:consistency` and `:supervised` as there. Measured: with a D that was also
+weight normalised (experiments/README.md); as it is now, not run.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Learning inference jointly: the study of 25 Gaussians in the plane (Section 4.5 and figure 8).
 
-    python -m experiments.mixture search   # random hyperparameters for ALI and GAN, all runs at once
+    python -m experiments.mixture search   # random hyperparameters for ALI and GAN, all in one program
     python -m experiments.mixture compare  # the best ALI beside a GAN with inference learned later, and a VAE
     python -m experiments.mixture speed    # runs at once against runs in turn
     python -m experiments.mixture seeds --config=configs/mixture.py    # ten seeds of one config
