@@ -106,12 +106,14 @@ def check(config: ConfigDict) -> None:
             )
         require_known(config[part], usual[part], f"config.{part}.")
     ranges.check(config.to_dict())
+    shape = config.model.x_shape
     for field in CHANGES:
-        if config.disturbance[field] and len(config.model.x_shape) != 3:
+        # What is no shape at all, `models.build` says.
+        if config.disturbance[field] and isinstance(shape, tuple | list) and len(shape) != 3:
             raise UserError(
                 f"config.disturbance.{field} is of images, and {config.dataset} holds none; set it to 0."
             )
-    if config.disturbance.noise_z and config.model.encoder is None:
+    if config.disturbance.noise_z and config.model.get("encoder") is None:
         raise UserError("config.disturbance.noise_z is of codes, and a plain GAN has none; set it to 0.")
     for field, value in usual.images.items():
         if config.images[field] != value and config.dataset.partition(":")[0] not in data.OWN:

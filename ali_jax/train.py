@@ -241,7 +241,7 @@ def fresh_state(
 ) -> TrainState:
     """The state before the first step, as the config's seed and the training examples determine it."""
     init = jax.jit(game.init, out_shardings=sharding)
-    first = data.Batches(split, min(EXAMPLES_FOR_BIAS, len(split.x)), config.seed)[0]
+    first = data.Batches(split._replace(label=None), min(EXAMPLES_FOR_BIAS, len(split.x)), config.seed)[0]
     return init(jax.random.key(config.seed), batch=first)
 
 

@@ -7,7 +7,8 @@ same discriminator without z, on the labelled images alone); where --methods nam
 whose D is asked to be consistent) and `consistency` (that alone, without G and E). Each run has a workdir of
 its own below --workdir, METHOD_LABELS_SEED, and goes on from its last checkpoint. A seed is both that of the
 draw of labels and that of the training; these, the number of labels and the method are set here, whatever
---config says. A run that diverges is noted, and left out of the means. results.json, the curves of the error
+--config says. A run that diverges is left out of the means, and noted in diverged.txt in its workdir, without
+which a later call trains it again. results.json, the curves of the error
 and table.md, in WORKDIR/results/semi_supervised or --output, are written anew whenever a run ends.
 """
 
@@ -21,7 +22,7 @@ from absl import flags
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict, config_flags
 
-from ali_jax import build, data, examples, inference, train
+from ali_jax import build, data, examples, files, inference, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
@@ -47,6 +48,7 @@ PUBLISHED = {
     ("cifar10", "feature_matching", 8000): "17.72 +- 1.82",
     ("mnist", "feature_matching", 100): "0.93 +- 0.065",
 }
+DIVERGED = "diverged.txt"  # in the workdir of a run, what was said of it
 DRAWS_OF_Z = 10  # in the prediction that averages over q(z|x)
 
 
@@ -65,6 +67,8 @@ def main(argv):
         raise UserError("--config has no labels; pass one such as configs/mnist_semi_supervised.py.")
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
+    if not values.config.test_split:
+        raise UserError("config.test_split is empty, and the table is of test errors; name a split.")
     if program.sets_terms(sys.argv):
         raise UserError("The methods of the table are games of their own; leave --config.terms out.")
     runs = {run: config_of(*run) for run in runs_of(values)}
@@ -79,11 +83,11 @@ def main(argv):
     # Those that an earlier call ended too: what it wrote is not replaced by less.
     results = {
         run: outcome(runs[run], folders[run], splits) for run in runs if ended(runs[run], folders[run])
-    }
+    } | {run: {"diverged": said} for run in runs if (said := why_diverged(folders[run]))}
     for cell in cells_of(runs) if values.at_once else [[run] for run in runs]:
-        if values.at_once:
-            reached = together.train_all([runs[run] for run in cell], [folders[run] for run in cell], splits)
-            refuse_stopped(reached, runs[cell[0]], workdir)
+        left = [run for run in cell if run not in results]
+        if values.at_once and left:
+            train_together([runs[run] for run in left], [folders[run] for run in left], splits, workdir)
         for run in cell:
             if run not in results:
                 results[run] = trained(runs[run], folders[run], splits)
@@ -97,12 +101,29 @@ def ended(config: ConfigDict, folder: Path) -> bool:
     return max(kept_steps(folder), default=0) >= config.num_steps
 
 
+def why_diverged(folder: Path) -> str | None:
+    """What was said of a run that diverged, to be read by later calls; None of any other."""
+    note = folder / DIVERGED
+    return note.read_text().strip() if note.is_file() else None
+
+
+def train_together(configs: list[ConfigDict], folders: list[Path], splits, workdir: Path) -> None:
+    """Trains runs at once; where one of them diverges, the others are left as far as they are."""
+    try:
+        reached = together.train_all(configs, folders, splits)
+    except train.Diverged as error:
+        print(f"{error} The runs go on one after another.")
+        return
+    refuse_stopped(reached, configs[0], workdir)
+
+
 def trained(config: ConfigDict, folder: Path, splits: dict[str, data.Split]) -> dict:
     """`outcome` of a run, trained as far as it is not; of one that diverged, "diverged": what was said."""
     try:
         state = train.train_and_evaluate(config, folder, splits)
     except train.Diverged as error:
         print(error)
+        files.write_whole(folder / DIVERGED, f"{error}\n".encode())
         return {"diverged": str(error)}
     refuse_stopped(int(state.step), config, folder)
     return outcome(config, folder, splits)

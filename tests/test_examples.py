@@ -59,3 +59,55 @@ def test_labels_of_another_form_are_refused_where_they_are_read(digits, label):
         config[field] = value
         with pytest.raises(UserError, match=r"The labels of digits are .* of shape \(297"):
             examples.fit(of_another_form, config)
+
+
+def test_labels_become_int32_and_none_but_one_stands_for_unknown(digits):
+    config = load_config("digits_semi_supervised")
+    whole = digits._replace(label=digits.label.astype(np.uint64))
+    assert examples.fit(whole, config).label.dtype == np.int32
+    ignored = digits._replace(label=np.where(digits.label == 0, -100, digits.label))  # as in PyTorch
+    with pytest.raises(UserError, match="A label of digits is -100; make labels classes from 0, and -1"):
+        examples.fit(ignored, config)
+
+
+def test_a_class_that_training_examples_lack_is_thought_of(digits):
+    config = load_config("digits_semi_supervised")
+    without = data.take(digits, np.flatnonzero(digits.label != 9))
+    with pytest.raises(UserError, match=r"needs 9, .*; if there is a class 9, name a split that has it"):
+        examples.labelled_examples(config, without)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        (np.zeros(297), r"have the shape \(297,\); make them \(N, A\)"),
+        (np.zeros((297, 3)), "num_attributes is 2, but digits has 3"),
+        (np.full((297, 2), -1), "are from -1 to -1; they must be zeros and ones"),
+        (np.full((297, 2), np.nan), "are from nan to nan"),
+    ],
+)
+def test_attributes_that_the_networks_do_not_take_are_refused(digits, attributes, words):
+    config = load_config("digits")
+    given = digits._replace(attributes=attributes)
+    assert examples.fit(given, config).attributes is None
+    config.model.num_attributes = 2
+    with pytest.raises(UserError, match=words):
+        examples.fit(given, config)
+
+
+def test_an_example_that_is_not_finite_is_named_where_no_loss_would(digits):
+    bad = digits._replace(x=np.where(np.arange(297)[:, None, None, None] == 7, np.nan, digits.x / 255))
+    given = {"train": bad, "validation": digits}
+    assert examples.all_fit(load_config("digits"), given)
+    with pytest.raises(UserError, match=r"Example 7 \(from 0\) of the split validation of digits holds NaN"):
+        examples.all_fit(load_config("digits"), given | {"validation": bad})
+
+
+def test_points_far_from_0_are_refused():
+    config = load_config("mixture")
+    points = data.load("mixture", "test")
+    assert examples.fit(points, config).x is points.x
+    constant = points._replace(x=np.full_like(points.x, 9.0))
+    assert examples.fit(constant, config).x is constant.x
+    with pytest.raises(UserError, match="times as far from 0 as they spread; subtract their mean"):
+        examples.fit(points._replace(x=points.x + 3000), config)

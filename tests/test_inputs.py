@@ -7,7 +7,7 @@ from conftest import load_config, make_tiny_config
 from helpers import make_conditional_config, untrained
 from PIL import Image
 
-from ali_jax import build, data, inference
+from ali_jax import build, data, inference, models
 from ali_jax.errors import UserError
 from ali_jax.inference import inputs
 
@@ -102,6 +102,20 @@ def test_what_are_no_images_of_the_model_is_named(model, images, change, words):
         with pytest.raises(UserError, match=words) as error:
             use(model, x)
         assert "\n" not in str(error.value)
+
+
+def test_bytes_of_no_image_are_from_0_to_255_as_in_training(images):
+    config = make_tiny_config()
+    config.model.x_shape = (64,)
+    flat = images.reshape(-1, 64)
+    model = untrained(config, x=flat)
+    codes = inference.encode(model, flat)
+    np.testing.assert_allclose(codes, inference.encode(model, flat / np.float32(255)), rtol=1e-5, atol=1e-6)
+    noise = np.zeros((5, model.networks.encoder.noise_dim), np.float32)
+    as_trained = model.networks.encoder.apply(
+        model.variables("encoder"), models.unit_interval(jax.numpy.asarray(flat)), noise, None
+    )
+    np.testing.assert_allclose(codes, as_trained.mu, rtol=1e-5, atol=1e-6)
 
 
 def test_bytes_are_not_copied(images):

@@ -96,6 +96,32 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_proce
     errors = [[row["test_error_mean"] for row in of["table"]] for of in (found, first)]
     assert errors[0] == errors[1]
     assert "| 1 (1 diverged) |" in (results / "table.md").read_text()
+    assert (tmp_path / "ali_20_1" / "diverged.txt").is_file()
+    # Nor does a later call train it again.
+    monkeypatch.setattr(program.train, "train_and_evaluate", None)
+    in_process(program, *flags, "--seeds=1,0", "--methods=ali")
+    found = json.loads((results / "results.json").read_text())
+    assert [run.get("diverged") for run in found["runs"]] == [diverged["diverged"], None]
+
+
+def test_where_one_of_several_at_once_diverges_they_go_on_one_by_one(tmp_path, in_process, monkeypatch):
+    trained = []
+
+    def diverge(*given):
+        raise program.train.Diverged("loss is not finite")
+
+    monkeypatch.setattr(program.together, "train_all", diverge)
+    monkeypatch.setattr(program, "trained", lambda config, *given: trained.append(config.seed) or {})
+    monkeypatch.setattr(program, "write", lambda *given: "")
+    flags = [f"--config={ROOT / 'configs' / 'digits_semi_supervised.py'}", f"--workdir={tmp_path}"]
+    in_process(program, *flags, "--methods=ali", "--seeds=3,4", "--labels=20", "--at_once")
+    assert trained == [3, 4]
+
+
+def test_a_table_of_test_errors_needs_a_test_split(tmp_path, in_process):
+    flags = [f"--config={ROOT / 'configs' / 'digits_semi_supervised.py'}", f"--workdir={tmp_path}"]
+    with pytest.raises(UserError, match=r"config\.test_split is empty"):
+        in_process(program, *flags, "--config.test_split=")
 
 
 def test_a_method_of_which_all_runs_diverged_has_no_numbers():

@@ -183,6 +183,7 @@ def test_bad_values_end_in_one_sentence_and_leave_no_workdir(tmp_path, tiny_conf
     [
         ("generator", ("dense", 1, 1, 63, False, 0.0, "sigmoid", "untied")),  # not 8 x 8
         ("generator", ("noise", 1, 1, 64, False, 0.0, "linear")),
+        ("generator", ("transposed", 4, 1, 4, False, 0.0, "sigmoid", "untied")),  # 4 x 4 x 4
         ("discriminator_x", ("convolution", 3, 2, 4, False, 0.0, "relu")),  # does not cover 8 exactly
         ("discriminator_z", ("dense", 1, 1, 13, False, 0.0, "maxout2", "tied")),
         ("discriminator_joint", ("dense", 1, 1, 10, False, 0.0, "linear", "tied")),
@@ -193,6 +194,25 @@ def test_rows_that_do_not_fit_are_named_and_leave_no_workdir(tmp_path, tiny_conf
     with pytest.raises(UserError, match=r"config\.model"):
         train.train_and_evaluate(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_examples_of_any_shape_train_and_labels_that_no_term_reads_may_be_anything(tmp_path, tiny_config):
+    """Maps without channels, of booleans, which copies get noise on, and classes by their names."""
+    digits = data.load("digits", "train")
+    names = np.array([f"digit {k}" for k in digits.label])
+    split = digits._replace(x=digits.x[..., 0] > 100, label=names)
+    tiny_config.model.x_shape = (8, 8)
+    tiny_config.disturbance.noise_x = 0.1
+    train.train_and_evaluate(tiny_config, tmp_path, {"train": split, "validation": split})
+    assert inference.encode(inference.load(tmp_path), split.x[:5]).shape == (5, 3)
+
+
+def test_what_is_no_shape_is_told_before_what_is_of_images(tmp_path, tiny_config):
+    with tiny_config.ignore_type():
+        tiny_config.model.x_shape = 64
+    tiny_config.disturbance.mirror = 0.5
+    with pytest.raises(UserError, match=r"x_shape is 64; it must be the shape of an example"):
+        train.train_and_evaluate(tiny_config, tmp_path)
 
 
 def test_attributes_of_another_number_are_refused(tiny_config):

@@ -24,16 +24,25 @@ class Attributes(NamedTuple):
         """uint8 (N, A) of images by their path, which the table may have without its first folders.
 
         Raises:
-          UserError: one of them is not in the table.
+          UserError: one of them is not in the table, or two of them are one row there.
         """
-        return np.stack([self._row(name) for name in names])
+        found: dict[str, str] = {}  # the name of an image by that of its row
+        for name in names:
+            in_table = self._in_table(name)
+            if in_table in found:
+                raise UserError(
+                    f"{self.file} has one row, {in_table}, for {found[in_table]} and {name}; name both "
+                    "there, by more of their folders."
+                )
+            found[in_table] = name
+        return np.stack([self.of_file[in_table] for in_table in found])
 
-    def _row(self, name: str) -> np.ndarray:
+    def _in_table(self, name: str) -> str:
+        """What the table calls an image."""
         parts = name.split("/")
         for start in range(len(parts)):
-            row = self.of_file.get("/".join(parts[start:]))
-            if row is not None:
-                return row
+            if (in_table := "/".join(parts[start:])) in self.of_file:
+                return in_table
         raise UserError(f"{self.file} has no row for {name}; add it, or remove the image.")
 
 

@@ -60,13 +60,18 @@ def _check_examples(x: Any, name: str) -> None:
     floats = "float" in x.dtype.name  # bfloat16 too
     if x.dtype not in (np.uint8, bool) and not floats:
         raise UserError(f"The examples of {name} are {x.dtype}; make them uint8 images, or floats.")
-    if x.ndim == 4 and floats and len(x):
+    if x.ndim == 4 and x.dtype != bool and len(x):
         sample = x[:: -(-len(x) // 1000)]  # a mistake of scale is in all of them
         low, high = sample.min(), sample.max()
-        if low < -ROUNDING or high > 1 + ROUNDING:
+        if floats and (low < -ROUNDING or high > 1 + ROUNDING):
             raise UserError(
                 f"The images of {name} are floats from {low:g} to {high:g}; make them uint8, or floats from "
                 "0 to 1."
+            )
+        if not floats and high == 1:
+            raise UserError(
+                f"The images of {name} are uint8 of no more than 1, black among 0 to 255; if 1 is white, "
+                "make them booleans or floats."
             )
 
 

@@ -47,7 +47,10 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
     if len(shape) == 3 and shape[2] == 1 and array.shape[1:] == shape[:2]:
         array = array[..., None]  # grey images that do not say so
     _require_shape(name, array, shape)
-    return pixels(array, name) if len(shape) == 3 else _floats(array, name)
+    if len(shape) == 3:
+        return pixels(array, name)
+    # Whatever their shape, in training too, uint8 are from 0 to 255.
+    return array if array.dtype == np.uint8 else _floats(array, name)
 
 
 def codes(model: Model, z: Any, name: str = "z") -> np.ndarray:

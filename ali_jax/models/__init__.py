@@ -142,6 +142,12 @@ def _norms(model: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
             f"config.model.norm_by_kind names {min(others)}, which sees one kind of examples; name stacks of "
             "the discriminator alone."
         )
+    for norm in ("plain_norm", "norm_by_kind"):
+        for name in named[norm]:
+            if model.get(name) is not None and not any(row.norm for row in _rows(model, name)):
+                raise UserError(
+                    f"config.model.{norm} names {name}, of which no row is batch normalised; take it out."
+                )
     return named
 
 

@@ -112,7 +112,11 @@ class Generator(nn.Module):
         return PRIORS[self.prior](key, (count, self.latent_dim))
 
     def __call__(self, z, condition=None, *, train: bool = False) -> jax.Array:
-        return self.stack(z, condition, train=train).reshape(len(z), *self.x_shape)
+        made = self.stack(z, condition, train=train)
+        is_map = made.ndim == 4 and made.shape[1:3] != (1, 1)  # and not the values of a dense layer
+        if is_map and made.shape[1:] != tuple(self.x_shape):
+            raise ValueError(f"G ends in {made.shape[1:]}, and x_shape is {tuple(self.x_shape)}")
+        return made.reshape(len(z), *self.x_shape)
 
     def start_at_mean(self, params, x: jax.Array):
         """`params` with which G starts at the mean of x (N, H, W, C).
@@ -285,7 +289,7 @@ def _as_score(h: jax.Array) -> jax.Array:
 
 
 def unit_interval(x: jax.Array) -> jax.Array:
-    """uint8 images as float32 in [0, 1], on the device; floats as they are.
+    """uint8 images, and booleans, as float32 in [0, 1], on the device; floats as they are.
 
     Raises:
       UserError: they are other whole numbers, of which nothing says what white is.
@@ -295,4 +299,6 @@ def unit_interval(x: jax.Array) -> jax.Array:
             f"x holds {x.dtype}; pass images as uint8 from 0 to 255, or as floats from 0 to 1, such as "
             "x.astype(np.uint8)."
         )
-    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+    if x.dtype == jnp.uint8:
+        return x.astype(jnp.float32) / 255
+    return x.astype(jnp.float32) if x.dtype == bool else x

@@ -15,10 +15,13 @@ POINTS = 5000
 
 
 def of_training(model: inference.Model, validation: data.Split) -> dict[str, np.ndarray]:
-    """name -> uint8 (H, W, 3). The same noise and the same validation examples at every step."""
+    """name -> uint8 (H, W, 3), of images and of points; of examples of another shape none.
+
+    The same noise and the same validation examples at every step.
+    """
     if validation.x.ndim == 2:
         return {"mixture": _of_points(model, validation)}
-    return _of_images(model, validation)
+    return _of_images(model, validation) if validation.x.ndim == 4 else {}
 
 
 def _of_images(model: inference.Model, validation: data.Split) -> dict[str, np.ndarray]:
@@ -37,7 +40,7 @@ def _of_images(model: inference.Model, validation: data.Split) -> dict[str, np.n
 
 def _of_points(model: inference.Model, validation: data.Split) -> np.ndarray:
     key_z, key_noise = jax.random.split(jax.random.key(0))
-    x, component = _head(validation.x, POINTS), _head(validation.label, POINTS)
+    x, component = _head(validation.x, POINTS), _head(_as_colours(validation.label), POINTS)
     attributes = _head(validation.attributes, POINTS)
     panels = {"data": (x, component, 6.0)}
     if model.networks.encoder is not None:
@@ -47,6 +50,11 @@ def _of_points(model: inference.Model, validation: data.Split) -> np.ndarray:
             panels["reconstructions"] = (inference.decode(model, codes, attributes), component, 6.0)
     panels["samples"] = (_samples(model, validation, key_z, POINTS), None, 6.0)
     return images.scatter_panels(panels)
+
+
+def _as_colours(label: np.ndarray | None) -> np.ndarray | None:
+    """Labels, where they are one number of each example; a game that reads none takes them of any kind."""
+    return label if label is not None and label.ndim == 1 and label.dtype.kind in "biuf" else None
 
 
 def _finite(codes: np.ndarray) -> bool:

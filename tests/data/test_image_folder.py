@@ -179,6 +179,18 @@ def test_a_table_that_lacks_something_is_told(photos, text, words):
     assert "\n" not in str(error.value)
 
 
+def test_a_row_of_two_images_is_told(photos):
+    """As where a table says 0.png of images in several folders."""
+    first, *others = sorted(photos.rglob("[0-9]*.*"))
+    (photos / "zebras").mkdir()
+    (photos / "zebras" / first.name).write_bytes(first.read_bytes())
+    (photos / "attributes.csv").write_text(
+        "name,A\n" + "".join(f"{path.name},1\n" for path in (first, *others))
+    )
+    with pytest.raises(UserError, match=rf"one row, {first.name}, for .* and .*; name both there"):
+        load(photos)
+
+
 def test_images_of_other_formats_are_told_once(photos, caplog):
     for name in ("of_a_phone.HEIC", "new.avif", "notes.txt"):
         (photos / name).write_bytes(b"anything")

@@ -65,6 +65,10 @@ IMAGES, LABELS = np.zeros((3, 8, 8, 1), np.uint8), np.arange(3, dtype=np.int32)
         (Split(IMAGES.astype(object), None, None), "The examples of mine are object"),
         (Split(IMAGES.tolist(), None, None), "The examples of mine are int64; make them uint8"),
         (Split(IMAGES + np.float32(7), None, None), "are floats from 7 to 7; make them uint8"),
+        (
+            Split(IMAGES + np.uint8(1), None, None),
+            "are uint8 of no more than 1, .* make them booleans or floats",
+        ),
     ],
 )
 def test_what_is_no_split_of_examples_is_told(split, words):

@@ -127,3 +127,9 @@ def test_stacks_that_see_one_kind_are_refused(tiny_config, terms, names, words):
         tiny_config.terms.update(terms)
     with pytest.raises(UserError, match=words):
         game_of(tiny_config, norm_by_kind=names)
+
+
+@pytest.mark.parametrize("norm", ["plain_norm", "norm_by_kind"])
+def test_a_stack_without_batch_normalisation_is_not_named_in_vain(tiny_config, norm):
+    with pytest.raises(UserError, match=f"{norm} names discriminator_z, of which no row is batch normal"):
+        game_of(tiny_config, **{norm: ("discriminator_z",)})

@@ -84,3 +84,12 @@ def test_a_conditional_model_draws_a_sample_for_each_of_five_rows_of_attributes(
     np.testing.assert_allclose(samples[:5].astype(int), images.to_uint8(expected), atol=1)
     expected = inference.reconstruct(model, x, attributes, key_noise)
     np.testing.assert_allclose(pairs[1:10:2].astype(int), images.to_uint8(expected), atol=1)
+
+
+def test_examples_of_other_shapes_and_labels_of_other_kinds_stop_no_run(tiny_config, five_digits):
+    flat = data.Split(np.zeros((5, 8, 8), np.float32), None, None)
+    assert pictures.of_training(untrained(tiny_config, x=five_digits.x), flat) == {}
+    points = RANDOM.normal(size=(6, 2)).astype(np.float32)
+    model = untrained(load_config("mixture"), x=points)
+    for label in (np.eye(6), np.array(list("abcdef"))):
+        assert list(pictures.of_training(model, data.Split(points, label, None))) == ["mixture"]
