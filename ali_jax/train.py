@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.dtypes import canonicalize_dtype
 from ml_collections import ConfigDict
 
 from ali_jax import build, data, examples, inference, models
@@ -276,7 +277,8 @@ def trace(run_steps, config: ConfigDict, game: build.Game, example, mesh) -> jax
     """
     count = min(config.steps_per_dispatch, config.num_steps)
     rows = {
-        name: jax.ShapeDtypeStruct((count, config.batch_size, *a.shape[1:]), a.dtype)
+        # float64, which NumPy makes of any division, is float32 on a device.
+        name: jax.ShapeDtypeStruct((count, config.batch_size, *a.shape[1:]), canonicalize_dtype(a.dtype))
         for name, a in example.items()
     }
     state = devices.placed(game.shapes, devices.replicated(mesh))

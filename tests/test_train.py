@@ -11,9 +11,9 @@ import pytest
 from conftest import load_config
 from helpers import arrays, assert_close, assert_same, last_state, no_file_longer_than
 
-from ali_jax import data, examples, inference, train
+from ali_jax import build, data, examples, inference, train
 from ali_jax.errors import UserError
-from ali_jax.run import workdirs
+from ali_jax.run import devices, workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
 from ali_jax.run.signals import stop_signals
 from ali_jax.run.workdirs import to_json
@@ -205,6 +205,13 @@ def test_examples_of_any_shape_train_and_labels_that_no_term_reads_may_be_anythi
     tiny_config.disturbance.noise_x = 0.1
     train.train_and_evaluate(tiny_config, tmp_path, {"train": split, "validation": split})
     assert inference.encode(inference.load(tmp_path), split.x[:5]).shape == (5, 3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_examples_in_float64_are_traced_as_they_come_on_a_device(tiny_config):
+    game, mesh = build.game(tiny_config), devices.make_mesh()
+    example = {"x": np.zeros((16, 8, 8, 1))}
+    train.trace(train.compiled_steps(game, mesh), tiny_config, game, example, mesh)
 
 
 def test_what_is_no_shape_is_told_before_what_is_of_images(tmp_path, tiny_config):

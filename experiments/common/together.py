@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.dtypes import canonicalize_dtype
 from ml_collections import ConfigDict
 
 from ali_jax import build, data, examples, models, train
@@ -87,10 +88,12 @@ def trace(run_steps, config: ConfigDict, game: build.Game, example) -> None:
     """The first call of `run_steps` for shapes in place of arrays; `example`: a batch of all runs."""
     count, seeds = min(config.steps_per_dispatch, config.num_steps), len(example["x"])
 
-    def several(number: int):
-        return lambda leaf: jax.ShapeDtypeStruct((number, *leaf.shape), leaf.dtype)
-
-    run_steps.trace(jax.tree.map(several(seeds), game.shapes), jax.tree.map(several(count), example))
+    states = jax.tree.map(lambda s: jax.ShapeDtypeStruct((seeds, *s.shape), s.dtype), game.shapes)
+    rows = {
+        name: jax.ShapeDtypeStruct((count, *a.shape), canonicalize_dtype(a.dtype))
+        for name, a in example.items()
+    }
+    run_steps.trace(states, rows)
 
 
 def common_steps(folders: Sequence[Path]) -> list[int]:
