@@ -101,8 +101,8 @@ class Diverged(UserError):
     """A loss or a parameter of a run is no longer finite."""
 
 
-def diverged(error: NotFinite, workdir: Path, last: int | None, bad: int | None = None) -> Diverged:
-    """What to do about a run that is no longer finite.
+def diverged(error: NotFinite, workdir: Path, last: int | None, bad: int | None = None) -> UserError:
+    """What to do about a run that is no longer finite: `Diverged`, unless its examples were not.
 
     Args:
       last: the step of its newest checkpoint.
@@ -110,7 +110,7 @@ def diverged(error: NotFinite, workdir: Path, last: int | None, bad: int | None 
     """
     kept = "no checkpoint is there yet" if last is None else f"the last good one is of step {last}"
     if bad is not None:
-        return Diverged(
+        return UserError(
             f"{error} of {workdir}: training example {bad} (from 0, of those in config.train_split and "
             "config.classes) holds NaN or infinite numbers; leave it out, and train into another --workdir."
         )

@@ -44,7 +44,8 @@ def main(argv):
         config_lib.check(config)
     folders = [Path(values.workdir) / f"seed_{seed}" for seed in seeds]
     command = shlex.join(["python", "-m", "experiments.seeds", *sys.argv[1:]])
-    together.train_all(configs, folders, command=command)
+    if together.train_all(configs, folders, command=command) < values.config.num_steps:
+        raise UserError(f"Stopped; the same command goes on from {values.workdir}.")
 
 
 if __name__ == "__main__":

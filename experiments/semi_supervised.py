@@ -76,9 +76,9 @@ def main(argv):
         build.game(config)  # what is wrong with a method is said before another one trains
     workdir = Path(values.workdir)
     output = report.output(values.output, workdir, "semi_supervised")
-    splits = examples.load_splits(values.config)
+    splits = examples.all_fit(values.config)
     for config in runs.values():  # a number of labels that does not fit, before another one trains
-        examples.labelled_examples(config, examples.fit(splits["train"], config))
+        examples.labelled_examples(config, splits["train"])
     folders = {run: workdir / "{}_{}_{}".format(*run) for run in runs}
     # Those that an earlier call ended too: what it wrote is not replaced by less.
     results = {
@@ -108,7 +108,11 @@ def why_diverged(folder: Path) -> str | None:
 
 
 def train_together(configs: list[ConfigDict], folders: list[Path], splits, workdir: Path) -> None:
-    """Trains runs at once; where one of them diverges, the others are left as far as they are."""
+    """Trains runs at once; where one of them diverges, or has gone on alone, they are left as they are."""
+    try:
+        together.common_steps(folders)
+    except UserError:  # an earlier call went on with them one after another
+        return
     try:
         reached = together.train_all(configs, folders, splits)
     except train.Diverged as error:

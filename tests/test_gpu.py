@@ -195,6 +195,8 @@ def test_a_prepared_folder_is_all_that_its_parts_need(decoded, tmp_path, in_proc
     folder = tmp_path / "gpu"
     in_process(program, "prepare", f"--workdir={folder}", f"--config.data_dir={decoded}")
     assert capsys.readouterr().out.endswith(f"0 of {len(plan.read(folder))} parts are done.\n")
+    # Also from the copy itself, which is not written over.
+    in_process(program, "prepare", f"--workdir={folder}", f"--config.data_dir={folder / 'data'}")
     for name, splits in plan.DATA.items():
         for split in splits:
             assert data.load(name, split, str(folder / "data")).label.tolist() == [len(split), 1, 2]

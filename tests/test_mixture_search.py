@@ -14,6 +14,7 @@ from helpers import assert_same
 
 from ali_jax.errors import UserError
 from ali_jax.roles import Roles
+from ali_jax.run.workdirs import locked
 from ali_jax.train_step import init_state, train_step
 from experiments.mixture import __main__, loop, search, speed
 
@@ -186,3 +187,9 @@ def test_a_flag_of_another_command_is_refused(command, flag, in_process):
 def test_the_command_is_one_of_three(argv):
     with pytest.raises(UserError, match="search, compare, speed"):
         __main__.main(argv)
+
+
+def test_a_workdir_at_which_another_search_is_at_work_is_left_to_it(tiny_study, tmp_path):
+    with locked(tmp_path / "search"), pytest.raises(UserError, match="Another run is at work in"):
+        search.main(tiny_study, 2, tmp_path / "search", tmp_path / "out")
+    assert not (tmp_path / "search" / "config.json").exists()

@@ -133,6 +133,16 @@ def test_seconds_are_those_of_the_lines_and_of_the_steps_after_them():
     assert costs.seconds([], 10, 100) is None
 
 
+def test_the_first_line_after_a_resumption_is_of_its_own_steps():
+    """Stopped after step 95, and compiled anew: 31 s for 5 steps, and not 10 times that for all 50."""
+    rates = {50: (100.0, 50), 100: (50 / 31, 5), 150: (100.0, 50)}
+    lines = [
+        {"step": step, "images_per_second": rate, "averaged_steps": count}
+        for step, (rate, count) in rates.items()
+    ]
+    assert costs.seconds(lines, 10, 150) == pytest.approx(5 + 4.5 + 31 + 5)
+
+
 def test_a_step_costs_more_where_a_term_runs_a_network_again(tiny_config, monkeypatch):
     """The traced step of the paper's game holds all that the layers count, but for E's gradient of x."""
     plain = flops.of_traced_step(tiny_config)

@@ -172,3 +172,9 @@ def test_the_command_trains_each_seed_in_a_workdir_of_its_own(tmp_path, in_proce
 def test_seeds_that_are_none_are_refused(tmp_path, in_process, seeds):
     with pytest.raises(UserError, match="--seeds"):
         in_process(program, "--config=configs/digits.py", f"--workdir={tmp_path}", f"--seeds={seeds}")
+
+
+def test_a_stopped_training_is_no_finished_one(tmp_path, in_process, monkeypatch):
+    monkeypatch.setattr(program.together, "train_all", lambda *given, **named: 7)
+    with pytest.raises(UserError, match="Stopped; the same command goes on from"):
+        in_process(program, "--config=configs/digits.py", f"--workdir={tmp_path}", "--seeds=0,1")

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from conftest import load_config
 
+from ali_jax import data
 from ali_jax.errors import UserError
 from experiments import semi_supervised as program
 
@@ -58,8 +60,16 @@ def test_a_cell_is_the_mean_and_the_spread_over_seeds():
     assert "| ali | 4,000 | 3 | 5 | 20.00 +- 8.16 | 10.00 +- 0.00 | 17.99 +- 1.62 |" in text
 
 
+def with_attributes(split, data_dir):
+    """digits, with attributes, of which the game makes nothing."""
+    digits = data.load("digits", split)
+    return digits._replace(attributes=np.zeros((len(digits.x), 2), np.uint8))
+
+
 def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_process, monkeypatch):
+    monkeypatch.setitem(data.SETS, "with_attributes", with_attributes)
     flags = [f"--config={ROOT / 'configs' / 'digits_semi_supervised.py'}", f"--workdir={tmp_path}"]
+    flags += ["--config.dataset=with_attributes"]
     flags += ["--methods=ali,supervised", "--seeds=0", "--labels=20", "--config.num_steps=4"]
     flags += ["--config.figures_every=2", "--config.steps_per_dispatch=2"]
     results = tmp_path / "results" / "semi_supervised"

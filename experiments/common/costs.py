@@ -28,13 +28,16 @@ def seconds(lines: list[dict[str, float]], batch_size: int, step: int) -> float 
     """The time of the first `step` steps, from the rate that each line of metrics.jsonl gives for its own.
 
     With compilation and figures, as the rates have them. Steps after the last line are taken to be as fast as
-    those before it; so are those between a line and a resumption.
+    those before it; so are those between a line and a resumption, after which the first line is of the steps
+    since, of which there may be few.
     """
     rated = [line for line in lines if line.get("images_per_second")]
     total, done, rate = 0.0, 0, None
     for line in rated:
-        rate, count = line["images_per_second"] / batch_size, min(line["step"], step) - done
-        total += count / rate
+        before, rate = rate, line["images_per_second"] / batch_size
+        count = min(line["step"], step) - done
+        own = min(int(line.get("averaged_steps", count)), count)
+        total += own / rate + (count - own) / (before or rate)
         done += count
         if done == step:
             break

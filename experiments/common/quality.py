@@ -84,7 +84,9 @@ def of_reconstructions(model: inference.Model, bench: Bench, key: jax.Array) -> 
     squared, seen = {}, {}
     for rows, guesses in reconstruction.passes(model, bench.judged, key):
         for name, guess in guesses.items():
-            squared.setdefault(name, []).append(reconstruction.mse(bench.judged.x[rows] / 255, guess))
+            squared.setdefault(name, []).append(
+                reconstruction.mse(reconstruction.scaled(bench.judged.x[rows]), guess)
+            )
             seen.setdefault(name, []).append(referee.look(bench.referee, guess).seen(bench.referee.kind))
     found = {}
     for name in squared:

@@ -22,7 +22,7 @@ def errors(
     squared: dict[str, list[np.ndarray]] = {}
     for rows, guesses in passes(model, validation, key):
         for name, guess in guesses.items():
-            squared.setdefault(name, []).append(mse(validation.x[rows] / 255, guess))
+            squared.setdefault(name, []).append(mse(scaled(validation.x[rows]), guess))
     ours = {name: summarize(np.concatenate(parts)) for name, parts in squared.items()}
     return ours | references(train_split, validation, order)
 
@@ -45,16 +45,22 @@ def passes(
 
 def references(train_split: data.Split, validation: data.Split, order: np.ndarray) -> dict[str, dict]:
     """`errors` of the guesses that no model makes."""
-    mean_image = np.mean(train_split.x, axis=0, dtype=np.float64)[None] / 255
+    white = 255 if train_split.x.dtype == np.uint8 else 1
+    mean_image = np.mean(train_split.x, axis=0, dtype=np.float64)[None] / white
     other = np.empty_like(order)
     other[order] = np.roll(order, 1)
 
     squared: dict[str, list[np.ndarray]] = {"mean_training_image": [], "another_validation_image": []}
     for rows in chunks(validation, "references"):
-        x = validation.x[rows] / 255
+        x = scaled(validation.x[rows])
         squared["mean_training_image"].append(mse(x, mean_image))
-        squared["another_validation_image"].append(mse(x, validation.x[other[rows]] / 255))
+        squared["another_validation_image"].append(mse(x, scaled(validation.x[other[rows]])))
     return {name: summarize(np.concatenate(parts)) for name, parts in squared.items()}
+
+
+def scaled(x: np.ndarray) -> np.ndarray:
+    """Images in [0, 1]: uint8 over 255, in float64; floats, which are so already, as they are."""
+    return x / 255 if x.dtype == np.uint8 else x
 
 
 def chunks(split: data.Split, title: str) -> Iterator[np.ndarray]:

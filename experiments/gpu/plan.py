@@ -21,6 +21,7 @@ PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32"}
 
 # Steps a call, of dense networks whose step is shorter than a call is long.
 CALLS = "--config.steps_per_dispatch=100"
+DATA_DIR = "--config.data_dir={folder}/data"
 
 ROOT = Path(__file__).parent.parent.parent
 # Of what is computed; each file a part, so that it fits into a slice.
@@ -68,6 +69,8 @@ def copy(name: str, split: str, data_dir: str | None, to: Path) -> None:
     root = tfds_files.root_folder(data_dir)
     place = to / tfds_files.decoded_folder(root, name, split).relative_to(root)
     place.mkdir(parents=True, exist_ok=True)
+    if to.samefile(root):  # what is read would be written over
+        return
     copies = array_files.create(place, {field: (a.shape, a.dtype) for field, a in arrays.items()})
     for field, array in arrays.items():
         copies[field][:] = array
@@ -153,13 +156,13 @@ def mnist_bigan(share: float) -> list[Part]:
     names = {"bigan": "mnist_bigan", "latent_regressor": "mnist_latent_regressor"}
 
     def training(variant: str, name: str) -> Part:
-        config = [f"--config=configs/mnist_bigan.py:{variant}", "--config.data_dir={folder}/data", CALLS]
+        config = [f"--config=configs/mnist_bigan.py:{variant}", DATA_DIR, CALLS]
         where = [f"--workdir={{folder}}/runs/{name}", "--seeds=0,1,2"]
         return Part(name, ["-m", "experiments.seeds", *config, *where, *lengths(187_500, share)])
 
     def neighbours(name: str, seed: str) -> Part:
         where = [f"--workdir={{folder}}/runs/{name}/{seed}", f"--output={{folder}}/results/{name}/{seed}"]
-        return Part(f"{name}_{seed}", ["-m", "experiments.neighbours", *where])
+        return Part(f"{name}_{seed}", ["-m", "experiments.neighbours", *where, DATA_DIR])
 
     judged = [neighbours(name, f"seed_{seed}") for name in names.values() for seed in range(3)]
     return [*itertools.starmap(training, names.items()), *judged]
@@ -167,7 +170,7 @@ def mnist_bigan(share: float) -> list[Part]:
 
 def few_labels(name: str, model: str, steps: list[str], *flags: str) -> Part:
     """Rows of the table of `experiments.semi_supervised`."""
-    config = [f"--config=configs/{model}_semi_supervised.py", "--config.data_dir={folder}/data"]
+    config = [f"--config=configs/{model}_semi_supervised.py", DATA_DIR]
     where = [f"--workdir={{folder}}/runs/{model}", f"--output={{folder}}/results/{name}"]
     return Part(name, ["-m", "experiments.semi_supervised", *config, *where, *steps, *flags])
 
@@ -176,7 +179,7 @@ def kept(name: str, run: str) -> list[Part]:
     """E and G of a run as a file, and its curves."""
     workdir, output = f"--workdir={{folder}}/runs/{name}/{run}", f"{{folder}}/results/{name}/{run}"
     model = ["-m", "ali_jax.export", workdir, f"--output={output}.safetensors", "--float16"]
-    curves = ["-m", "experiments.curves", workdir, f"--output={output}"]
+    curves = ["-m", "experiments.curves", workdir, f"--output={output}", DATA_DIR]
     return [Part(f"{name}_model", model), Part(f"{name}_curves", curves)]
 
 
@@ -214,7 +217,7 @@ def benchmarks(share: float, opponent: str | None) -> list[Part]:
 
 def benchmark(model: str, batch: int, dtype: str, steps: int, opponent: str | None) -> Part:
     name = f"benchmark_{model}_{batch}_{dtype}"
-    config = [f"--config=configs/{model}.py", "--config.data_dir={folder}/data"]
+    config = [f"--config=configs/{model}.py", DATA_DIR]
     config += [f"--config.batch_size={batch}", f"--config.log_every={steps}"]
     config += ["--config.dtype=bfloat16"] if dtype == "bfloat16" else []
     beside = []

@@ -107,7 +107,7 @@ def load_best(config: ConfigDict, workdir: Path, game: str) -> tuple[Model, int]
     shapes = jax.eval_shape(functools.partial(search.init_all, config, game), draws, one)
     restored = None
     if (workdir / game).exists():
-        with Checkpoints(workdir / game, config.keep_checkpoints) as checkpoints:
+        with Checkpoints(workdir / game, read_only=True) as checkpoints:
             restored = loop.restore(checkpoints, shapes)
     step, states = restored or (0, None)
     if step != config.num_steps:

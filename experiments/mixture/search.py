@@ -37,12 +37,13 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
     splits = examples.load_splits(config)
     batches = batches_of(splits["train"], config)
     config = noting(config, draws=draws)
-    workdirs.claim(workdir, config)
     drawn = random_draws(draws, config.seed)
-    rows = {
-        game: train_all(config, game, drawn, batches, splits["validation"].x, workdir / game)[1]
-        for game in GAMES
-    }
+    with workdirs.locked(workdir):
+        workdirs.claim(workdir, config)
+        rows = {
+            game: train_all(config, game, drawn, batches, splits["validation"].x, workdir / game)[1]
+            for game in GAMES
+        }
     report.save_plot(output, "coverage", figure.coverage(rows, len(data.MIXTURES[config.dataset].means)))
     return summarize(config, drawn, rows)
 

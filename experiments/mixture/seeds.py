@@ -24,15 +24,16 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     each = [config_lib.of_seed(config, config.seed + number) for number in range(seeds)]
     split = examples.fit(splits["train"], config)
     batches = together.Batches([search.batches_of(splits["train"], one) for one in each])
-    workdirs.claim(workdir, search.noting(config, seeds=seeds))
     x = splits["validation"].x
     run = together.run_all(game)
-    states, rows = loop.advance(
-        lambda states, rows: run(states, rows)[0],
-        lambda: together.stacked([train.fresh_state(one, game, split) for one in each]),
-        evaluate_all(game, x, mixture),
-        *(batches, config, workdir / "seeds"),
-    )
+    with workdirs.locked(workdir):
+        workdirs.claim(workdir, search.noting(config, seeds=seeds))
+        states, rows = loop.advance(
+            lambda states, rows: run(states, rows)[0],
+            lambda: together.stacked([train.fresh_state(one, game, split) for one in each]),
+            evaluate_all(game, x, mixture),
+            *(batches, config, workdir / "seeds"),
+        )
     report.save_plot(output, "coverage", figure.coverage({"all seeds": rows}, len(mixture.means)))
     model = of_state(game.networks, jax.tree.map(lambda leaf: leaf[0], states))
     points, _ = measures.of_model(model.networks, model.params, model.batch_stats, x, mixture)
