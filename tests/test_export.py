@@ -223,6 +223,10 @@ def test_names_are_those_of_files_that_come_with_the_package(exported, tmp_path,
         inference.about("./tiny")
     with pytest.raises(UserError, match="and this is a Model"):
         inference.load(inference.load("tiny"))
+    (tmp_path / "tiny" / "config.json").write_text("{}")
+    for reader in (inference.load, trained_runs.load):
+        with pytest.raises(UserError, match=r"and a workdir in this folder; say \./tiny for the workdir"):
+            reader("tiny")
     with pytest.raises(UserError, match=r"mnist is no workdir, .*\(tiny\)"):
         inference.load("mnist")
 

@@ -97,7 +97,7 @@ def find(source: str | Path) -> Path:
     """The path of a workdir or of a file; of a name of `names()`, wherever it is said, of its file.
 
     Raises:
-      UserError: there is nothing of the kind.
+      UserError: there is nothing of the kind, or a workdir here has the name of a model.
     """
     if not isinstance(source, str | os.PathLike):
         raise UserError(
@@ -105,6 +105,11 @@ def find(source: str | Path) -> Path:
             "model that is loaded is used as it is."
         )
     if source in names():  # "./mnist" is a path of the user's own
+        if Path(source, "config.json").is_file():
+            raise UserError(
+                f"{source} is a model that comes with the package, and a workdir in this folder; say "
+                f"./{source} for the workdir, and rename that for the model."
+            )
         return MODELS / f"{source}{weights.SUFFIX}"
     path = local(source, "The model")
     if path.exists():
