@@ -32,6 +32,12 @@ def backwards():
     return config
 
 
+def of_one_mode():
+    config = tiny()
+    config.classes = (3,)
+    return config
+
+
 def at_the_end_of_all_seeds():
     config = tiny()
     config.seed = 2**32 - 1
@@ -84,6 +90,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_written(tmp_path)
         (tiny(), 0, "--seeds is 0"),
         (backwards(), 2, "config.num_steps is -1"),
         (at_the_end_of_all_seeds(), 2, "config.seed is 4294967296"),
+        (of_one_mode(), 2, r"config\.classes is \(3,\), and all modes are measured"),
         (load_config("mixture", "gan"), 2, "with an encoder"),
         (with_model(latent_dim=4), 2, "latent_dim 4 and prior normal"),
         (with_model(prior="uniform"), 2, "latent_dim 2 and prior uniform"),

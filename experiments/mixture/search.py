@@ -60,6 +60,7 @@ def check(config: ConfigDict, draws: int) -> None:
     config_lib.check(config)
     if draws < 1:
         raise UserError(f"--draws is {draws}; it must be at least 1.")
+    refuse_classes(config)
     # As dictionaries: a config that is locked, as those of the command line are, equals none that is not.
     asked, usual = config.to_dict(), config_lib.default().to_dict()
     for field in THE_PAPERS:
@@ -73,6 +74,12 @@ def check(config: ConfigDict, draws: int) -> None:
             "The study is of config.dataset mixture with config.model.latent_dim 2 and an encoder, and makes "
             "the GAN's networks by itself; pass --config=configs/mixture.py:ali."
         )
+
+
+def refuse_classes(config: ConfigDict) -> None:
+    """Raises UserError where training would see some modes alone, as all of them are measured."""
+    if config.classes:
+        raise UserError(f"config.classes is {config.classes}, and all modes are measured; leave it out.")
 
 
 def batches_of(split: data.Split, config: ConfigDict) -> data.Batches:

@@ -47,6 +47,7 @@ def check(config: ConfigDict, seeds: int) -> None:
         raise UserError(f"--seeds is {seeds}; it must be at least 1.")
     config_lib.check(config)
     config_lib.check(config_lib.of_seed(config, config.seed + seeds - 1))  # the last one
+    search.refuse_classes(config)
     if config.dataset not in data.MIXTURES or config.model.encoder is None:
         raise UserError(
             f"seeds is of a config.dataset among {', '.join(data.MIXTURES)} with an encoder; pass "
