@@ -71,9 +71,7 @@ class Passes(NamedTuple):
         """These passes for pairs `in_turn`, which share the attributes of the examples."""
         return self._replace(condition=twice(self.condition, packing_of(self.networks.discriminator)))
 
-    def disturbed(
-        self, x: jax.Array, z: jax.Array | None, key: jax.Array
-    ) -> tuple[jax.Array, jax.Array | None]:
+    def disturbed(self, x: jax.Array, z: jax.Array | None, key: jax.Array) -> Pairs:
         """Pairs as D is shown them."""
         return (x, z) if self.disturb is None else self.disturb(jax.random.fold_in(key, 1), self.step, x, z)
 

@@ -164,8 +164,7 @@ def advance(config: ConfigDict, folder: Path, bench: quality.Bench, settings: di
         measures = measures._replace(diverged=str(error))
         steps = [step for step in steps if step in kept_steps(folder)]
     else:
-        if int(state.step) < config.num_steps:
-            raise UserError(f"Stopped; the same command goes on from {folder}.")
+        trained_runs.refuse_stopped(int(state.step), config, folder)
     for step in steps:
         if step not in measures.by_step:
             found = quality.measure(inference.load(folder, step), bench, settings["seed_of_measures"])

@@ -18,7 +18,7 @@ from absl import flags
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments.common import shared_flags, together
+from experiments.common import shared_flags, together, trained_runs
 
 
 def define_flags() -> None:
@@ -44,8 +44,8 @@ def main(argv):
         config_lib.check(config)
     folders = [Path(values.workdir) / f"seed_{seed}" for seed in seeds]
     command = shlex.join(["python", "-m", "experiments.seeds", *sys.argv[1:]])
-    if together.train_all(configs, folders, command=command) < values.config.num_steps:
-        raise UserError(f"Stopped; the same command goes on from {values.workdir}.")
+    reached = together.train_all(configs, folders, command=command)
+    trained_runs.refuse_stopped(reached, values.config, values.workdir)
 
 
 if __name__ == "__main__":

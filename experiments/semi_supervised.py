@@ -107,7 +107,9 @@ def why_diverged(folder: Path) -> str | None:
     return note.read_text().strip() if note.is_file() else None
 
 
-def train_together(configs: list[ConfigDict], folders: list[Path], splits, workdir: Path) -> None:
+def train_together(
+    configs: list[ConfigDict], folders: list[Path], splits: dict[str, data.Split], workdir: Path
+) -> None:
     """Trains runs at once; where one of them diverges, or has gone on alone, they are left as they are."""
     try:
         together.common_steps(folders)
@@ -118,7 +120,7 @@ def train_together(configs: list[ConfigDict], folders: list[Path], splits, workd
     except train.Diverged as error:
         print(f"{error} The runs go on one after another.")
         return
-    refuse_stopped(reached, configs[0], workdir)
+    trained_runs.refuse_stopped(reached, configs[0], workdir)
 
 
 def trained(config: ConfigDict, folder: Path, splits: dict[str, data.Split]) -> dict:
@@ -129,14 +131,8 @@ def trained(config: ConfigDict, folder: Path, splits: dict[str, data.Split]) -> 
         print(error)
         files.write_whole(folder / DIVERGED, f"{error}\n".encode())
         return {"diverged": str(error)}
-    refuse_stopped(int(state.step), config, folder)
+    trained_runs.refuse_stopped(int(state.step), config, folder)
     return outcome(config, folder, splits)
-
-
-def refuse_stopped(step: int, config: ConfigDict, folder: Path) -> None:
-    """Raises UserError where a signal came before the last step."""
-    if step < config.num_steps:
-        raise UserError(f"Stopped; the same command goes on from {folder}.")
 
 
 def runs_of(values) -> list[tuple[str, int, int]]:

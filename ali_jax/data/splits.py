@@ -80,9 +80,9 @@ def take(split: Split, rows: slice | np.ndarray) -> Split:
     return Split(*(None if array is None else array[rows] for array in split))
 
 
-def as_floats(x: np.ndarray) -> np.ndarray:
-    """Examples as float32, uint8 images scaled to [0, 1]; on a device, networks do this by themselves."""
-    return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
+def as_floats(x: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    """Examples as floats, uint8 images scaled to [0, 1]; on a device, networks do this by themselves."""
+    return x.astype(dtype) / 255 if x.dtype == np.uint8 else x.astype(dtype)
 
 
 class Part(NamedTuple):

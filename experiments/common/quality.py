@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from ali_jax import data, inference
+from ali_jax.data.splits import as_floats
 from ali_jax.inference.inputs import is_conditional
 from experiments.common import (
     accuracies,
@@ -83,10 +84,9 @@ def of_reconstructions(model: inference.Model, bench: Bench, key: jax.Array) -> 
     """
     squared, seen = {}, {}
     for rows, guesses in reconstruction.passes(model, bench.judged, key):
+        x = as_floats(bench.judged.x[rows], np.float64)
         for name, guess in guesses.items():
-            squared.setdefault(name, []).append(
-                reconstruction.mse(reconstruction.scaled(bench.judged.x[rows]), guess)
-            )
+            squared.setdefault(name, []).append(reconstruction.mse(x, guess))
             seen.setdefault(name, []).append(referee.look(bench.referee, guess).seen(bench.referee.kind))
     found = {}
     for name in squared:

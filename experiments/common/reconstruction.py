@@ -7,6 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ali_jax import data, inference
+from ali_jax.data.splits import as_floats
 
 
 def errors(
@@ -22,7 +23,7 @@ def errors(
     squared: dict[str, list[np.ndarray]] = {}
     for rows, guesses in passes(model, validation, key):
         for name, guess in guesses.items():
-            squared.setdefault(name, []).append(mse(scaled(validation.x[rows]), guess))
+            squared.setdefault(name, []).append(mse(as_floats(validation.x[rows], np.float64), guess))
     ours = {name: summarize(np.concatenate(parts)) for name, parts in squared.items()}
     return ours | references(train_split, validation, order)
 
@@ -52,15 +53,11 @@ def references(train_split: data.Split, validation: data.Split, order: np.ndarra
 
     squared: dict[str, list[np.ndarray]] = {"mean_training_image": [], "another_validation_image": []}
     for rows in chunks(validation, "references"):
-        x = scaled(validation.x[rows])
+        x = as_floats(validation.x[rows], np.float64)
         squared["mean_training_image"].append(mse(x, mean_image))
-        squared["another_validation_image"].append(mse(x, scaled(validation.x[other[rows]])))
+        another = as_floats(validation.x[other[rows]], np.float64)
+        squared["another_validation_image"].append(mse(x, another))
     return {name: summarize(np.concatenate(parts)) for name, parts in squared.items()}
-
-
-def scaled(x: np.ndarray) -> np.ndarray:
-    """Images in [0, 1]: uint8 over 255, in float64; floats, which are so already, as they are."""
-    return x / 255 if x.dtype == np.uint8 else x
 
 
 def chunks(split: data.Split, title: str) -> Iterator[np.ndarray]:

@@ -12,11 +12,11 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from ali_jax import data, train
-from ali_jax.errors import UserError
 from ali_jax.files import write_whole, writing
 from ali_jax.run import devices
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.metrics import crossed
+from experiments.common import trained_runs
 
 Rows = list[dict[str, Any]]  # "step", "seconds" since the last row, and what `evaluate` found
 
@@ -57,8 +57,7 @@ def advance(
             # Also where a run was stopped between two evaluations and is not to go on.
             if curve.step == config.num_steps and (not curve.rows or curve.rows[-1]["step"] != curve.step):
                 curve.note(state)
-    if curve.step < config.num_steps:
-        raise UserError(f"Stopped; the same command goes on from {folder.parent}.")
+    trained_runs.refuse_stopped(curve.step, config, folder.parent)
     return state, curve.rows
 
 
