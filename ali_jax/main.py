@@ -7,7 +7,7 @@ from pathlib import Path
 from absl import flags
 
 from ali_jax import train
-from ali_jax.run import command_line, devices
+from ali_jax.run import command_line, devices, signals
 
 
 def define_flags() -> None:
@@ -27,7 +27,8 @@ def main(argv):
     name = Path(command_line.config_name().split(":")[0]).stem
     command = shlex.join(["python", "-m", "ali_jax.main", *sys.argv[1:]])
     workdir = values.workdir or Path("runs", name)
-    train.train_and_evaluate(values.config, workdir, init_from=values.init_from, command=command)
+    state = train.train_and_evaluate(values.config, workdir, init_from=values.init_from, command=command)
+    signals.require_last_step(int(state.step), values.config.num_steps, workdir)
 
 
 if __name__ == "__main__":

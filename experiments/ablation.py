@@ -29,7 +29,7 @@ from ali_jax import build, examples, inference, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from ali_jax.run import workdirs
+from ali_jax.run import signals, workdirs
 from ali_jax.run.checkpoints import kept_steps
 from experiments.common import (
     ablation_report,
@@ -164,7 +164,7 @@ def advance(config: ConfigDict, folder: Path, bench: quality.Bench, settings: di
         measures = measures._replace(diverged=str(error))
         steps = [step for step in steps if step in kept_steps(folder)]
     else:
-        trained_runs.refuse_stopped(int(state.step), config, folder)
+        signals.require_last_step(int(state.step), config.num_steps, folder)
     for step in steps:
         if step not in measures.by_step:
             found = quality.measure(inference.load(folder, step), bench, settings["seed_of_measures"])

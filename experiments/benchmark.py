@@ -26,6 +26,7 @@ from ali_jax import examples, models, train
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
+from ali_jax.run.signals import Stopped
 from experiments.common import contest, flops, report, shared_flags, timing
 
 OF_THE_CONTEST = ("opponent", "dtypes", "rounds", "output")  # flags that no single contestant gets
@@ -118,7 +119,7 @@ def time_loop(config, splits) -> dict:
     with tempfile.TemporaryDirectory() as workdir:
         state = train.train_and_evaluate(config, workdir, splits)
         if int(state.step) < config.num_steps:
-            raise UserError("Stopped before the loop was timed; the same command begins anew.")
+            raise Stopped("Stopped before the loop was timed; the same command begins anew.")
         rates = [line.get("images_per_second") for line in read_lines(Path(workdir) / "metrics.jsonl")]
     seconds = [config.batch_size * steps / rate for rate in rates if rate]
     return of_run(whole, steps, seconds)

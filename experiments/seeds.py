@@ -18,7 +18,8 @@ from absl import flags
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from experiments.common import shared_flags, together, trained_runs
+from ali_jax.run import signals
+from experiments.common import shared_flags, together
 
 
 def define_flags() -> None:
@@ -45,7 +46,7 @@ def main(argv):
     folders = [Path(values.workdir) / f"seed_{seed}" for seed in seeds]
     command = shlex.join(["python", "-m", "experiments.seeds", *sys.argv[1:]])
     reached = together.train_all(configs, folders, command=command)
-    trained_runs.refuse_stopped(reached, values.config, values.workdir)
+    signals.require_last_step(reached, values.config.num_steps, values.workdir)
 
 
 if __name__ == "__main__":

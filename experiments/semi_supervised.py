@@ -26,7 +26,7 @@ from ali_jax import build, data, examples, files, inference, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from ali_jax.run import workdirs
+from ali_jax.run import signals, workdirs
 from ali_jax.run.checkpoints import kept_steps
 from ali_jax.run.metrics import read_lines
 from experiments.common import costs, markdown, report, shared_flags, together, trained_runs
@@ -120,7 +120,7 @@ def train_together(
     except train.Diverged as error:
         print(f"{error} The runs go on one after another.")
         return
-    trained_runs.refuse_stopped(reached, configs[0], workdir)
+    signals.require_last_step(reached, configs[0].num_steps, workdir)
 
 
 def trained(config: ConfigDict, folder: Path, splits: dict[str, data.Split]) -> dict:
@@ -131,7 +131,7 @@ def trained(config: ConfigDict, folder: Path, splits: dict[str, data.Split]) -> 
         print(error)
         files.write_whole(folder / DIVERGED, f"{error}\n".encode())
         return {"diverged": str(error)}
-    trained_runs.refuse_stopped(int(state.step), config, folder)
+    signals.require_last_step(int(state.step), config.num_steps, folder)
     return outcome(config, folder, splits)
 
 

@@ -13,6 +13,7 @@ from ali_jax import data
 from ali_jax.errors import UserError
 from ali_jax.models.rows import dense
 from ali_jax.run import metrics, pictures
+from ali_jax.run.signals import Stopped
 from ali_jax.run.workdirs import claim
 from experiments import benchmark, curves, neighbours, scaling
 from experiments.common import flops, labelled, report, timing, trained_runs
@@ -61,7 +62,7 @@ def test_a_loop_that_was_stopped_is_not_timed(tiny_config, monkeypatch):
     monkeypatch.setattr(
         benchmark.train, "train_and_evaluate", lambda *arguments: types.SimpleNamespace(step=5)
     )
-    with pytest.raises(UserError, match="Stopped before the loop was timed"):
+    with pytest.raises(Stopped, match="Stopped before the loop was timed"):
         benchmark.time_loop(tiny_config, {})
 
 

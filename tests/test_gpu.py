@@ -43,6 +43,13 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("begun", flush=True)
 time.sleep(60)
 """
+STOPPED_ONCE = """
+import os, pathlib, sys
+done = pathlib.Path(sys.argv[1])
+if not done.exists():
+    done.touch()
+    sys.exit(os.EX_TEMPFAIL)
+"""
 IMPORT = """
 import importlib, sys
 blocked, modules = sys.argv[1].split(), sys.argv[2].split()
@@ -132,6 +139,15 @@ def test_a_slice_stops_its_part_and_the_next_goes_on_until_all_is_done(folder, c
 def test_a_slice_ends_by_itself_before_its_minutes_are_over(folder):
     slices.run(folder, 31 / 60, [])
     assert state_of(folder) == {"train": "stopped"}
+
+
+def test_a_part_that_was_stopped_by_others_goes_on_in_the_next_slice(tmp_path):
+    """As where a scheduler signals all processes, and the part hears it before the slice does."""
+    plan.write(tmp_path, [Part("part", ["-c", STOPPED_ONCE, "{folder}/stopped"])])
+    slices.run(tmp_path, 2, [])
+    assert state_of(tmp_path) == {"part": "stopped"}
+    slices.run(tmp_path, 2, [])
+    assert state_of(tmp_path) == {"part": "done"}
 
 
 def test_what_does_not_stop_is_killed(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from ali_jax import build, data, inference, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
+from ali_jax.run.signals import Stopped
 from ali_jax.run.workdirs import read_config
 from experiments import seeds as program
 from experiments.common import together
@@ -176,5 +177,5 @@ def test_seeds_that_are_none_are_refused(tmp_path, in_process, seeds):
 
 def test_a_stopped_training_is_no_finished_one(tmp_path, in_process, monkeypatch):
     monkeypatch.setattr(program.together, "train_all", lambda *given, **named: 7)
-    with pytest.raises(UserError, match="Stopped; the same command goes on from"):
+    with pytest.raises(Stopped, match="Stopped; the same command goes on from"):
         in_process(program, "--config=configs/digits.py", f"--workdir={tmp_path}", "--seeds=0,1")

@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from ali_jax import models, ranges
 from ali_jax.config import CONFIGS
 from ali_jax.errors import UserError, nearest
 from ali_jax.models import onednn
-from ali_jax.run.signals import note_interrupts
+from ali_jax.run.signals import Stopped, note_interrupts
 
 DEFAULT = CONFIGS / "digits.py"
 
@@ -34,6 +35,9 @@ def define_shared_flags() -> None:
 
 def run(program, define_flags, default: Path = DEFAULT):
     """Runs program(argv) with flags parsed; a UserError ends in its one sentence and exit status 1.
+
+    A training that a signal stopped before its end is no success either: by exit status 75 who started it, a
+    scheduler or the && of a shell, knows that there is something left to do.
 
     Args:
       program: a function of what is left of the command line once its flags are read.
@@ -56,6 +60,9 @@ def run(program, define_flags, default: Path = DEFAULT):
         app.run(program, flags_parser=functools.partial(parse_flags, default=default))
     except UserError as error:
         sys.exit(f"Error: {error}")
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(os.EX_TEMPFAIL)  # 75: "the user is invited to retry"
     except KeyboardInterrupt:  # outside of training, which saves first
         sys.exit("Stopped by Ctrl-C.")
 

@@ -6,10 +6,21 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 
 logger = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """A signal came before the last step of a training; all is saved, and the same command goes on."""
+
+
+def require_last_step(step: int, num_steps: int, workdir: str | Path) -> None:
+    """Raises Stopped where a training ended before its last step."""
+    if step < num_steps:
+        raise Stopped(f"Stopped; the same command goes on from {workdir}.")
 
 
 @dataclasses.dataclass

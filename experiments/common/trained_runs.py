@@ -46,12 +46,6 @@ def read(asked: str | Path | None, data_dir: str | None = None) -> tuple[Path, C
     return where, config
 
 
-def refuse_stopped(step: int, config: ConfigDict, folder: str | Path) -> None:
-    """Raises UserError where a signal came before the last step."""
-    if step < config.num_steps:
-        raise UserError(f"Stopped; the same command goes on from {folder}.")
-
-
 def load(asked: str | Path | None, data_dir: str | None = None, *, needs_encoder: bool = True) -> Run:
     """The run in --workdir, at its newest readable checkpoint; see `read`.
 

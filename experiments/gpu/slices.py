@@ -105,7 +105,7 @@ def work_at(part: Part, folder: Path, state: State, until: float, stop: list[int
 
 
 def run_command(part: Part, folder: Path, log: Path, until: float, stop: list[int]) -> str:
-    """The status of a part after its command: "done", "failed" or, where its time was over, as `end` says."""
+    """The status of a part after its command: "done", "failed", "stopped" or, as `end` says, "killed"."""
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [word.replace("{folder}", str(folder.absolute())) for word in part.command]
     with open(log, "a") as output:
@@ -122,6 +122,8 @@ def run_command(part: Part, folder: Path, log: Path, until: float, stop: list[in
             if stop or time.monotonic() > until:
                 return end(process)
             time.sleep(0.05)
+    if process.returncode == os.EX_TEMPFAIL:  # the signal that ends us came to it, too, and it heard it first
+        return "stopped"
     return "failed" if process.returncode else "done"
 
 

@@ -13,10 +13,9 @@ from tqdm import tqdm
 
 from ali_jax import data, train
 from ali_jax.files import write_whole, writing
-from ali_jax.run import devices
+from ali_jax.run import devices, signals
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.metrics import crossed
-from experiments.common import trained_runs
 
 Rows = list[dict[str, Any]]  # "step", "seconds" since the last row, and what `evaluate` found
 
@@ -43,7 +42,7 @@ def advance(
       The last state, and a row for each evaluation.
 
     Raises:
-      UserError: a signal stopped it before the last step.
+      Stopped: a signal stopped it before the last step.
     """
     with Checkpoints(folder, config.keep_checkpoints) as checkpoints:
         step, state = restore(checkpoints, jax.eval_shape(init)) or (0, init())
@@ -57,7 +56,7 @@ def advance(
             # Also where a run was stopped between two evaluations and is not to go on.
             if curve.step == config.num_steps and (not curve.rows or curve.rows[-1]["step"] != curve.step):
                 curve.note(state)
-    trained_runs.refuse_stopped(curve.step, config, folder.parent)
+    signals.require_last_step(curve.step, config.num_steps, folder.parent)
     return state, curve.rows
 
 

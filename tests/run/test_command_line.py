@@ -8,6 +8,7 @@ from conftest import load_config
 from ali_jax.errors import UserError
 from ali_jax.run import command_line
 from ali_jax.run.command_line import _tell_unraisable, set_terms
+from ali_jax.run.signals import Stopped
 from ali_jax.run.workdirs import read_config, to_json
 
 
@@ -78,13 +79,21 @@ def test_of_what_nobody_waits_for_orbaxs_own_is_not_told(monkeypatch):
     assert [one.object.cr_code.co_filename for one in told] == ["/home/user/loop.py"]
 
 
-def test_ctrl_c_outside_of_training_is_one_line(monkeypatch):
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (KeyboardInterrupt(), "Stopped by Ctrl-C.", ""),
+        (Stopped("Stopped; it goes on."), 75, "Stopped; it goes on.\n"),
+    ],
+)
+def test_what_was_stopped_ends_in_one_line_and_is_no_success(monkeypatch, capsys, raised, code, said):
     def interrupted(*arguments, **named):
-        raise KeyboardInterrupt
+        raise raised
 
     monkeypatch.setattr(command_line.app, "run", interrupted)
     for done_once in ("define_shared_flags", "note_interrupts"):
         monkeypatch.setattr(command_line, done_once, lambda: None)
     with pytest.raises(SystemExit) as ended:
         command_line.run(print, lambda: None)
-    assert ended.value.code == "Stopped by Ctrl-C."
+    assert ended.value.code == code  # Python writes a string to stderr and exits with 1
+    assert capsys.readouterr().err == said
