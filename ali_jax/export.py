@@ -25,7 +25,7 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from ali_jax import data, examples, files, inference, pretrained
+from ali_jax import build, data, examples, files, inference, pretrained
 from ali_jax.errors import UserError
 from ali_jax.paths import local
 from ali_jax.pretrained import cards, weights
@@ -55,6 +55,11 @@ def main(argv):
     workdir, output = workdirs.folder(values.workdir), local(values.output, "--output")
     config = workdirs.read_config(workdir)
     config.data_dir = command_line.data_dir_alone() or config.data_dir
+    if not values.discriminator and not build.needs_of_config(config).generated:
+        raise UserError(
+            f"{workdir} holds a classifier, whose G and E are untrained; pass --discriminator, which "
+            "tells classes apart."
+        )
     model = inference.load(workdir)
     scores = read_scores(workdir, values.scores, model.step)
     kept = ("generator", "encoder", *(["discriminator"] if values.discriminator else []))

@@ -1,13 +1,11 @@
 """python -m ali_jax.main --config=configs/svhn.py --workdir=runs/svhn"""
 
-import shlex
-import sys
 from pathlib import Path
 
 from absl import flags
 
 from ali_jax import train
-from ali_jax.run import command_line, devices, signals
+from ali_jax.run import command_line, devices, provenance, signals
 
 
 def define_flags() -> None:
@@ -25,8 +23,8 @@ def main(argv):
     devices.start_processes(values.coordinator, values.num_processes, values.process_id)
     devices.check_platform()
     name = Path(command_line.config_name().split(":")[0]).stem
-    command = shlex.join(["python", "-m", "ali_jax.main", *sys.argv[1:]])
     workdir = values.workdir or Path("runs", name)
+    command = provenance.command()
     state = train.train_and_evaluate(values.config, workdir, init_from=values.init_from, command=command)
     signals.require_last_step(int(state.step), values.config.num_steps, workdir)
 

@@ -29,7 +29,7 @@ from ali_jax import build, examples, inference, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from ali_jax.run import signals, workdirs
+from ali_jax.run import provenance, signals, workdirs
 from ali_jax.run.checkpoints import kept_steps
 from experiments.common import (
     ablation_report,
@@ -159,7 +159,7 @@ def advance(config: ConfigDict, folder: Path, bench: quality.Bench, settings: di
             "many as then, or another --workdir."
         )
     try:
-        state = train.train_and_evaluate(config, folder)
+        state = train.train_and_evaluate(config, folder, command=provenance.command())
     except train.Diverged as error:
         measures = measures._replace(diverged=str(error))
         steps = [step for step in steps if step in kept_steps(folder)]

@@ -25,6 +25,7 @@ from ali_jax import config as config_lib
 from ali_jax import examples, models, train
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
+from ali_jax.run import provenance
 from ali_jax.run.metrics import read_lines
 from ali_jax.run.signals import Stopped
 from experiments.common import contest, flops, report, shared_flags, timing
@@ -78,7 +79,7 @@ def measure(config, values) -> dict:
     step = timing.time_step(config, splits["train"], values.steps)
     matmul, count = timing.matmul_rate(config.dtype), flops.of_step(config)
     results = {
-        "device": report.hardware(),
+        "device": provenance.hardware(),
         "jax": jax.__version__,
         "config": os.path.relpath(program.config_name()),
         "data": "random images" if values.random_images else config.dataset,

@@ -36,7 +36,7 @@ def main(argv):
     output = report.output(flags.FLAGS.output, workdir, "curves")
     report.save_plot(output, "curves", draw(metrics))
     copy_last_figures(workdir / "figures", output)
-    print(report.write(output, summarize(config, metrics)))
+    print(report.write(output, summarize(config, metrics), workdir))
 
 
 def read_metrics(workdir: Path) -> dict[str, np.ndarray]:

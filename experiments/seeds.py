@@ -9,7 +9,6 @@ leave most of a GPU unused, which further seeds take up; on a CPU, or with convo
 another.
 """
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from absl import flags
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from ali_jax.run import signals
+from ali_jax.run import provenance, signals
 from experiments.common import shared_flags, together
 
 
@@ -44,8 +43,7 @@ def main(argv):
     for config in configs:
         config_lib.check(config)
     folders = [Path(values.workdir) / f"seed_{seed}" for seed in seeds]
-    command = shlex.join(["python", "-m", "experiments.seeds", *sys.argv[1:]])
-    reached = together.train_all(configs, folders, command=command)
+    reached = together.train_all(configs, folders, command=provenance.command())
     signals.require_last_step(reached, values.config.num_steps, values.workdir)
 
 

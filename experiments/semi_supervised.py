@@ -25,8 +25,8 @@ from ml_collections import ConfigDict, config_flags
 from ali_jax import build, data, examples, files, inference, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
+from ali_jax.run import begun, provenance, signals, workdirs
 from ali_jax.run import command_line as program
-from ali_jax.run import signals, workdirs
 from ali_jax.run.checkpoints import kept_steps
 from ali_jax.run.metrics import read_lines
 from experiments.common import costs, markdown, report, shared_flags, together, trained_runs
@@ -116,7 +116,7 @@ def train_together(
     except UserError:  # an earlier call went on with them one after another
         return
     try:
-        reached = together.train_all(configs, folders, splits)
+        reached = together.train_all(configs, folders, splits, command=provenance.command())
     except train.Diverged as error:
         print(f"{error} The runs go on one after another.")
         return
@@ -126,7 +126,7 @@ def train_together(
 def trained(config: ConfigDict, folder: Path, splits: dict[str, data.Split]) -> dict:
     """`outcome` of a run, trained as far as it is not; of one that diverged, "diverged": what was said."""
     try:
-        state = train.train_and_evaluate(config, folder, splits)
+        state = train.train_and_evaluate(config, folder, splits, command=provenance.command())
     except train.Diverged as error:
         print(error)
         files.write_whole(folder / DIVERGED, f"{error}\n".encode())
@@ -179,6 +179,7 @@ def outcome(config: ConfigDict, workdir: Path, splits: dict[str, data.Split]) ->
         "test_error_at_lowest_validation_error": curve["test_error"][best],
         "step_of_lowest_validation_error": curve["step"][best],
         "curve": curve,
+        "training": begun.read(workdir),
     }
     if config.model.encoder is not None:
         results["test_error_averaged_over_z"] = error_averaged_over_z(workdir, splits["test"])

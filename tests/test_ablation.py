@@ -10,6 +10,7 @@ from conftest import flags_of
 
 from ali_jax import train
 from ali_jax.errors import UserError
+from ali_jax.run.signals import Stopped
 from ali_jax.run.workdirs import claim
 from experiments import ablation
 from experiments.common import ablation_report, costs, flops, grids, referee
@@ -93,7 +94,7 @@ def test_a_grid_that_was_stopped_ends_as_one_that_was_not(run_grid, tmp_path, mo
     for folder in (parts / "wide_steps", parts / "results"):
         shutil.rmtree(folder)
 
-    def stopped(config, folder):
+    def stopped(config, folder, command):
         """The second run is stopped after 5 of its 8 steps; the first is done."""
         assert folder.parts[-2] == "wide_steps"
         config = config.copy_and_resolve_references()
@@ -101,12 +102,12 @@ def test_a_grid_that_was_stopped_ends_as_one_that_was_not(run_grid, tmp_path, mo
         return trained(config, folder)
 
     monkeypatch.setattr(train, "train_and_evaluate", stopped)
-    with pytest.raises(UserError, match="the same command goes on"):
+    with pytest.raises(Stopped, match="the same command goes on"):
         run_grid("parts")
     monkeypatch.setattr(train, "train_and_evaluate", trained)
     assert measured(run_grid("parts")) == measured(whole)
 
-    def never(*given):
+    def never(*given, **named):
         raise AssertionError("a run that is done was trained again")
 
     monkeypatch.setattr(train, "train_and_evaluate", never)
@@ -127,7 +128,7 @@ def trainings(monkeypatch):
 
     begun = Begun()
 
-    def end_at_once(config, folder):
+    def end_at_once(config, folder, command):
         variant = folder.parts[-2]
         begun.append((variant, config.seed))
         begun.configs[variant] = config

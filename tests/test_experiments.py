@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import flags_of, load_config
+from conftest import load_config
 
 from ali_jax import data
 from ali_jax.errors import UserError
 from ali_jax.models.rows import dense
-from ali_jax.run import metrics, pictures
+from ali_jax.run import begun, metrics, pictures
 from ali_jax.run.signals import Stopped
 from ali_jax.run.workdirs import claim
 from experiments import benchmark, curves, neighbours, scaling
@@ -211,13 +211,14 @@ def test_a_classifier_s_generator_is_not_measured(game, tmp_path):
 def test_a_trained_run_takes_its_data_from_elsewhere_and_no_other_field(tiny_workdir, tmp_path, in_process):
     run = f"--workdir={tiny_workdir}"
     for field in ("seed", "terms.r1.gamma", "model.leak"):
-        with pytest.raises(UserError, match=f"config.{field} is as it was when the model was trained"):
+        with pytest.raises(UserError, match=f"is kept with it; leave --config.{field} out"):
             in_process(curves, run, f"--config.{field}=1", f"--output={tmp_path}")
-    with pytest.raises(UserError, match="The config of a trained model is kept with it"):
+    with pytest.raises(UserError, match="The config of a trained model is kept with it; leave --config out"):
         in_process(curves, run, "--config=configs/svhn.py", f"--output={tmp_path}")
     assert not any(tmp_path.iterdir())
     in_process(curves, run, f"--config.data_dir={tmp_path}", f"--output={tmp_path}")
-    assert (tmp_path / "results.json").exists()
+    training = json.loads((tmp_path / "results.json").read_text())["training"]
+    assert training == begun.read(tiny_workdir) and {"date", "hardware", "versions"} <= training.keys()
     assert trained_runs.load(tiny_workdir, "elsewhere").config.data_dir == "elsewhere"
     assert trained_runs.load(tiny_workdir).config.data_dir is None
 
@@ -241,11 +242,13 @@ def test_data_without_labels_are_named(tiny_config, monkeypatch):
         labelled.load(tiny_config, ("train", "test"))
 
 
-def test_words_that_are_no_flags_and_folders_that_cannot_be_made_are_named(tiny_workdir):
+def test_words_that_are_no_flags_and_folders_that_cannot_be_made_are_named(in_process):
     with pytest.raises(UserError, match="'pixels' is not a flag"):
         neighbours.main(["neighbours", "pixels"])
-    with flags_of(scaling, output="/dev/null/out"), pytest.raises(UserError, match="/dev/null/out"):
-        scaling.main([])
+    with pytest.raises(UserError, match="/dev/null/out"):
+        in_process(scaling, "--output=/dev/null/out")
+    with pytest.raises(UserError, match=r"the configs that they are of; leave --config\.seed out"):
+        in_process(scaling, "--config.seed=1")
 
 
 def test_flops_are_counted_on_the_cpu_and_a_jax_without_one_is_told(tiny_config, monkeypatch):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import load_config
 from helpers import assert_same, make_conditional_config, untrained
 
 from ali_jax import config as config_lib
@@ -14,6 +15,7 @@ from ali_jax import data, export, inference, pretrained
 from ali_jax.errors import UserError
 from ali_jax.pretrained import weights
 from ali_jax.roles import Roles
+from ali_jax.run.workdirs import claim
 from experiments.common import trained_runs
 
 
@@ -140,6 +142,12 @@ def test_scores_in_their_place_are_found_and_those_of_other_steps_refused(export
         usual.write_text(text)
         with pytest.raises(UserError, match=r"no results\.json"):
             exported()
+
+
+def test_a_classifier_is_its_discriminator(tmp_path, in_process):
+    claim(tmp_path / "run", load_config("digits_semi_supervised", "supervised"))
+    with pytest.raises(UserError, match="holds a classifier, whose G and E are untrained; pass --discrim"):
+        in_process(export, f"--workdir={tmp_path / 'run'}", f"--output={tmp_path / 'a.safetensors'}")
 
 
 def test_a_model_of_attributes_is_halved_with_attributes():

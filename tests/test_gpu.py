@@ -283,6 +283,7 @@ def test_a_flag_of_another_command_is_refused(command, flag, tmp_path, in_proces
         ("--opponent=torch_ali.py {model}", "NAME: COMMAND"),
         ("--share=nan", "--share is nan"),
         ("--minutes=nan", "--minutes is nan"),
+        ("--config.dtype=bfloat16", "each of its parts; leave --config.dtype out"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_before_anything_is_copied(flag, said, tmp_path, in_process):

@@ -48,7 +48,7 @@ def test_a_run_says_what_it_started_from_and_goes_on_from_nothing_else(
     state = train.train_and_evaluate(tiny_config, run, init_from=file, command="python -m ali_jax.main")
     assert int(state.step) == 4
     noted = json.loads((run / "begun.json").read_text())
-    assert noted["command"] == "python -m ali_jax.main"
+    assert noted["command"] == "python -m ali_jax.main" and noted["versions"]["jax"] == jax.__version__
     assert noted["init_from"] == {"source": str(file), "step": 12, "sha256": inference.about(file).sha256}
     train.train_and_evaluate(tiny_config, run, init_from=file)
     with pytest.raises(UserError, match=r"begun from .*tiny\.safetensors at step 12, not afresh"):

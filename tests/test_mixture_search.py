@@ -14,6 +14,7 @@ from helpers import assert_same
 
 from ali_jax.errors import UserError
 from ali_jax.roles import Roles
+from ali_jax.run.signals import Stopped
 from ali_jax.run.workdirs import locked
 from ali_jax.train_step import init_state, train_step
 from experiments.mixture import __main__, loop, search, speed
@@ -94,7 +95,7 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(tiny_study, tmp_path):
             return batches[step]
 
     parts = tmp_path / "parts"
-    with pytest.raises(UserError, match="goes on from"):
+    with pytest.raises(Stopped, match="goes on from"):
         loop.advance(*procedure, Interrupted(), tiny_study, parts)
     assert [path.name for path in (parts / "checkpoints").iterdir() if path.name == "8"] == ["8"]
     assert [row["step"] for row in json.loads((parts / "curve.json").read_text())] == [6]

@@ -10,6 +10,7 @@ from conftest import load_config
 
 from ali_jax import data
 from ali_jax.errors import UserError
+from ali_jax.run.signals import Stopped
 from experiments import semi_supervised as program
 
 ROOT = Path(__file__).parent.parent
@@ -89,14 +90,14 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_proce
     in_process(program, *flags)
     assert json.loads((results / "results.json").read_text())["runs"] == first["runs"]
 
-    def fail(config, folder, splits):
+    def fail(config, folder, splits, command):
         if config.model.encoder is None:
-            raise UserError("Stopped")
+            raise Stopped
         raise program.train.Diverged(f"loss is not finite in {folder}")
 
     # What diverges is noted, and a call that is stopped leaves what an earlier one wrote.
     monkeypatch.setattr(program.train, "train_and_evaluate", fail)
-    with pytest.raises(UserError, match="Stopped"):
+    with pytest.raises(Stopped):
         in_process(program, *flags, "--seeds=1,0")
     found = json.loads((results / "results.json").read_text())
     assert [run for run in found["runs"] if run["seed"] == 0] == first["runs"]
@@ -117,7 +118,7 @@ def test_the_command_fills_the_table_and_goes_on_where_it_was(tmp_path, in_proce
 def test_where_one_of_several_at_once_diverges_they_go_on_one_by_one(tmp_path, in_process, monkeypatch):
     trained = []
 
-    def diverge(*given):
+    def diverge(*given, **named):
         raise program.train.Diverged("loss is not finite")
 
     monkeypatch.setattr(program.together, "train_all", diverge)
@@ -145,9 +146,9 @@ def test_a_stopped_run_ends_the_program(tmp_path, monkeypatch):
     config = load_config("digits_semi_supervised")
     monkeypatch.setattr(program, "config_of", lambda *run: config)
     stopped = SimpleNamespace(step=config.num_steps - 1)
-    monkeypatch.setattr(program.train, "train_and_evaluate", lambda *arguments: stopped)
+    monkeypatch.setattr(program.train, "train_and_evaluate", lambda *given, **named: stopped)
     values = SimpleNamespace(workdir=str(tmp_path), output=str(tmp_path), config=config, at_once=False)
     values.methods, values.labels, values.seeds = ["ali"], None, ["0"]
     monkeypatch.setattr(program.flags, "FLAGS", values)
-    with pytest.raises(UserError, match="the same command goes on"):
+    with pytest.raises(Stopped, match="the same command goes on"):
         program.main([])

@@ -12,6 +12,7 @@ from ali_jax import pretrained
 from ali_jax.errors import UserError
 from ali_jax.pretrained import Model, weights
 from ali_jax.roles import Roles
+from ali_jax.run import provenance
 from ali_jax.trees import by_name
 
 logger = logging.getLogger(__name__)
@@ -66,8 +67,8 @@ def _loose_copy(array: jax.Array) -> jax.Array:
 
 
 def describe(command: str | None, source: str | Path | None, model: Model | None) -> dict[str, Any]:
-    """How a run is begun, see `run.begun`: the command, and source, step and checksum of a model."""
-    begun: dict[str, Any] = {"command": command} if command else {}
+    """How a run is begun, see `run.begun`."""
+    begun: dict[str, Any] = ({"command": command} if command else {}) | provenance.of_here()
     if model is not None:
         path = pretrained.find(source)
         if path.is_file():

@@ -1,4 +1,4 @@
-"""How a run was begun, in its workdir's begun.json: by which command, and from which networks."""
+"""How a run was begun, in its workdir's begun.json: by which command, on what, and from which networks."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ NAME = "begun.json"
 
 
 def read(workdir: Path) -> dict[str, Any]:
-    """`command` and `init_from` (`source`, `step`, `sha256`), as far as they are known."""
+    """`command`, `date`, `hardware`, `versions`, and `init_from` (`source`, `step`, `sha256`), if known."""
     path = Path(workdir) / NAME
     if not path.exists():
         return {}

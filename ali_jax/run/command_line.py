@@ -78,20 +78,20 @@ def refuse_words(argv) -> None:
         raise UserError(f"{argv[1]!r} is not a flag; write --workdir=... and the like.")
 
 
-def data_dir_alone() -> str | None:
-    """--config.data_dir, for a program on a trained run: where the data set is now.
+def data_dir_alone(why: str = "The config of a trained model is kept with it") -> str | None:
+    """--config.data_dir, where the data set is now, for a program that reads no other of its config.
+
+    Args:
+      why: it reads none; the start of a sentence.
 
     Raises:
       UserError: --config or another --config.FIELD was given, which would be ignored.
     """
-    if config_named(sys.argv):
-        raise UserError("The config of a trained model is kept with it; leave --config out.")
-    for field in fields_named(sys.argv):
-        if field != "data_dir":
-            raise UserError(
-                f"config.{field} is as it was when the model was trained; leave --config.{field} out (only "
-                "--config.data_dir can be given, where the data set is now)."
-            )
+    fields = (f"--config.{field}" for field in fields_named(sys.argv) if field != "data_dir")
+    if ignored := "--config" if config_named(sys.argv) else next(fields, None):
+        raise UserError(
+            f"{why}; leave {ignored} out (only --config.data_dir can be given, where the data set is now)."
+        )
     return flags.FLAGS.config.data_dir
 
 

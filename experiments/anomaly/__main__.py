@@ -16,7 +16,6 @@ run with config.classes: its test split is scored by every measure that its netw
 """
 
 import functools
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +90,7 @@ def check(values) -> None:
     if len(asked) > 1:
         raise UserError(f"--{asked[0]} and --{asked[1]} have results of their own; pass one of them a call.")
     if asked in ([TABLES], [IMAGES]):
-        fields = {*program.fields_named(sys.argv)} - {"data_dir"}
-        if fields or program.config_named(sys.argv):
-            raise UserError("Detectors have no config; leave --config out, but for --config.data_dir.")
+        program.data_dir_alone("Detectors have no config")
     else:
         shared_flags.refuse_others(values, "a run", dict.fromkeys(OF_DETECTORS, ("--tables", "--images")))
 

@@ -1,23 +1,18 @@
 """results.json: numbers together with what they were measured on."""
 
-import datetime
 import io
 import json
 import os
-import platform
-import shlex
-import sys
 from pathlib import Path
 
-import jax
 import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
 
-from ali_jax.data import own
 from ali_jax.errors import UserError
 from ali_jax.files import save_png, write_whole, writing
 from ali_jax.paths import local
+from ali_jax.run import begun, provenance
 
 RESULTS = Path(__file__).parent.parent / "results"  # those worth keeping
 ENVIRONMENT = (  # they change what is measured
@@ -46,9 +41,14 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def write(directory: Path, results: dict) -> Path:
-    """Writes results.json into `directory`, with the command, date, hardware and versions."""
-    return save_text(directory, "results.json", json.dumps(provenance() | results, indent=2) + "\n")
+def write(directory: Path, results: dict, run: Path | None = None) -> Path:
+    """Writes results.json into `directory`, with the command, date, hardware and versions.
+
+    Args:
+      run: the workdir of the run that was measured; how its training was begun is said, too.
+    """
+    known = _measured_by() | ({"training": begun.read(run)} if run else {})
+    return save_text(directory, "results.json", json.dumps(known | results, indent=2) + "\n")
 
 
 def save_text(directory: Path, name: str, text: str) -> Path:
@@ -77,37 +77,6 @@ def save_plot(directory: Path, name: str, figure: Figure) -> None:
             write_whole(directory / f"{name}.{suffix}", buffer.getvalue())
 
 
-def provenance() -> dict:
-    return {
-        "command": shlex.join(["python", "-m", module_name(), *sys.argv[1:]]),
-        "date": datetime.date.today().isoformat(),
-        "hardware": hardware(),
-        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-        "versions": {"python": platform.python_version(), "jax": jax.__version__},
-    }
-
-
-def module_name() -> str:
-    """The running program as `python -m` wants it."""
-    spec = sys.modules["__main__"].__spec__
-    return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).stem
-
-
-def _cores(there: int) -> str:
-    """How many there are, and how many of them this process may use where taskset and the like say so."""
-    ours = own.cores()
-    return f"{there} cores" if ours == there else f"{ours} of {there} cores"
-
-
-def hardware() -> str:
-    devices = jax.devices()
-    if devices[0].platform != "cpu":
-        return f"{len(devices)} x {devices[0].device_kind}"
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        model = f"{names[0]}, {_cores(len(names))}" if names else model
-    return model
+def _measured_by() -> dict:
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return {"command": provenance.command(), **provenance.of_here(), "environment": environment}

@@ -25,11 +25,12 @@ def main(argv):
         raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.gpu, and then the flags.")
     values = flags.FLAGS
     shared_flags.refuse_others(values, argv[1], READERS)
+    data_dir = program.data_dir_alone("The plan has a config for each of its parts")
     if values.workdir is None:
         raise UserError("Where are the plan and its data? Pass --workdir.")
     folder = Path(values.workdir)
     if argv[1] == "prepare":
-        plan.prepare(folder, plan.all_parts(values.share, values.opponent), values.config.data_dir)
+        plan.prepare(folder, plan.all_parts(values.share, values.opponent), data_dir)
     elif argv[1] == "run":
         slices.run(folder, values.minutes, values.parts)
     print(slices.status(folder))
