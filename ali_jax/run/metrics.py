@@ -38,7 +38,8 @@ class Recorder:
         self._log_every = log_every
         self._settled = first_step
         self._pending = collections.deque()
-        self._interval: list[dict[str, np.ndarray]] = []
+        self._sums: dict[str, float] = {}  # over the steps since the last `write`
+        self._count = 0  # of them
 
     def add(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
         """Metrics (count,) of the steps up to `step`, still being computed.
@@ -61,7 +62,9 @@ class Recorder:
         self._check_finite(metrics)
         count, self._settled = step - self._settled, step
         self._writer.advance(count, {name: float(metrics[name][-1]) for name in SHOWN if name in metrics})
-        self._interval.append(metrics)
+        for name, values in metrics.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(np.sum(values, dtype=np.float64))
+        self._count += count
         if crossed(step, count, self._log_every):
             self.write_means(step)
 
@@ -71,12 +74,11 @@ class Recorder:
         After a resume the first interval has only the steps since then, and the run's last one, with which it
         may end anywhere, those that are left.
         """
-        if not self._interval:
+        if not self._count:
             return
-        joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._interval)
-        means = {name: float(np.mean(values)) for name, values in joined.items()}
-        self._writer.write(step, means | {"averaged_steps": len(next(iter(joined.values())))})
-        self._interval = []
+        means = {name: total / self._count for name, total in self._sums.items()}
+        self._writer.write(step, means | {"averaged_steps": self._count})
+        self._sums, self._count = {}, 0
 
     def _check_finite(self, metrics: Mapping[str, np.ndarray]) -> None:
         """Of every loss, those of single terms too: at the first step where one is not finite, it raises."""
