@@ -28,8 +28,8 @@ from ml_collections import ConfigDict
 from ali_jax import build, examples, inference, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
+from ali_jax.run import begun, provenance, signals, workdirs
 from ali_jax.run import command_line as program
-from ali_jax.run import provenance, signals, workdirs
 from ali_jax.run.checkpoints import kept_steps
 from experiments.common import (
     ablation_report,
@@ -76,7 +76,7 @@ def main(argv):
         raise UserError("Where shall the runs be kept? Pass --workdir.")
     if taken := [field for field in CHECKPOINTS if field in program.fields_named(sys.argv)]:
         raise UserError(f"config.{taken[0]} is set for all variants by --checkpoints; leave it out.")
-    grid, workdir = grids.load(values.grid), Path(values.workdir)
+    grid, workdir = grids.load(values.grid), workdirs.folder(values.workdir)
     only = chosen(grid, values.only)
     plans = make_plans(values, grid)
     for name, plan in plans.items():
@@ -190,7 +190,7 @@ def untrained(config: ConfigDict, workdir: Path, bench: quality.Bench, settings:
 
 def write(output: Path, values, grid: grids.Grid, plans: dict[str, Plan], bench, settings: dict) -> Path:
     """All files, of the runs that are done, whichever process did them; the path of results.json."""
-    workdir = Path(values.workdir)
+    workdir = workdirs.folder(values.workdir)
     runs, variants = [], {}
     for name, plan in plans.items():
         own = [
@@ -238,7 +238,7 @@ def outcome(plan: Plan, folder: Path, settings: dict) -> dict | None:
         }
         for step in found
     }
-    return {"diverged": measures.diverged, "by_step": by_step}
+    return {"diverged": measures.diverged, "training": begun.read(folder), "by_step": by_step}
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from ali_jax import recipes
 from ali_jax.errors import UserError
 from ali_jax.files import write_whole, writing
 from ali_jax.run import command_line as program
+from ali_jax.run import workdirs
 from experiments.common import contest, growth_report, report, shared_flags
 
 # Flags that no point gets as they are.
@@ -52,7 +53,7 @@ def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
     config_lib.check(values.config)
-    output, workdir = report.asked_output(values.output), Path(values.workdir or Path("runs", "growth"))
+    output, workdir = report.asked_output(values.output), workdirs.folder(values.workdir or "runs/growth")
     wanted = [*points(values.config, values)]
     measured = [measure(point, workdir) for point in tqdm(wanted, desc="points", disable=None)]
     print(growth_report.table(measured), flush=True)

@@ -28,7 +28,7 @@ def define_flags() -> None:
 
 def main(argv):
     program.refuse_words(argv)
-    program.data_dir_alone("Compiled steps are read, with the configs that they are of")
+    program.refuse_config("Compiled steps are read, with the configs that they are of")
     sustained, output = flags.FLAGS.sustained, report.asked_output(flags.FLAGS.output)
     compiled = read(report.RESULTS / "tpu_compile")
     rows = on_paper(compiled, sustained)

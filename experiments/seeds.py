@@ -10,14 +10,13 @@ another.
 """
 
 import sys
-from pathlib import Path
 
 from absl import flags
 
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from ali_jax.run import provenance, signals
+from ali_jax.run import provenance, signals, workdirs
 from experiments.common import shared_flags, together
 
 
@@ -32,7 +31,7 @@ def main(argv):
         raise UserError("Where shall the runs be kept? Pass --workdir.")
     if "seed" in program.fields_named(sys.argv):
         raise UserError("The runs have the seeds of --seeds; leave --config.seed out.")
-    if (Path(values.workdir) / "config.json").exists():
+    if (workdirs.folder(values.workdir) / "config.json").exists():
         raise UserError(
             f"{values.workdir} is the workdir of a run; pass another folder, for the runs of all seeds."
         )
@@ -42,7 +41,7 @@ def main(argv):
     configs = [config_lib.of_seed(values.config, seed) for seed in seeds]
     for config in configs:
         config_lib.check(config)
-    folders = [Path(values.workdir) / f"seed_{seed}" for seed in seeds]
+    folders = [workdirs.folder(values.workdir) / f"seed_{seed}" for seed in seeds]
     reached = together.train_all(configs, folders, command=provenance.command())
     signals.require_last_step(reached, values.config.num_steps, values.workdir)
 

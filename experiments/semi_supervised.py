@@ -74,7 +74,7 @@ def main(argv):
     runs = {run: config_of(*run) for run in runs_of(values)}
     for config in runs.values():
         build.game(config)  # what is wrong with a method is said before another one trains
-    workdir = Path(values.workdir)
+    workdir = workdirs.folder(values.workdir)
     output = report.output(values.output, workdir, "semi_supervised")
     splits = examples.all_fit(values.config)
     for config in runs.values():  # a number of labels that does not fit, before another one trains
@@ -169,8 +169,11 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
 
 def outcome(config: ConfigDict, workdir: Path, splits: dict[str, data.Split]) -> dict:
     """The errors of a run at its end, where its validation error was lowest, and along the way."""
-    lines = read_lines(workdir / "metrics.jsonl")
+    path = workdir / "metrics.jsonl"
+    lines = read_lines(path) if path.exists() else []
     curve = errors_of(lines)
+    if not curve["step"]:
+        raise UserError(f"{path} holds no errors; restore it, or remove {workdir} to train it anew.")
     best = int(np.argmin(curve["validation_error"]))  # the first, where several are
     results = {
         "steps": curve["step"][-1],

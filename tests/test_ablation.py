@@ -99,7 +99,7 @@ def test_a_grid_that_was_stopped_ends_as_one_that_was_not(run_grid, tmp_path, mo
         assert folder.parts[-2] == "wide_steps"
         config = config.copy_and_resolve_references()
         config.num_steps = 5
-        return trained(config, folder)
+        return trained(config, folder, command=command)
 
     monkeypatch.setattr(train, "train_and_evaluate", stopped)
     with pytest.raises(Stopped, match="the same command goes on"):

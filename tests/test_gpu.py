@@ -19,6 +19,7 @@ from ali_jax import data
 from ali_jax.data import array_files
 from ali_jax.errors import UserError
 from ali_jax.run import command_line
+from ali_jax.run.signals import Stopped
 from experiments.gpu import __main__ as program
 from experiments.gpu import plan, slices
 from experiments.gpu.plan import Part
@@ -114,7 +115,8 @@ def stop_when_begun(log: Path) -> threading.Thread:
 
 def test_a_slice_stops_its_part_and_the_next_goes_on_until_all_is_done(folder, capsys):
     waiting = stop_when_begun(folder / "results" / "logs" / "train.log")
-    slices.run(folder, 2, [])
+    with pytest.raises(Stopped):
+        slices.run(folder, 2, [])
     waiting.join()
     assert state_of(folder) == {"train": "stopped"}
     assert slices.read_state(folder)["train"]["said"] == "Stopped at step 1 of 2."
@@ -143,18 +145,20 @@ def test_a_slice_ends_by_itself_before_its_minutes_are_over(folder):
 
 def test_a_part_that_was_stopped_by_others_goes_on_in_the_next_slice(tmp_path):
     """As where a scheduler signals all processes, and the part hears it before the slice does."""
-    plan.write(tmp_path, [Part("part", ["-c", STOPPED_ONCE, "{folder}/stopped"])])
+    parts = [Part("part", ["-c", STOPPED_ONCE, "{folder}/stopped"]), Part("of_it", ["-c", ""], after="part")]
+    plan.write(tmp_path, parts)
     slices.run(tmp_path, 2, [])
-    assert state_of(tmp_path) == {"part": "stopped"}
+    assert state_of(tmp_path) == {"part": "stopped"}, "what is of its run waits"
     slices.run(tmp_path, 2, [])
-    assert state_of(tmp_path) == {"part": "done"}
+    assert state_of(tmp_path) == {"part": "done", "of_it": "done"}
 
 
 def test_what_does_not_stop_is_killed(tmp_path, monkeypatch):
     plan.write(tmp_path, [Part("deaf", ["-c", DEAF])])
     monkeypatch.setattr(slices, "GRACE", 10.1)
     waiting = stop_when_begun(tmp_path / "results" / "logs" / "deaf.log")
-    slices.run(tmp_path, 2, [])
+    with pytest.raises(Stopped):
+        slices.run(tmp_path, 2, [])
     waiting.join()
     assert state_of(tmp_path) == {"deaf": "killed"}
 
@@ -203,6 +207,11 @@ def test_a_folder_without_a_plan_is_named(tmp_path):
         slices.run(tmp_path, 1, [])
     (tmp_path / "plan.json").write_text('{"parts": [{"title": "no part"}]}')
     with pytest.raises(UserError, match=r"is no plan .*title"):
+        slices.status(tmp_path)
+    plan.write(tmp_path, [])
+    plan.state_file(tmp_path).parent.mkdir()
+    plan.state_file(tmp_path).write_text('{"a')
+    with pytest.raises(UserError, match=r"state\.json is damaged; restore it"):
         slices.status(tmp_path)
 
 

@@ -89,6 +89,12 @@ def test_a_run_that_was_killed_while_it_was_claimed_begins_anew(tiny_config, tmp
     begun.check(tmp_path, {})  # of no run yet, so that it may begin otherwise
     workdirs.claim(tmp_path, tiny_config, start=start)
     assert begun.read(tmp_path) == start
+    # Of what was begun without a checkpoint nothing is left, of what has one the start is.
+    again = start | {"command": "python -m ali_jax.main --config.log_every=1"}
+    workdirs.claim(tmp_path, tiny_config, start=again)
+    (tmp_path / "checkpoints" / "4").mkdir(parents=True)
+    workdirs.claim(tmp_path, tiny_config, start=start)
+    assert begun.read(tmp_path) == again
 
 
 def test_networks_that_are_others_are_told(exported, tmp_path, in_process):

@@ -109,7 +109,16 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(tiny_study, tmp_path):
     (parts / "curve.json").write_text(json.dumps([*ended[:1], beyond]))
     resumed, again = loop.advance(*procedure, batches, tiny_study, parts)
     assert_same(whole, resumed)
-    assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in rows]
+    assert [row["timed_steps"] for row in again] == [6, 2]  # of the four since the last, two since it goes on
+    timeless = [[{**row, **dict.fromkeys(loop.OF_TIME)} for row in of] for of in (again, rows)]
+    assert timeless[0] == timeless[1]
+    assert loop.minutes(again) == pytest.approx((again[0]["seconds"] + 2 * again[1]["seconds"]) / 60)
+
+
+def test_a_curve_that_is_damaged_is_told(tmp_path):
+    (tmp_path / "curve.json").write_text('[{"step": 1')
+    with pytest.raises(UserError, match=r"curve\.json is damaged; restore it, or remove "):
+        loop.read_rows(tmp_path, 5)
 
 
 def test_a_search_writes_numbers_and_a_figure(tiny_study, searched):

@@ -129,6 +129,11 @@ def test_where_one_of_several_at_once_diverges_they_go_on_one_by_one(tmp_path, i
     assert trained == [3, 4]
 
 
+def test_a_run_whose_errors_are_lost_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"metrics\.jsonl holds no errors; restore it, or remove"):
+        program.outcome(load_config("digits_semi_supervised"), tmp_path, {})
+
+
 def test_a_table_of_test_errors_needs_a_test_split(tmp_path, in_process):
     flags = [f"--config={ROOT / 'configs' / 'digits_semi_supervised.py'}", f"--workdir={tmp_path}"]
     with pytest.raises(UserError, match=r"config\.test_split is empty"):

@@ -33,6 +33,25 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def remove_unless_written(former: Path) -> None:
+    """Removes a folder, or a temporary one, of this module's, but not while another process writes it.
+
+    Where the file system knows no locks, a temporary one stays: nothing says whether it is written.
+    """
+    temporary = former.name.startswith(".")
+    name = former.name.lstrip(".").split(".")[0].split("-")[0]
+
+    def leave() -> None:
+        raise BlockingIOError
+
+    with (
+        contextlib.suppress(OSError),
+        files.locked(former.with_name(f"{name}.lock"), leave) as alone,
+    ):
+        if alone or not temporary:
+            shutil.rmtree(former, ignore_errors=True)
+
+
 def publish(temporary: Path, folder: Path) -> None:
     """Renames what was written in `temporary` to `folder`, the last thing that is done."""
     try:

@@ -151,7 +151,7 @@ def _write(folder: Path, frame: Frame, source: Source) -> None:
     # What was decoded, or half of it, of files that are no longer there as they were.
     for former in folder.parent.iterdir():
         if former.is_dir() and former != folder and not former.name.startswith(f".{folder.name}-"):
-            shutil.rmtree(former, ignore_errors=True)
+            once.remove_unless_written(former)
 
 
 def _specs(source: Source, frame: Frame, size: int) -> dict[str, tuple[tuple[int, ...], Any]]:
@@ -243,6 +243,7 @@ def _only(rows: np.ndarray, arrays: dict, folder: Path, specs: dict) -> dict[str
     """These rows of the arrays, as new files of `folder`."""
     if not len(rows):
         raise UserError(f"None of the images of {folder.parent} can be read.")
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed, where there are no locks
     folder.mkdir()
     copies = array_files.create(folder, specs)
     for start in range(0, len(rows), _BLOCK):

@@ -66,7 +66,9 @@ def _loose_copy(array: jax.Array) -> jax.Array:
     return jnp.array(np.asarray(array))
 
 
-def describe(command: str | None, source: str | Path | None, model: Model | None) -> dict[str, Any]:
+def describe(
+    command: str | None, source: str | Path | None = None, model: Model | None = None
+) -> dict[str, Any]:
     """How a run is begun, see `run.begun`."""
     begun: dict[str, Any] = ({"command": command} if command else {}) | provenance.of_here()
     if model is not None:

@@ -79,7 +79,7 @@ def refuse_words(argv) -> None:
 
 
 def data_dir_alone(why: str = "The config of a trained model is kept with it") -> str | None:
-    """--config.data_dir, where the data set is now, for a program that reads no other of its config.
+    """--config.data_dir, where the data set is now, for a program that reads no other field of its config.
 
     Args:
       why: it reads none; the start of a sentence.
@@ -87,12 +87,17 @@ def data_dir_alone(why: str = "The config of a trained model is kept with it") -
     Raises:
       UserError: --config or another --config.FIELD was given, which would be ignored.
     """
-    fields = (f"--config.{field}" for field in fields_named(sys.argv) if field != "data_dir")
-    if ignored := "--config" if config_named(sys.argv) else next(fields, None):
-        raise UserError(
-            f"{why}; leave {ignored} out (only --config.data_dir can be given, where the data set is now)."
-        )
+    refuse_config(
+        why, but="data_dir", hint=" (only --config.data_dir can be given, where the data set is now)"
+    )
     return flags.FLAGS.config.data_dir
+
+
+def refuse_config(why: str, but: str = "", hint: str = "") -> None:
+    """Raises UserError where --config was given, or a --config.FIELD other than `but`."""
+    fields = (f"--config.{field}" for field in fields_named(sys.argv) if field != but)
+    if ignored := "--config" if config_named(sys.argv) else next(fields, None):
+        raise UserError(f"{why}; leave {ignored} out{hint}.")
 
 
 def parse_flags(argv, default: Path = DEFAULT):

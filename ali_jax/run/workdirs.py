@@ -237,15 +237,17 @@ def claim(
 ) -> None:
     """Makes the workdir and writes config.json there, or checks that the one there agrees.
 
-    Beside it, labelled_examples.json: the numbers of the examples whose label is known; and, of a new run,
-    begun.json (see `begun`) and examples.json, by which its training examples are `known` again.
+    Beside it, labelled_examples.json: the numbers of the examples whose label is known; of a new run,
+    examples.json, by which its training examples are `known` again; and of one that has no checkpoint yet,
+    begun.json (see `begun`).
     """
     is_new = not (workdir / "config.json").exists()
     check(config, workdir)
     check_labelled(labelled, workdir)
 
     def write() -> None:
-        if start and is_new:
+        # Of what was begun and left no checkpoint, here or in one of the folders of several, nothing is kept.
+        if start and not any(map(checkpoints.kept_steps, (workdir, *workdir.glob("*")))):
             write_whole(workdir / begun.NAME, (json.dumps(start, indent=2) + "\n").encode())
         if known and is_new:
             write_whole(workdir / EXAMPLES, (json.dumps(known) + "\n").encode())

@@ -26,6 +26,7 @@ from ali_jax.anomaly import SCORES
 from ali_jax.data.labels import with_label
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
+from ali_jax.run.signals import Stopped
 from experiments.anomaly import figures, methods, of_run, protocols, study
 from experiments.common import report, shared_flags
 
@@ -64,10 +65,17 @@ def main(argv):
         return
     if values.output is None:
         raise UserError("Where to keep the results? Pass --output=DIR.")
+    try:
+        compare(values, report.asked_output(values.output))
+    except KeyboardInterrupt:  # a detector whose fit was told to stop raises it, by whatever signal
+        raise Stopped(f"Stopped; the same command goes on from {values.output}.") from None
+
+
+def compare(values, output: Path) -> None:
+    """Every detector on every table or class of images that `output` has no row of yet."""
     players = study.players(
         values.methods, values.measures, values.longer, values.contamination, values.opponent_python
     )
-    output = report.asked_output(values.output)
     rows = study.Rows(output, values.protocol if values.tables else "one class is normal")
     for path in map(Path, values.tables):
         table = protocols.read_table(path)

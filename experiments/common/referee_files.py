@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from ali_jax import data
+from ali_jax import data, files
 from ali_jax.errors import UserError
 from ali_jax.run import tree_files
 from experiments.common import referee
@@ -36,9 +36,18 @@ def obtain(path: Path, config: ConfigDict, name: str, split: data.Split) -> Refe
     about = describe(config.dataset, name, split, settings)
     if path.exists():
         return read(path, about)
-    trained = referee.train(split, settings)
-    write(path, trained, about)
+    with files.writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.locked(path.with_name(f".{path.name}.lock"), _tell_of_another):
+            if path.exists():
+                return read(path, about)
+            trained = referee.train(split, settings)
+            write(path, trained, about)
     return trained
+
+
+def _tell_of_another() -> None:
+    print("Waiting for another process that is training the referee.")
 
 
 def describe(dataset: str, name: str, split: data.Split, settings: referee.Settings) -> dict:

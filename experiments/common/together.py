@@ -52,7 +52,7 @@ def train_all(
       UserError: as there; or the runs have checkpoints, but none of the same step.
     """
     config, game, folders = configs[0], build.game(configs[0]), [workdirs.folder(f) for f in folders]
-    start = starts.describe(command, None, None)
+    start = starts.describe(command)
     for one, folder in zip(configs, folders, strict=True):
         workdirs.check(one, folder)
         begun.check(folder, start)

@@ -11,6 +11,7 @@ from ali_jax.data.splits import as_floats
 from ali_jax.errors import UserError
 from ali_jax.examples import fit
 from ali_jax.examples import load as load_split
+from ali_jax.run import begun
 from ali_jax.run.workdirs import folder, read_config
 
 
@@ -41,6 +42,7 @@ def read(asked: str | Path | None, data_dir: str | None = None) -> tuple[Path, C
         where, config = Path("runs", "models", pretrained.find(asked).stem), pretrained.config_of(asked)
     else:
         where, config = folder(asked), read_config(folder(asked))
+        begun.read(where)  # a damaged one is told here, and not once all is measured
     if data_dir is not None:
         config.data_dir = data_dir
     return where, config

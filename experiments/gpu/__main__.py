@@ -1,11 +1,10 @@
 """python -m experiments.gpu prepare, run or status: see the package."""
 
-from pathlib import Path
-
 from absl import flags
 
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
+from ali_jax.run import workdirs
 from experiments.common import shared_flags
 from experiments.gpu import plan, slices
 
@@ -25,10 +24,11 @@ def main(argv):
         raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.gpu, and then the flags.")
     values = flags.FLAGS
     shared_flags.refuse_others(values, argv[1], READERS)
-    data_dir = program.data_dir_alone("The plan has a config for each of its parts")
+    why = "The plan has a config for each of its parts"
+    data_dir = program.data_dir_alone(why) if argv[1] == "prepare" else program.refuse_config(why)
     if values.workdir is None:
         raise UserError("Where are the plan and its data? Pass --workdir.")
-    folder = Path(values.workdir)
+    folder = workdirs.folder(values.workdir)
     if argv[1] == "prepare":
         plan.prepare(folder, plan.all_parts(values.share, values.opponent), data_dir)
     elif argv[1] == "run":

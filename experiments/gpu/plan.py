@@ -41,6 +41,7 @@ class Part(NamedTuple):
     name: str
     command: list[str]  # of Python, in the root of the repository; "{folder}" is that of the plan
     environment: dict[str, str] = {}  # noqa: RUF012 - a default that nothing changes
+    after: str = ""  # the part whose run it is of, which must be done first
 
 
 def prepare(folder: Path, parts: list[Part], data_dir: str | None) -> None:
@@ -162,7 +163,7 @@ def mnist_bigan(share: float) -> list[Part]:
 
     def neighbours(name: str, seed: str) -> Part:
         where = [f"--workdir={{folder}}/runs/{name}/{seed}", f"--output={{folder}}/results/{name}/{seed}"]
-        return Part(f"{name}_{seed}", ["-m", "experiments.neighbours", *where, DATA_DIR])
+        return Part(f"{name}_{seed}", ["-m", "experiments.neighbours", *where, DATA_DIR], after=name)
 
     judged = [neighbours(name, f"seed_{seed}") for name in names.values() for seed in range(3)]
     return [*itertools.starmap(training, names.items()), *judged]
@@ -180,18 +181,18 @@ def kept(name: str, run: str) -> list[Part]:
     workdir, output = f"--workdir={{folder}}/runs/{name}/{run}", f"{{folder}}/results/{name}/{run}"
     model = ["-m", "ali_jax.export", workdir, f"--output={output}.safetensors", "--float16"]
     curves = ["-m", "experiments.curves", workdir, f"--output={output}", DATA_DIR]
-    return [Part(f"{name}_model", model), Part(f"{name}_curves", curves)]
+    return [Part(f"{name}_model", model, after=name), Part(f"{name}_curves", curves, after=name)]
 
 
 def mixture(share: float) -> list[Part]:
     """The 25-mode study for the paper's 200 epochs."""
     steps = lengths(200_000, share)
 
-    def part(command: str, *flags: str) -> Part:
+    def part(command: str, *flags: str, after: str = "") -> Part:
         where = ["--workdir={folder}/runs/mixture", f"--output={{folder}}/results/mixture_{command}"]
-        return Part(f"mixture_{command}", ["-m", "experiments.mixture", command, *where, *flags])
+        return Part(f"mixture_{command}", ["-m", "experiments.mixture", command, *where, *flags], after=after)
 
-    return [part("search", *steps), part("compare")]
+    return [part("search", *steps), part("compare", after="mixture_search")]
 
 
 def lengths(full: int, share: float) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ali_jax import files
 from ali_jax.errors import UserError
+from ali_jax.run.signals import Stopped
 from experiments.gpu import plan
 from experiments.gpu.plan import Part
 
@@ -41,6 +42,7 @@ def run(folder: Path, minutes: float, names: list[str]) -> None:
 
     Raises:
       UserError: there is no plan or no such part, another slice is at work, or there are too few minutes.
+      Stopped: by a signal.
     """
     parts = chosen(plan.read(folder), names)
     until = time.monotonic() + 60 * minutes - GRACE
@@ -56,9 +58,13 @@ def run(folder: Path, minutes: float, names: list[str]) -> None:
         for part in parts:
             if state.get(part.name, NEW)["status"] in over:
                 continue
+            if part.after and state.get(part.after, NEW)["status"] != "done":
+                continue
             if stop or time.monotonic() > until - SHORTEST:
                 break
             work_at(part, folder, state, until, stop)
+    if stop:
+        raise Stopped(f"Stopped; the same command goes on with the plan of {folder}.")
 
 
 def chosen(parts: list[Part], names: list[str]) -> list[Part]:
@@ -146,8 +152,12 @@ def last_line(log: Path) -> str:
 
 
 def read_state(folder: Path) -> State:
+    """What was noted of parts; a UserError where that is damaged."""
     path = plan.state_file(folder)
-    return json.loads(path.read_text()) if path.exists() else {}
+    try:
+        return json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError):
+        raise UserError(f"{path} is damaged; restore it, or remove it to begin the plan anew.") from None
 
 
 def describe(name: str, of_part: dict) -> str:

@@ -6,6 +6,7 @@ from absl import flags
 
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
+from ali_jax.run import workdirs
 from experiments.common import report, shared_flags
 from experiments.mixture import compare, search, seeds, speed
 
@@ -25,13 +26,13 @@ def main(argv):
     values = flags.FLAGS
     shared_flags.refuse_others(values, argv[1], READERS)
     if argv[1] == "compare":
-        program.data_dir_alone()
+        program.refuse_config("The config of a search is kept with it")
     count = values.seeds if argv[1] == "seeds" else values.draws
-    workdir = Path(values.workdir or f"runs/mixture_{'seeds' if argv[1] == 'seeds' else 'search'}")
+    workdir = workdirs.folder(values.workdir or f"runs/mixture_{'seeds' if argv[1] == 'seeds' else 'search'}")
     # The workdir is made by a command that found nothing wrong, so its own folder not here.
     output = report.asked_output(values.output) or workdir / "results" / argv[1]
     results = COMMANDS[argv[1]](values.config, count, workdir, output)
-    print(report.write(output, results))
+    print(report.write(output, results, workdir))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,16 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from ali_jax import data, train
+from ali_jax.errors import UserError
 from ali_jax.files import write_whole, writing
 from ali_jax.run import devices, signals
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.metrics import crossed
 
-Rows = list[dict[str, Any]]  # "step", "seconds" since the last row, and what `evaluate` found
+# "step", what `evaluate` found, and the "seconds" of the "timed_steps" before it: those since the last row
+# or, where that is later, since a resumption.
+Rows = list[dict[str, Any]]
+OF_TIME = ("step", "seconds", "timed_steps")
 
 
 def advance(
@@ -66,7 +70,7 @@ class Curve:
     def __init__(self, folder: Path, step: int, config: ConfigDict, evaluate: Callable):
         self.step, self.rows = step, read_rows(folder, step)
         self._folder, self._config, self._evaluate = folder, config, evaluate
-        self._since = time.perf_counter()
+        self._since = step, time.perf_counter()
         self._bar = tqdm(total=config.num_steps, initial=step, desc=folder.name, unit="step", disable=None)
 
     def __enter__(self):
@@ -88,8 +92,9 @@ class Curve:
     def note(self, state: Any) -> None:
         """Adds the row of this state."""
         found = {name: np.asarray(value).tolist() for name, value in self._evaluate(state).items()}
-        before, self._since = self._since, time.perf_counter()
-        self.rows.append({"step": self.step, "seconds": self._since - before, **found})
+        (step, begun), self._since = self._since, (self.step, time.perf_counter())
+        took = {"seconds": self._since[1] - begun, "timed_steps": self.step - step}
+        self.rows.append({"step": self.step, **took, **found})
         with writing(self._folder):
             write_whole(self._folder / "curve.json", (json.dumps(self.rows) + "\n").encode())
         of = f"step {self.step} of {self._config.num_steps}"
@@ -102,10 +107,27 @@ def restore(checkpoints: Checkpoints, shapes: Any) -> tuple[int, Any] | None:
 
 
 def read_rows(folder: Path, step: int) -> Rows:
-    """The rows of curve.json up to `step`; a killed run may have written more."""
+    """The rows of curve.json up to `step`; a killed run may have written more.
+
+    Raises:
+      UserError: the file is damaged.
+    """
     path = folder / "curve.json"
-    rows = json.loads(path.read_text()) if path.exists() else []
-    return [row for row in rows if row["step"] <= step]
+    try:
+        rows = json.loads(path.read_text()) if path.exists() else []
+        return [row for row in rows if row["step"] <= step]
+    except (KeyError, OSError, TypeError, ValueError):
+        raise UserError(f"{path} is damaged; restore it, or remove {folder} to train it anew.") from None
+
+
+def minutes(rows: Rows) -> float:
+    """Of all steps up to the last row; those that no row timed were as fast as the ones after them."""
+    seconds, done = 0.0, 0
+    for row in rows:
+        steps = row["step"] - done
+        seconds += row["seconds"] * steps / (row.get("timed_steps") or steps)
+        done = row["step"]
+    return seconds / 60
 
 
 def stacked(batches: data.Batches, step: int, count: int) -> dict[str, np.ndarray]:

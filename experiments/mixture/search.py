@@ -13,8 +13,9 @@ from ml_collections import ConfigDict
 from ali_jax import config as config_lib
 from ali_jax import data, examples, models
 from ali_jax.errors import UserError
+from ali_jax.pretrained import starts
 from ali_jax.roles import Roles
-from ali_jax.run import workdirs
+from ali_jax.run import provenance, workdirs
 from ali_jax.train_step import TrainState, init_state, train_step
 from experiments.common import report, spreads
 from experiments.mixture import figure, loop, measures
@@ -39,7 +40,7 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
     config = noting(config, draws=draws)
     drawn = random_draws(draws, config.seed)
     with workdirs.locked(workdir):
-        workdirs.claim(workdir, config)
+        workdirs.claim(workdir, config, start=starts.describe(provenance.command()))
         rows = {
             game: train_all(config, game, drawn, batches, splits["validation"].x, workdir / game)[1]
             for game in GAMES
@@ -200,13 +201,13 @@ def summarize(config: ConfigDict, draws: Draw, rows: dict[str, loop.Rows]) -> di
 
 def summarize_game(config: ConfigDict, rows: loop.Rows, count: int) -> dict:
     last = rows[-1]
-    names = [name for name in last if name not in ("step", "seconds", "diverged")]
+    names = [name for name in last if name not in (*loop.OF_TIME, "diverged")]
     diverged = np.asarray(last["diverged"])
     counted = {"modes_covered", "modes_covered_strictly", "high_quality_share"}  # zero where it diverged
     return {
         "steps": last["step"],
         "epochs": last["step"] * config.batch_size / count,
-        "minutes": sum(row["seconds"] for row in rows) / 60,
+        "minutes": loop.minutes(rows),
         "diverged": int(diverged.sum()),
         "best_draw": best(last),
         "over_draws": {

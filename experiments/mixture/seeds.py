@@ -10,7 +10,8 @@ from ali_jax import build, data, examples, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.inference import of_state
-from ali_jax.run import workdirs
+from ali_jax.pretrained import starts
+from ali_jax.run import provenance, workdirs
 from ali_jax.train_step import TrainState
 from experiments.common import report, spreads, together
 from experiments.mixture import compare, figure, loop, measures, search
@@ -27,7 +28,8 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     x = splits["validation"].x
     run = together.run_all(game)
     with workdirs.locked(workdir):
-        workdirs.claim(workdir, search.noting(config, seeds=seeds))
+        start = starts.describe(provenance.command())
+        workdirs.claim(workdir, search.noting(config, seeds=seeds), start=start)
         states, rows = loop.advance(
             lambda states, rows: run(states, rows)[0],
             lambda: together.stacked([train.fresh_state(one, game, split) for one in each]),
@@ -74,14 +76,14 @@ def evaluate_all(game: build.Game, x: np.ndarray, mixture: data.Gaussians):
 
 def summarize(config: ConfigDict, count: int, rows: loop.Rows) -> dict:
     """The results of `rows`; what a seed that diverged has no number for is left out of spreads, and None."""
-    last = {name: values for name, values in rows[-1].items() if name not in ("step", "seconds")}
+    last = {name: values for name, values in rows[-1].items() if name not in loop.OF_TIME}
     seeds = len(last["modes_covered"])
     return {
         "data": f"{config.dataset}, split {config.train_split}, {count:,} examples",
         "batch_size": config.batch_size,
         "steps": rows[-1]["step"],
         "epochs": rows[-1]["step"] * config.batch_size / count,
-        "minutes": sum(row["seconds"] for row in rows) / 60,
+        "minutes": loop.minutes(rows),
         "seeds": [*range(config.seed, config.seed + seeds)],
         "over_seeds": {name: spreads.of_finite(values) for name, values in last.items()},
         "each_seed": [

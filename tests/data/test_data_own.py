@@ -8,7 +8,7 @@ import pytest
 from photo_files import FRAME, greys, load, make_photos, save
 
 from ali_jax import data
-from ali_jax.data import own, pictures
+from ali_jax.data import once, own, pictures
 from ali_jax.errors import UserError
 
 
@@ -102,6 +102,37 @@ def test_what_a_run_left_that_was_killed_early_is_begun_anew(photos):
     folder.rename(partial)  # without its state
     (partial / "x.npy").write_bytes(b"half")
     assert sorted(greys(load(photos))) == list(range(40))
+
+
+def test_a_decoding_leaves_what_another_process_decodes(photos):
+    load(photos)
+    (folder,) = (path.parent for path in photos.rglob("meta.json"))
+    others, dead = folder.with_name(".0123.partial"), folder.with_name(".4567.partial")
+    others.mkdir(), dead.mkdir()
+    save(photos / "cat" / "new.png", 50)
+    with once.locked(folder.with_name("0123")):
+        load(photos)
+        assert others.is_dir() and not dead.exists() and not folder.exists()
+    save(photos / "cat" / "newer.png", 51)
+    load(photos)
+    assert not others.exists()
+
+
+def test_without_locks_what_was_killed_is_begun_anew(photos, monkeypatch):
+    (photos / "cat" / "torn.png").write_text("no image")
+
+    def no_locks(*arguments):
+        raise OSError(errno.ENOLCK, "No locks")
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    frame = FRAME._replace(unreadable=0.1)
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(own.array_files, "describe", killed)
+        load(photos, frame=frame)
+    assert sorted(greys(load(photos, frame=frame))) == list(range(40))
 
 
 def test_of_blocks_no_more_than_asked_for_are_ahead():
