@@ -82,7 +82,7 @@ class Pass(NamedTuple):
     def keys(self) -> Keys:
         """The step's key by purpose.
 
-        Without generated pairs only `judging` is drawn from: it is the whole key, as in earlier versions.
+        Without generated pairs `judging` is the whole key, as in earlier versions; z and noise are not drawn.
         """
         z, noise, judging, terms = jax.random.split(self.key, 4)
         return Keys(z, noise, judging if self.needs.generated else self.key, terms)

@@ -104,6 +104,8 @@ def train_step(
         "label" (M,) int32, -1 where it is not known, in a game with labels.
       networks: modules with `apply`.
       optimizers: one optax transformation per role; `optax.set_to_zero()` freezes the parameters of a role.
+        D's gradient may be about 1e-20 in place of zero (`gradients.FLAT`), which an optimizer that looks at
+        signs alone, as Lion, takes for any other.
       terms: what the players play for, by name; see `ali_jax.terms`.
       disturb: what is done to all pairs before D sees them, (key, step, x, z) -> (x, z); see `disturbance`.
       average_rate: weight of the newest parameters in `state.average`, where that is kept.

@@ -87,6 +87,8 @@ def _teach(config, kind: str, width: int, num_classes: int) -> None:
     recipes.teach(
         config, "recipe", kind, num_classes=num_classes, labelled=half, unlabelled=half, width=width
     )
+    if "unary_x" in terms:  # a game of images, in which the few with labels would be half of the real ones
+        terms["unary_x"] = terms["unary_x"] | {"unlabelled": True}
     config.terms = config_lib.as_terms(terms | config.terms.to_dict())
     config.test_split = ""
     config.num_labels = 10 * num_classes

@@ -82,7 +82,7 @@ def test_weight_decay_adds_the_kernel_to_its_gradient_and_nothing_else(tiny_conf
         np.testing.assert_allclose(of_others, [0.0, 0.0, 0.1], atol=1e-6)
 
 
-@pytest.mark.parametrize("weight_norm", [(), ("generator", "encoder", "discriminator_x", "discriminator_z")])
+@pytest.mark.parametrize("weight_norm", [(), ("generator", "encoder", "discriminator_z")])
 def test_a_fresh_state_has_the_types_of_a_trained_one(tiny_config, weight_norm):
     """Else the second step would be compiled anew: also where a type was merely left to JAX ("weak")."""
     tiny_config.model.weight_norm = weight_norm

@@ -47,6 +47,8 @@ def test_classes_of_folders_reach_the_game_with_labels(photos):
     labelled = examples.labelled_examples(config, split)
     assert sorted(split.label[labelled]) == [0, 0, 1, 1]
     game = build.game(config)
+    of_strokes = load_config("images", "8,grey,strokes,classes=2").terms
+    assert of_strokes.unary_x.unlabelled and of_strokes.adversarial.unlabelled
     assert game.needs.labels and {"labels", "adversarial", "consistency", "cycle"} < {*game.terms}
 
 

@@ -68,6 +68,15 @@ HEADS = {
 }
 STACKS = (*FIELDS[FIELDS.index("encoder") :], *HEADS.values())
 NORMS = ("spectral_norm", "weight_norm", "plain_norm", "norm_by_kind")  # each names the stacks that have it
+# Those that leave rows as they are: which ones they change, and what is said of a stack without.
+CHANGED = {
+    "weight_norm": (
+        lambda row: row.operation in OPERATIONS and not row.norm,
+        "all rows are batch normalised",
+    ),
+    "plain_norm": (lambda row: row.norm, "no row is batch normalised"),
+    "norm_by_kind": (lambda row: row.norm, "no row is batch normalised"),
+}
 POSTERIORS = ("gaussian", "noise", "deterministic")
 MAY_HAVE_NO_ROWS = ("discriminator_x", "discriminator_z")  # x or z then goes to D_joint as it is
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -142,12 +151,10 @@ def _norms(model: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
             f"config.model.norm_by_kind names {min(others)}, which sees one kind of examples; name stacks of "
             "the discriminator alone."
         )
-    for norm in ("plain_norm", "norm_by_kind"):
+    for norm, (changes, words) in CHANGED.items():
         for name in named[norm]:
-            if model.get(name) is not None and not any(row.norm for row in _rows(model, name)):
-                raise UserError(
-                    f"config.model.{norm} names {name}, of which no row is batch normalised; take it out."
-                )
+            if model.get(name) is not None and not any(map(changes, _rows(model, name))):
+                raise UserError(f"config.model.{norm} names {name}, of which {words}; take it out.")
     return named
 
 
@@ -201,8 +208,9 @@ def _names_of_stacks(model: Mapping[str, Any], norm: str) -> tuple[str, ...]:
     """The names that the field `norm` holds, each one of a stack with rows."""
     names = model.get(norm) or ()
     there = [field for field in STACKS if model.get(field)]
-    for name in (names,) if isinstance(names, str) else names:
-        if isinstance(names, str) or name not in there:
+    is_list = isinstance(names, tuple | list)
+    for name in names if is_list else (names,):
+        if not is_list or name not in there:
             raise UserError(
                 f"config.model.{norm} is {names!r}; it is a tuple of names of stacks that have rows, "
                 f"here of {', '.join(there)}."

@@ -14,7 +14,8 @@ class BatchNorm(nn.Module):
 
     plain: as in BiGAN's code (Donahue et al., 2017), without a learned scale and shift, and with an epsilon
       of 1e-8: what hardly varies is normalised like all else.
-    kinds: of examples, which take turns in a batch; each is normalised by its own statistics.
+    kinds: of examples, which take turns in a batch; each is normalised by its own statistics. After training,
+      where they no longer take turns, all are by the mean of these: what D says then is not what it learned.
     """
 
     plain: bool = False

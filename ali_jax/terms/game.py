@@ -124,6 +124,12 @@ def _join_statistics(name: str, before: Mapping[str, Any], own: Mapping[str, Any
 def _check(name: str, share: Any) -> None:
     if not isinstance(share, Share):
         raise UserError(f"The term {name} of config.terms returned {type(share).__name__}, not a Share.")
+    for part in ("metrics", "batch_stats"):
+        if not isinstance(getattr(share, part), Mapping):
+            raise UserError(
+                f"{part} of the term {name} of config.terms is a {type(getattr(share, part)).__name__}; let "
+                "Share have a mapping there, or leave it out."
+            )
     for part, value in {"d": share.d, "ge": share.ge, **share.metrics}.items():
         if value is not None and not isinstance(value, jax.Array | np.ndarray | numbers.Number | np.generic):
             raise UserError(

@@ -134,10 +134,11 @@ def _check_discriminator(needs: Needs, discriminator: Any) -> None:
             f"D judges packs of {packing} pairs (config.model.packing), so that labels, which are of single "
             "examples, cannot be learned; set it to 1, or drop the terms that learn from labels."
         )
-    if normalises_by_kind(discriminator) and (needs.one_kind or not needs.generated):
+    if normalises_by_kind(discriminator) and (needs.one_kind or needs.labels or not needs.generated):
         raise UserError(
-            "These terms show D one kind of pairs without the other, as r1 and r2 do, and it normalises "
-            "batches in which both are in turn; set config.model.norm_by_kind to (), or drop the term."
+            "These terms show D one kind of pairs without the other, as r1 and r2 do and whoever asks for "
+            "classes, and it normalises batches in which both are in turn; set config.model.norm_by_kind to "
+            "(), or drop the term."
         )
     for head in needs.heads:
         slot = f"{head}_head" if len(head) == 1 else f"{head}_stack"

@@ -1,6 +1,8 @@
 """Real pairs against generated pairs."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,11 @@ from ali_jax.terms.means import known, mean_where
 from ali_jax.terms.needs import needs
 
 
-@needs(labels=lambda settings: settings.get("unlabelled", False))
+def _if_unlabelled(settings: Mapping[str, Any]) -> bool:
+    return settings.get("unlabelled", False)
+
+
+@needs(labels=_if_unlabelled)
 def adversarial(
     round: Round,
     players: Players,
@@ -31,11 +37,7 @@ def adversarial(
       ge: weight of the share of G and E; 0: D alone plays.
       unlabelled: whether pairs of examples whose label is known take no part.
     """
-    s_q, s_p = round.real.score, round.generated.score
-
-    def over_q(values: jax.Array) -> jax.Array:
-        return mean_where(1 - known(round.batch), values) if unlabelled else jnp.mean(values)
-
+    s_q, s_p, over_q = round.real.score, round.generated.score, _over_real(round, unlabelled)
     loss_d, loss_ge = discriminator_loss(s_q, s_p, over_q), generator_encoder_loss(s_q, s_p, over_q)
     metrics = {
         "D_real": over_q(jax.nn.sigmoid(s_q)),
@@ -64,36 +66,57 @@ def relativistic(round: Round, players: Players, key: jax.Array, *, d: float = 1
     return Share(d * loss_d, ge * loss_ge, _chances(round))
 
 
-@needs(heads=("x",))
+@needs(heads=("x",), labels=_if_unlabelled)
 def unary_x(
-    round: Round, players: Players, key: jax.Array, *, weight: float = 1.0, hinge: bool = False
+    round: Round,
+    players: Players,
+    key: jax.Array,
+    *,
+    weight: float = 1.0,
+    hinge: bool = False,
+    unlabelled: bool = False,
 ) -> Share:
     """The game of D's score of x alone, beside the pair's (BigBiGAN, Donahue & Simonyan, 2019).
 
     Args:
       hinge: the losses of the term hinge in place of those of adversarial.
+      unlabelled: as of adversarial.
     """
-    return _unary(weight, hinge, round.real.x, round.generated.x)
+    return _unary(weight, hinge, round.real.x, round.generated.x, _over_real(round, unlabelled))
 
 
-@needs(encoder=True, heads=("z",))
+@needs(encoder=True, heads=("z",), labels=_if_unlabelled)
 def unary_z(
-    round: Round, players: Players, key: jax.Array, *, weight: float = 1.0, hinge: bool = False
+    round: Round,
+    players: Players,
+    key: jax.Array,
+    *,
+    weight: float = 1.0,
+    hinge: bool = False,
+    unlabelled: bool = False,
 ) -> Share:
     """`unary_x` of z: codes of images against draws from the prior."""
-    return _unary(weight, hinge, round.real.z, round.generated.z)
+    return _unary(weight, hinge, round.real.z, round.generated.z, _over_real(round, unlabelled))
 
 
-def _unary(weight: float, hinge: bool, s_q: jax.Array | None, s_p: jax.Array | None) -> Share:
+def _unary(
+    weight: float, hinge: bool, s_q: jax.Array | None, s_p: jax.Array | None, over_q: Callable
+) -> Share:
     if s_q is None or s_p is None:  # of a D that is not of `models`
         raise UserError(
             "A term plays with D's score of x or of z alone, and D's Judgement has none; let it give both x "
             "and z, or drop unary_x and unary_z."
         )
-    d, ge = (
-        hinge_losses(s_q, s_p) if hinge else (discriminator_loss(s_q, s_p), generator_encoder_loss(s_q, s_p))
-    )
+    if hinge:
+        d, ge = hinge_losses(s_q, s_p, over_q)
+    else:
+        d, ge = discriminator_loss(s_q, s_p, over_q), generator_encoder_loss(s_q, s_p, over_q)
     return Share(weight * d, weight * ge)
+
+
+def _over_real(round: Round, unlabelled: bool) -> Callable:
+    """The mean over real pairs, or over those of examples whose label is not known."""
+    return functools.partial(mean_where, 1 - known(round.batch)) if unlabelled else jnp.mean
 
 
 def _chances(round: Round) -> dict[str, jax.Array]:
@@ -102,10 +125,10 @@ def _chances(round: Round) -> dict[str, jax.Array]:
     return {name: jnp.mean(jax.nn.sigmoid(judgement.score)) for name, judgement in judged.items()}
 
 
-def hinge_losses(s_q: jax.Array, s_p: jax.Array) -> tuple[jax.Array, jax.Array]:
+def hinge_losses(s_q: jax.Array, s_p: jax.Array, over_q: Callable = jnp.mean) -> tuple[jax.Array, jax.Array]:
     """(loss of D, loss of G and E): E_q max(0, 1 - s) + E_p max(0, 1 + s), and E_q s - E_p s."""
-    of_d = jnp.mean(jax.nn.relu(1 - s_q)) + jnp.mean(jax.nn.relu(1 + s_p))
-    return of_d, jnp.mean(s_q) - jnp.mean(s_p)
+    of_d = over_q(jax.nn.relu(1 - s_q)) + jnp.mean(jax.nn.relu(1 + s_p))
+    return of_d, over_q(s_q) - jnp.mean(s_p)
 
 
 def discriminator_loss(s_q: jax.Array, s_p: jax.Array, over_q: Callable = jnp.mean) -> jax.Array:

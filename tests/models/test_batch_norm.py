@@ -118,6 +118,7 @@ def test_a_game_keeps_its_kinds_apart_where_it_is_asked_to(tiny_config):
             ("discriminator_joint",),
             r"config\.terms is adversarial, r1\. These terms show D one kind",
         ),
+        ({"adversarial": {"unlabelled": True}}, ("discriminator_joint",), "and whoever asks for classes"),
     ],
 )
 def test_stacks_that_see_one_kind_are_refused(tiny_config, terms, names, words):
@@ -133,3 +134,9 @@ def test_stacks_that_see_one_kind_are_refused(tiny_config, terms, names, words):
 def test_a_stack_without_batch_normalisation_is_not_named_in_vain(tiny_config, norm):
     with pytest.raises(UserError, match=f"{norm} names discriminator_z, of which no row is batch normal"):
         game_of(tiny_config, **{norm: ("discriminator_z",)})
+
+
+def test_nor_is_one_that_has_nothing_else_for_weight_normalisation(tiny_config):
+    tiny_config.model.discriminator_z = (dense(8, norm=True),)
+    with pytest.raises(UserError, match="weight_norm names discriminator_z, of which all rows are batch"):
+        game_of(tiny_config, weight_norm=("discriminator_z",))

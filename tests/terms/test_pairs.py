@@ -78,12 +78,11 @@ def test_pairs_whose_label_is_known_take_no_part_where_asked():
     np.testing.assert_allclose(everyone.d, discriminator_loss(logits_q, logits_p), rtol=1e-6)
 
 
-def judged(**heads):
+def judged(label=None, **heads):
     """Pairs judged S_Q and S_P, with the scores that D gives x or z alone: (real, generated) each."""
     real, generated = ({name: values[i] for name, values in heads.items()} for i in (0, 1))
-    return Round(
-        {}, None, real=judgement(S_Q[:, None], **real), generated=judgement(S_P[:, None], **generated)
-    )
+    pairs = {"real": judgement(S_Q[:, None], **real), "generated": judgement(S_P[:, None], **generated)}
+    return Round({"label": label}, None, **pairs)
 
 
 def test_the_hinge_by_hand():
@@ -107,6 +106,17 @@ def test_scores_of_x_and_of_z_alone_play_the_game_of_the_pair(term, head):
     np.testing.assert_allclose([plain.d, plain.ge], [0.5 * 1.231427, 0.5 * 2.981427], atol=1e-6)
     pair = hinge(round_, None, None)
     np.testing.assert_allclose([hinged.d, hinged.ge], [0.5 * pair.d, 0.5 * pair.ge], rtol=1e-6)
+
+
+@pytest.mark.parametrize("hinged", [False, True])
+@pytest.mark.parametrize(("term", "head"), [(unary_x, "x"), (unary_z, "z")])
+def test_scores_of_labelled_examples_take_no_part_where_asked(term, head, hinged):
+    of_all = judged(np.array([-1, 4]), **{head: (S_Q, S_P)})
+    of_first = judged(**{head: (S_Q[:1], S_P)})
+    asked = term(of_all, None, None, hinge=hinged, unlabelled=True)
+    alone = term(of_first, None, None, hinge=hinged)
+    np.testing.assert_allclose([asked.d, asked.ge], [alone.d, alone.ge], rtol=1e-6)
+    assert needs_of(bind({f"unary_{head}": {"unlabelled": True}})).labels
 
 
 def test_a_score_alone_needs_its_head_and_that_of_z_an_encoder():
