@@ -18,6 +18,8 @@ def local(written: str | Path, what: str) -> Path:
     Raises:
       UserError: it names a bucket, or something that may not be looked at.
     """
+    if not isinstance(written, str | os.PathLike) or not os.fspath(written):
+        raise UserError(f"{what} is {written!r}, and no path; pass one, as text.")
     # Files are appended to, locked and memory-mapped. `Path` makes "gs://" of a path "gs:/".
     if re.match(r"\w\w+:/", str(written)):
         raise UserError(

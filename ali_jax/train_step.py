@@ -12,10 +12,11 @@ compares its pairs (x, E(x)) with the generator's pairs (G(z), z).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from ali_jax import models
@@ -38,6 +39,8 @@ from ali_jax.terms import (
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
+
+ROUNDING = 1e-3  # by which resized images may be beyond [0, 1]
 
 
 class TrainState(NamedTuple):
@@ -62,8 +65,16 @@ def init_state(
       optimizers: one optax transformation per role; None of a network that is None.
       batch: examples as `train_step` takes them. Their shapes shape the networks and their mean sets the
         generator's output bias, so that G starts at the mean image; the official code uses 500 of them.
+        Floats of images are from 0 to 1 where G ends in a sigmoid.
       keep_average: whether `train_step` shall average parameters and running statistics over steps.
     """
+    if not isinstance(networks, Roles):
+        raise UserError(
+            f"networks is a {type(networks).__name__}; pass Roles(generator, encoder, discriminator), as "
+            "models.build makes them."
+        )
+    if not hasattr(key, "dtype"):
+        raise UserError(f"key is a {type(key).__name__}; pass a key of JAX's, as jax.random.key(0).")
     check_batch(networks, batch)
     *keys, key_train = jax.random.split(key, 4)
     every = _all(optimizers)
@@ -71,6 +82,7 @@ def init_state(
         if network is not None and optimizer is None:
             raise UserError(f"The {role} has no optimizer; pass one, or optax.set_to_zero() to freeze it.")
     x, attributes = unit_interval(batch["x"]), batch.get("attributes")
+    _refuse_what_no_sigmoid_gives(networks.generator, x)
     own.check_attributes(networks)
     params, batch_stats = models.initialize(networks, Roles(*keys), x, attributes)
     own.check_outputs(networks, params, batch_stats, x, attributes)
@@ -83,6 +95,20 @@ def init_state(
         # Copies: a state whose buffers are donated may hold none of them twice.
         average=jax.tree.map(jnp.copy, (params, batch_stats)) if keep_average else None,
     )
+
+
+def _refuse_what_no_sigmoid_gives(generator: Any, x: jax.Array | np.ndarray) -> None:
+    """Raises UserError for images that a G which ends in a sigmoid cannot make, where it can be seen."""
+    ends_in = generator.stack.rows[-1].nonlinearity if isinstance(generator, models.Generator) else None
+    here = not isinstance(x, jax.core.Tracer) and getattr(x, "is_fully_addressable", True)
+    if ends_in != "sigmoid" or not here:
+        return
+    x = np.asarray(x)
+    if not -ROUNDING <= x.min() <= x.max() <= 1 + ROUNDING:  # nor NaN
+        raise UserError(
+            f'batch["x"] holds numbers from {x.min():g} to {x.max():g}, and G ends in a sigmoid; pass uint8 '
+            "images, or floats from 0 to 1."
+        )
 
 
 def train_step(

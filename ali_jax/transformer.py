@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from ali_jax import inference, pretrained
 from ali_jax.errors import UserError
 from ali_jax.inference import inputs
+from ali_jax.pretrained import weights
 from ali_jax.run.checkpoints import kept_steps
 
 
@@ -33,7 +34,8 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         self.layers = layers
 
     def fit(self, X, y=None):
-        """Does nothing; returns itself."""
+        """Learns nothing, but notes which model there is, by which `transform` then refuses another."""
+        self.fitted_to_ = None if isinstance(self.model, inference.Model) else _load_newest(self.model)[1]
         return self
 
     def transform(self, X) -> np.ndarray:
@@ -61,7 +63,14 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         return np.array([f"{name}_{n}" for name, x in chosen for n in range(x.size)], dtype=object)
 
     def _model(self) -> inference.Model:
-        model = self.model if isinstance(self.model, inference.Model) else _load_newest(self.model)
+        model = self.model
+        if not isinstance(model, inference.Model):
+            model, checksum = _load_newest(model)
+            if getattr(self, "fitted_to_", None) not in (None, checksum):
+                raise UserError(
+                    f"{self.model} holds another model than when this was fitted, as of a run that went on; "
+                    "fit again, or pass a model that is loaded, by inference.load."
+                )
         if inputs.is_conditional(model):
             raise UserError("The model is conditional, and no attributes come here; use inference.features.")
         return model
@@ -94,7 +103,7 @@ class _Chosen(tuple):
         return [(name, layers[name]) for name in self]
 
 
-def _load_newest(source: str | Path) -> inference.Model:
+def _load_newest(source: str | Path) -> tuple[inference.Model, str]:
     path = pretrained.find(source)
     # The config's time too: a workdir may have been removed and trained anew, to the same steps.
     of_run = path / "config.json"
@@ -103,6 +112,7 @@ def _load_newest(source: str | Path) -> inference.Model:
 
 
 @functools.lru_cache(maxsize=4)
-def _load(path: Path, state: object) -> inference.Model:
-    """The model of a path, kept for as long as its `state` is the same: a run may go on meanwhile."""
-    return inference.load(path)
+def _load(path: Path, state: object) -> tuple[inference.Model, str]:
+    """The model of a path and its checksum, kept while its `state` is the same: a run may go on meanwhile."""
+    model = inference.load(path)
+    return model, weights.checksum(weights.flatten(model.params, model.batch_stats, ("encoder",)))

@@ -68,7 +68,7 @@ def main(argv):
         "sequence_columns": ADDITIONS,
         "editing_columns": ["original", "reconstruction", *EDITS],
     }
-    print(report.write(output, results, run.workdir))
+    print(report.write(output, results, run.training))
 
 
 def vector(names: tuple[str, ...]) -> np.ndarray:

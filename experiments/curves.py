@@ -13,6 +13,7 @@ from absl import flags
 from matplotlib.figure import Figure
 
 from ali_jax.errors import UserError
+from ali_jax.run import begun
 from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
 from experiments.common import report, shared_flags, trained_runs
@@ -36,7 +37,7 @@ def main(argv):
     output = report.output(flags.FLAGS.output, workdir, "curves")
     report.save_plot(output, "curves", draw(metrics))
     copy_last_figures(workdir / "figures", output)
-    print(report.write(output, summarize(config, metrics), workdir))
+    print(report.write(output, summarize(config, metrics), begun.read(workdir)))
 
 
 def read_metrics(workdir: Path) -> dict[str, np.ndarray]:

@@ -56,7 +56,7 @@ def main(argv):
         errors = reconstruction.errors(run.model, train_split, validation, order, key_errors)
         print_table(errors)
         results["reconstruction"] = errors
-    print(report.write(output, results, run.workdir))
+    print(report.write(output, results, run.training))
 
 
 def check(values, run: trained_runs.Run, validation: data.Split) -> None:

@@ -64,7 +64,7 @@ def main(argv):
     print_table(rows)
     results = {"steps": last, "data": labelled.describe(run.config, names, splits)}
     by_step = {f"{name}_by_step": curve for name, curve in curves.items()}
-    print(report.write(output, results | rows | by_step, run.workdir))
+    print(report.write(output, results | rows | by_step, run.training))
 
 
 def score_steps(run: trained_runs.Run, steps: list[int], splits: Splits) -> tuple[dict[str, dict], Features]:

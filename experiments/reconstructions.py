@@ -65,7 +65,7 @@ def main(argv):
         "data_alone": bench.numbers,
         "cost": costs.of_run(run.config, run.workdir, run.model.step),
     }
-    print(report.write(output, {"steps": run.model.step} | results, run.workdir))
+    print(report.write(output, {"steps": run.model.step} | results, run.training))
 
 
 def draw(model: inference.Model, bench: quality.Bench, seed: int) -> np.ndarray:

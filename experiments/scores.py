@@ -74,7 +74,7 @@ def main(argv):
         "features": name,
         "dimension": real.shape[1],
     }
-    print(report.write(output, results | rows, run.workdir))
+    print(report.write(output, results | rows, run.training))
 
 
 def sample(model: inference.Model, like: data.Split, seed: int) -> data.Split:

@@ -53,7 +53,7 @@ def main(argv):
         rows[f"{name}{row['dimension']}"] = row
         print(describe(name, row), flush=True)
         report.save_plot(output, "choice_of_C", draw_choice(rows))
-        path = report.write(output, results | {"features": rows}, run.workdir)
+        path = report.write(output, results | {"features": rows}, run.training)
     print(path)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -225,6 +226,8 @@ def test_names_are_those_of_files_that_come_with_the_package(exported, tmp_path,
     monkeypatch.chdir(tmp_path)
     assert_same(inference.encode(inference.load("tiny"), x), inference.encode(inference.load(file), x))
     assert trained_runs.load("tiny").model.step == 12
+    with pytest.raises(UserError, match=r"There is no tiny in this folder; .* pass a string"):
+        inference.load(Path("tiny"))
     (tmp_path / "tiny").mkdir()
     assert inference.load("tiny").step == 12, "a folder of that name is ./tiny"
     with pytest.raises(UserError, match="is a workdir"):

@@ -221,6 +221,12 @@ def test_features_are_reduced_on_the_way(model, images, monkeypatch):
     whole = inference.features(model, images)
     summed = inference.features(model, images, reduce=lambda layers: layers["layer_1"].sum(axis=1))
     np.testing.assert_allclose(summed, whole["layer_1"].sum(axis=1), rtol=1e-5, atol=1e-6)
+    with pytest.raises(
+        UserError, match=r"an array of shape \(3,\) of 2 examples; it must keep a row for each"
+    ):
+        inference.features(model, images, reduce=lambda layers: {"mean": layers["mu"].mean(axis=0)})
+    with pytest.raises(UserError, match="reduce is a str; pass a function"):
+        inference.features(model, images, reduce="mu")
 
 
 def test_a_loaded_model_knows_its_step(tiny_workdir):

@@ -111,10 +111,11 @@ def test_an_exported_model_is_scored_as_its_run(run_program, in_process, tiny_wo
     of_run, _ = run_program(neighbours, workdir=str(tiny_workdir))
     for name in ("steps", "mu", "hidden", "untrained_mu", "pixels"):
         assert of_file[name] == of_run[name]
+    assert of_file["training"]["sha256"] == inference.about(file).sha256
 
 
 def test_checkpoints_are_chosen_by_step(tiny_workdir):
-    run = trained_runs.Run(tiny_workdir, None, inference.Model(None, None, None, step=12))
+    run = trained_runs.Run(tiny_workdir, None, inference.Model(None, None, None, step=12), {})
     for chosen, steps in ((None, [12]), (["all"], [4, 8, 12]), (["8", "4"], [4, 8])):
         assert neighbours.chosen_steps(run, chosen) == steps
 

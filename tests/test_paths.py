@@ -25,6 +25,9 @@ def test_home_is_what_a_tilde_is_and_nothing_need_be_there(monkeypatch, tmp_path
         ("~no_such_user/run", "cannot be reached .*home"),
         ("a" * 300, "cannot be reached .*too long"),
         ("with\0nothing", "cannot be reached .*null"),
+        ("", "is '', and no path"),
+        (None, "is None, and no path"),
+        (b"runs", "is b'runs', and no path"),
     ],
 )
 def test_what_cannot_be_a_path_here_is_one_sentence(written, words):

@@ -43,6 +43,18 @@ def test_one_optimizer_for_all_is_refused(game):
         init_state(jax.random.key(0), batch=batch, networks=players["networks"], optimizers=optax.adam(1e-3))
 
 
+def test_what_else_a_state_is_not_made_of_is_named(game):
+    _, batch, players = game
+    networks, others = players["networks"], {"optimizers": players["optimizers"], "batch": batch}
+    with pytest.raises(UserError, match=r"networks is a tuple; pass Roles"):
+        init_state(jax.random.key(0), tuple(networks), **others)
+    with pytest.raises(UserError, match=r"key is a int; pass a key of JAX's"):
+        init_state(0, networks, **others)
+    for x in (batch["x"].astype(np.float32), np.full(batch["x"].shape, np.nan, np.float32)):
+        with pytest.raises(UserError, match="G ends in a sigmoid; pass uint8"):
+            init_state(jax.random.key(0), networks, players["optimizers"], {**batch, "x": x})
+
+
 def test_a_network_without_an_optimizer_is_refused(game):
     adam = optax.adam(1e-3)
     _, batch, players = game

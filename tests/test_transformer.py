@@ -48,6 +48,19 @@ def test_it_is_the_model_that_is_there_now(tiny_workdir, tmp_path, monkeypatch):
     assert loaded == [workdir]
 
 
+def test_what_was_fitted_takes_no_other_model(tiny_workdir, tmp_path):
+    x = data.load("digits", "test").x[:5]
+    workdir = shutil.copytree(tiny_workdir, tmp_path / "run")
+    features = EncoderFeatures(workdir).fit(x)
+    fitted = features.transform(x)
+    os.utime(workdir / "config.json")  # the same model, as in a copy
+    np.testing.assert_array_equal(features.transform(x), fitted)
+    shutil.rmtree(workdir / "checkpoints" / "12")
+    with pytest.raises(UserError, match="holds another model than when this was fitted"):
+        features.transform(x)
+    assert not np.array_equal(features.fit(x).transform(x), fitted)
+
+
 @pytest.mark.parametrize(
     ("layers", "shape", "words"),
     [

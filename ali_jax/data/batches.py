@@ -30,8 +30,10 @@ class Batches:
         """`batch_size` counts the rows of all processes together.
 
         Raises:
-          UserError: `batch_size` does not fit the data or the processes, or `seed` is negative.
+          UserError: `batch_size` does not fit the data or the processes, a number is no whole one, `seed` is
+            negative, or the split is none.
         """
+        _check_split(split)
         _check_batches(len(split.x), batch_size, seed, process_count)
         # Base-class views: np.memmap's own indexing costs more than fetching a small batch.
         fields = split._asdict().items()
@@ -57,7 +59,23 @@ class Batches:
         return np.concatenate([rows, self._order(epoch + 1)[:missing]]) if missing else rows
 
 
+def _check_split(split: Split) -> None:
+    if not isinstance(split, Split):
+        raise UserError(
+            f"Batches are of a Split, and this is a {type(split).__name__}; pass data.Split(x, None, None), "
+            "or one with labels and attributes."
+        )
+    for field, array in split._asdict().items():
+        if array is not None and len(array) != len(split.x):
+            raise UserError(
+                f"The split has {len(split.x)} examples and {len(array)} of {field}; give it as many of both."
+            )
+
+
 def _check_batches(size: int, batch_size: int, seed: int, process_count: int) -> None:
+    for name, number in (("batch_size", batch_size), ("seed", seed)):
+        if not isinstance(number, int | np.integer):
+            raise UserError(f"config.{name} is {number!r}; it must be a whole number.")
     if not 0 < batch_size <= size:
         raise UserError(
             f"config.batch_size is {batch_size}; choose from 1 to the data set's {size:,} examples."

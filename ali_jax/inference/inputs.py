@@ -42,7 +42,7 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
     Raises:
       UserError: they are of another shape, or no such numbers.
     """
-    shape = tuple(model.networks.generator.x_shape)
+    shape = tuple(_of_rows(model, "x_shape"))
     array = numbers(_without_pil(x, shape), name)
     if len(shape) == 3 and shape[2] == 1 and array.shape[1:] == shape[:2]:
         array = array[..., None]  # grey images that do not say so
@@ -56,7 +56,7 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
 def codes(model: Model, z: Any, name: str = "z") -> np.ndarray:
     """(N, n) float32 codes."""
     array = numbers(z, name)
-    _require_shape(name, array, (model.networks.generator.latent_dim,))
+    _require_shape(name, array, (_of_rows(model, "latent_dim"),))
     return _floats(array, name)
 
 
@@ -116,6 +116,18 @@ def require_as_many(name: str, array: np.ndarray, count: int) -> None:
     """Raises UserError where there are not as many of `name` as of examples."""
     if len(array) != count:
         raise UserError(f"There are {count} examples and {len(array)} of {name}; pass as many of both.")
+
+
+def _of_rows(model: Model, field: str) -> Any:
+    """What a G that is made of rows says of itself; a UserError where it is a module of one's own."""
+    generator = model.networks.generator
+    value = getattr(generator, field, None)
+    if value is None:
+        raise UserError(
+            f"G is a {type(generator).__name__}, which does not say its {field}, and inference is of "
+            "networks made of rows; call yours: networks.encoder.apply(model.variables('encoder'), x, noise)."
+        )
+    return value
 
 
 def _rows(stack: Any) -> tuple:
@@ -199,7 +211,7 @@ def pixels(array: np.ndarray, name: str) -> np.ndarray:
     if whole and high == 1:
         raise UserError(
             f"{name} holds whole numbers of no more than 1, black among 0 to 255; if 1 is white, pass "
-            f"{name} as booleans or floats."
+            f"{name} as booleans or floats, and if it is black, {name} / 255."
         )
     if low < -slack or high > most + slack:
         raise UserError(

@@ -71,8 +71,11 @@ def features(
     """Every layer of E before its nonlinearity, by name ("layer_1" ...), and "mu"; each float32 (N, ...).
 
     With `reduce`, a function of that dict, what it returns: it runs on the device, on a chunk of examples at
-    a time, so that layers it drops or pools are never held for all of them.
+    a time, so that layers it drops or pools are never held for all of them; each array keeps a row for each
+    example.
     """
+    if reduce is not None and not callable(reduce):
+        raise UserError(f"reduce is a {type(reduce).__name__}; pass a function of the layers by their names.")
     run = functools.partial(_features, inputs.network(model, "encoder"), reduce, model.variables("encoder"))
     x = inputs.examples(model, x)
     attributes = inputs.attributes(model, attributes, len(x))
@@ -157,4 +160,11 @@ def _features(module, reduce, variables, x, attributes):
     encoding, sown = module.apply(variables, unit_interval(x), noise, attributes, mutable=["intermediates"])
     layers = {name: layer["output"][0] for name, layer in sown["intermediates"]["stack"].items()}
     layers = {name: x.astype(jnp.float32) for name, x in (layers | {"mu": encoding.z}).items()}
-    return layers if reduce is None else reduce(layers)
+    made = layers if reduce is None else reduce(layers)
+    for leaf in jax.tree.leaves(made):
+        if jnp.shape(leaf)[:1] != (len(x),):
+            raise UserError(
+                f"reduce made an array of shape {jnp.shape(leaf)} of {len(x)} examples; it must keep a row "
+                "for each, as chunks of them are put together."
+            )
+    return made

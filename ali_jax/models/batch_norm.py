@@ -1,5 +1,7 @@
 """Batch normalisation."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -29,10 +31,11 @@ class BatchNorm(nn.Module):
     @nn.compact
     def __call__(self, h: jax.Array, train: bool) -> jax.Array:
         shape = h.shape[-1:]
-        scale = jnp.ones(shape) if self.plain else self.param("scale", nn.initializers.ones, shape)
-        shift = jnp.zeros(shape) if self.plain else self.param("shift", nn.initializers.zeros, shape)
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
-        running_std = self.variable("batch_stats", "std", jnp.ones, shape)
+        one, zero = (functools.partial(make, shape, jnp.float32) for make in (jnp.ones, jnp.zeros))
+        scale = one() if self.plain else self.param("scale", lambda key: one())
+        shift = zero() if self.plain else self.param("shift", lambda key: zero())
+        running_mean = self.variable("batch_stats", "mean", zero)
+        running_std = self.variable("batch_stats", "std", one)
         if not train:
             return _normalised(h, running_mean.value, running_std.value, scale, shift)
         # A network is made with any number of examples.

@@ -245,7 +245,7 @@ def given(condition: jax.Array | None) -> jax.Array:
 
 def normal_kernel(key: jax.Array, shape: tuple[int, ...], *, std: float) -> jax.Array:
     """N(0, std^2); std may be traced, so that a search can vmap over it."""
-    return std * jax.random.normal(key, shape)
+    return std * jax.random.normal(key, shape, jnp.float32)
 
 
 def append_channels(h: jax.Array, extra: jax.Array) -> jax.Array:

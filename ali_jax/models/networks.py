@@ -94,8 +94,9 @@ class Encoder(nn.Module):
 
 # What z is drawn from, independently in every dimension.
 PRIORS = {
-    "normal": jax.random.normal,  # N(0, 1), as the ALI paper
-    "uniform": lambda key, shape: jax.random.uniform(key, shape, minval=-1.0),  # U(-1, 1), as BiGAN's
+    "normal": lambda key, shape: jax.random.normal(key, shape, jnp.float32),  # N(0, 1), as the ALI paper
+    # U(-1, 1), as BiGAN's
+    "uniform": lambda key, shape: jax.random.uniform(key, shape, jnp.float32, minval=-1.0),
 }
 
 

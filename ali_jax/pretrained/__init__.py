@@ -114,6 +114,8 @@ def find(source: str | Path) -> Path:
     path = local(source, "The model")
     if path.exists():
         return path
+    if str(source) in names():
+        raise UserError(f"There is no {source} in this folder; to load the model of that name pass a string.")
     known = ", ".join(names()) or "none yet"
     raise UserError(
         f"{source} is no workdir, no file of ali_jax.export and no model that comes with the package "
@@ -144,7 +146,11 @@ class Kept(NamedTuple):
 
 
 def of_state(networks: Roles, state: Any) -> Model:
-    """The model that a training state stands for: its average over steps where it keeps one."""
+    """The model that a training state stands for: its average over steps where it keeps one.
+
+    Its arrays are the state's. A step that is given the state to donate deletes them; to keep a model beyond
+    it, pass `jax.device_get(state)`.
+    """
     return Model(networks, *(state.average or (state.params, state.batch_stats)))
 
 

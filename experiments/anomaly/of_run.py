@@ -51,7 +51,7 @@ def main(values) -> None:
         for name, picture in figures.extremes(np.asarray(test.x), x_hat, found["bound"]).items():
             report.save_image(output, name, picture)
     about = {"steps": run.model.step, "classes": [*run.config.classes], "judged": len(anomaly)}
-    print(report.write(output, about | {"anomalies": int(anomaly.sum()), "measures": judged}, run.workdir))
+    print(report.write(output, about | {"anomalies": int(anomaly.sum()), "measures": judged}, run.training))
 
 
 def strangeness(model: inference.Model, x: np.ndarray, reference: scores.Reference) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ali_jax.errors import UserError
 from ali_jax.files import save_png, write_whole, writing
 from ali_jax.paths import local
-from ali_jax.run import begun, provenance
+from ali_jax.run import provenance
 
 RESULTS = Path(__file__).parent.parent / "results"  # those worth keeping
 ENVIRONMENT = (  # they change what is measured
@@ -41,13 +41,13 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def write(directory: Path, results: dict, run: Path | None = None) -> Path:
+def write(directory: Path, results: dict, training: dict | None = None) -> Path:
     """Writes results.json into `directory`, with the command, date, hardware and versions.
 
     Args:
-      run: the workdir of the run that was measured; how its training was begun is said, too.
+      training: how that of the model that was measured was begun; None: no model was.
     """
-    known = _measured_by() | ({"training": begun.read(run)} if run else {})
+    known = _measured_by() | ({} if training is None else {"training": training})
     return save_text(directory, "results.json", json.dumps(known | results, indent=2) + "\n")
 
 

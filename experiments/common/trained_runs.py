@@ -1,7 +1,7 @@
 """A trained run as the programs on it see it: its config, its model and its data."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -21,6 +21,7 @@ class Run(NamedTuple):
     workdir: Path
     config: ConfigDict
     model: inference.Model
+    training: dict[str, Any]  # how it was begun, as far as is known
 
 
 def read(asked: str | Path | None, data_dir: str | None = None) -> tuple[Path, ConfigDict]:
@@ -63,7 +64,11 @@ def load(asked: str | Path | None, data_dir: str | None = None, *, needs_encoder
         raise UserError(
             f"{workdir} holds a plain GAN, which has no encoder; pass the --workdir of an ALI run."
         )
-    return Run(workdir, config, inference.load(asked))
+    training = begun.read(workdir)
+    if not (workdir / "config.json").exists():  # a file, or a name
+        about = pretrained.about(asked)
+        training = {"command": about.command, "sha256": about.sha256}
+    return Run(workdir, config, inference.load(asked), training)
 
 
 def untrained(config: ConfigDict) -> inference.Model:

@@ -5,8 +5,8 @@ from pathlib import Path
 from absl import flags
 
 from ali_jax.errors import UserError
+from ali_jax.run import begun, workdirs
 from ali_jax.run import command_line as program
-from ali_jax.run import workdirs
 from experiments.common import report, shared_flags
 from experiments.mixture import compare, search, seeds, speed
 
@@ -32,7 +32,7 @@ def main(argv):
     # The workdir is made by a command that found nothing wrong, so its own folder not here.
     output = report.asked_output(values.output) or workdir / "results" / argv[1]
     results = COMMANDS[argv[1]](values.config, count, workdir, output)
-    print(report.write(output, results, workdir))
+    print(report.write(output, results, begun.read(workdir)))
 
 
 if __name__ == "__main__":

@@ -76,6 +76,20 @@ def test_batches_that_cannot_be(batch_size, seed, count, named):
         Batches(numbered(7), batch_size, seed, process_count=count)
 
 
+@pytest.mark.parametrize(
+    ("split", "arguments", "words"),
+    [
+        (np.zeros((7, 2, 2, 1)), (2, 0), "Batches are of a Split, and this is a ndarray"),
+        (numbered(7)._replace(label=np.zeros(3)), (2, 0), "has 7 examples and 3 of label"),
+        (numbered(7), (2.0, 0), "batch_size is 2.0; it must be a whole number"),
+        (numbered(7), (2, None), "seed is None; it must be a whole number"),
+    ],
+)
+def test_what_batches_are_not_of_is_named(split, arguments, words):
+    with pytest.raises(UserError, match=words):
+        Batches(split, *arguments)
+
+
 def test_no_batch_before_the_first():
     with pytest.raises(IndexError):
         Batches(numbered(7), 2, seed=0)[-1]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from ali_jax import models
+from ali_jax import inference, models
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding, judgement
 from ali_jax.models.rows import dense
@@ -93,3 +93,10 @@ def test_an_encoder_of_ones_own_plays_with_any_D_from_rows_on_any_number_of_exam
 def test_what_does_not_fit_is_named(networks, words):
     with pytest.raises(UserError, match=words):
         start(**networks)
+
+
+def test_inference_says_that_it_is_of_networks_made_of_rows():
+    networks = Roles(Generator(), Encoder(), Discriminator())
+    model = inference.of_state(networks, start())
+    with pytest.raises(UserError, match="G is a Generator, which does not say its x_shape"):
+        inference.encode(model, BATCH["x"])

@@ -105,15 +105,14 @@ def test_consistency_moves_the_first_prediction_towards_the_second():
     assert judged_again(first - 0.1 * gradients[0], second).d < judged_again(first, second).d
 
 
-@pytest.mark.parametrize("kinds", [(), ("discriminator_x",)])
 @pytest.mark.parametrize("attributes", [0, 2])
-def test_a_d_that_nothing_disturbs_is_consistent(tiny_config, kinds, attributes):
+def test_a_d_that_nothing_disturbs_is_consistent(tiny_config, attributes):
     """Also with batch normalisation, as both predictions are made among generated pairs."""
     config_lib.make_semi_supervised(tiny_config, "recipe", num_classes=3, labelled=4, unlabelled=4)
     model = tiny_config.model
     model.discriminator_x = (dense(12, norm=True),)
     model.discriminator_z, model.discriminator_joint = (dense(12),), (dense(3, nonlinearity="linear"),)
-    model.norm_by_kind, model.num_attributes = kinds, attributes
+    model.num_attributes = attributes
     if attributes:
         model.discriminator_joint = (embed(2), *model.discriminator_joint)
     tiny_config.num_labels = 6
