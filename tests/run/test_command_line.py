@@ -91,7 +91,7 @@ def test_what_was_stopped_ends_in_one_line_and_is_no_success(monkeypatch, capsys
         raise raised
 
     monkeypatch.setattr(command_line.app, "run", interrupted)
-    for done_once in ("define_shared_flags", "note_interrupts"):
+    for done_once in ("define_shared_flags", "log_to_stderr", "note_interrupts"):
         monkeypatch.setattr(command_line, done_once, lambda: None)
     with pytest.raises(SystemExit) as ended:
         command_line.run(print, lambda: None)
