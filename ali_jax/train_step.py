@@ -20,6 +20,7 @@ import numpy as np
 import optax
 
 from ali_jax import models
+from ali_jax.data.splits import ROUNDING
 from ali_jax.disturbance import Disturb
 from ali_jax.errors import UserError
 from ali_jax.gradients import gradients
@@ -39,8 +40,6 @@ from ali_jax.terms import (
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
-
-ROUNDING = 1e-3  # by which resized images may be beyond [0, 1]
 
 
 class TrainState(NamedTuple):
