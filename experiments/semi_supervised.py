@@ -170,7 +170,7 @@ def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
 def outcome(config: ConfigDict, workdir: Path, splits: dict[str, data.Split]) -> dict:
     """The errors of a run at its end, where its validation error was lowest, and along the way."""
     path = workdir / "metrics.jsonl"
-    lines = read_lines(path) if path.exists() else []
+    lines = read_lines(path)
     curve = errors_of(lines)
     if not curve["step"]:
         raise UserError(f"{path} holds no errors; restore it, or remove {workdir} to train it anew.")

@@ -190,7 +190,12 @@ def crossed(step: int, count: int, every: int) -> bool:
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:
-    """The records of a metrics.jsonl; without lines that are damaged, or were cut short with their run."""
+    """The records of a metrics.jsonl; without lines that are damaged, or were cut short with their run.
+
+    None where there is no such file.
+    """
+    if not path.exists():
+        return []
     lines = []
     for text in path.read_text(errors="replace").splitlines():
         with contextlib.suppress(ValueError):

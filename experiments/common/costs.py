@@ -14,13 +14,11 @@ def of_run(config: ConfigDict, workdir: Path, step: int, flops_per_step: float |
     A penalty of every so many steps counts by its share of them (`flops.of_average_step`).
     """
     each = flops.of_average_step(config) if flops_per_step is None else flops_per_step
-    path = workdir / "metrics.jsonl"
-    lines = read_lines(path) if path.exists() else []
     return {
         "steps": step,
         "flops_per_step": each,
         "flops": each * step,
-        "seconds": seconds(lines, config.batch_size, step),
+        "seconds": seconds(read_lines(workdir / "metrics.jsonl"), config.batch_size, step),
     }
 
 

@@ -129,6 +129,7 @@ def test_lines_that_are_no_records_are_left_out(tmp_path):
     ]
     path.write_bytes(b"\n".join(lines) + b"\n")
     assert metrics.read_lines(path) == [{"step": 2}]
+    assert metrics.read_lines(tmp_path / "none.jsonl") == []
     with writer(tmp_path, first_step=4):
         assert path.read_text() == '{"step": 2}\n'
 
