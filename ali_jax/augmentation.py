@@ -4,6 +4,8 @@ The first three are differentiable augmentation (Zhao et al., 2020). Pairs befor
 by CHANGES, in this order (`disturbance`), and the copies of the term `contrast` by these and noise.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -68,15 +70,27 @@ def negative(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
 
 def shear(key: jax.Array, x: jax.Array, slope: float) -> jax.Array:
     """Each image slanted: rows moved by up to `slope` times their distance from the middle, then columns."""
-    slopes = slope * jax.random.uniform(key, (2, len(x), 1, 1), minval=-1.0)
-    x = jnp.einsum("nrij,nrjc->nric", _slants(slopes[0], x.shape[1], x.shape[2]), x)
-    return jnp.einsum("ncij,njck->nick", _slants(slopes[1], x.shape[2], x.shape[1]), x)
+    slopes = slope * jax.random.uniform(key, (2, len(x), 1, 1, 1), minval=-1.0)
+    rows, columns = (jnp.arange(side) - (side - 1) / 2 for side in x.shape[1:3])  # from the middle
+    x = _moved(x, slopes[0] * rows[None, :, None, None], math.ceil(slope * rows.size / 2), axis=2)
+    return _moved(x, slopes[1] * columns[None, None, :, None], math.ceil(slope * columns.size / 2), axis=1)
 
 
-def _slants(slopes: jax.Array, lines: int, side: int) -> jax.Array:
-    """(N, lines, side, side): the weights of a line's values in it, moved by its slope times its distance."""
-    distances = jnp.arange(lines)[None, :, None] - (lines - 1) / 2
-    return _interpolation(jnp.arange(side)[None, None] + slopes * distances, side)
+def _moved(x: jax.Array, places: jax.Array, most: int, axis: int) -> jax.Array:
+    """x, its values along an axis taken from `places` further on, `most` at most; beyond its ends, the end's.
+
+    Linear between two values, as a sum over whole places of all of x: on a CPU it takes a twentieth of the
+    time of products with matrices of each line, as of `_resampling`.
+    """
+    side = x.shape[axis]
+    padding = [(most, most) if each == axis else (0, 0) for each in range(x.ndim)]
+    # Barriers, as XLA would work a padding or a first move out anew for each place of the second.
+    padded = jax.lax.optimization_barrier(jnp.pad(x, padding, mode="edge"))
+    moved = jnp.zeros_like(x)
+    for whole in range(-most, most + 1):
+        share = jnp.maximum(1 - jnp.abs(places - whole), 0).astype(x.dtype)
+        moved += share * jax.lax.slice_in_dim(padded, most + whole, most + whole + side, axis=axis)
+    return jax.lax.optimization_barrier(moved)
 
 
 def _resampling(key: jax.Array, kept: jax.Array, side: int) -> jax.Array:
