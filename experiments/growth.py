@@ -26,7 +26,7 @@ from ali_jax import recipes
 from ali_jax.errors import UserError
 from ali_jax.files import write_whole, writing
 from ali_jax.run import command_line as program
-from ali_jax.run import workdirs
+from ali_jax.run import provenance, workdirs
 from experiments.common import contest, growth_report, report, shared_flags
 
 # Flags that no point gets as they are.
@@ -114,9 +114,10 @@ def measure(point: Point, workdir: Path) -> dict:
         found = contest.run([sys.executable, "-m", "experiments.benchmark", *point.arguments])
     except UserError as error:  # as where memory does not suffice: told, and tried again by the next command
         return place | {"failed": str(error)}
+    measured = place | {"date": provenance.of_here()["date"]} | found  # other points may be of other days
     with writing(workdir):
-        write_whole(path, (json.dumps(place | found, indent=2) + "\n").encode())
-    return place | found
+        write_whole(path, (json.dumps(measured, indent=2) + "\n").encode())
+    return measured
 
 
 def read(path: Path) -> dict:

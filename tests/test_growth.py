@@ -87,13 +87,15 @@ def test_points_that_are_there_are_not_measured_again_and_failures_are_told(tmp_
     monkeypatch.setattr(growth.sys, "argv", ["growth"])
     monkeypatch.setattr(growth.program, "config_name", lambda: "configs/svhn.py:small")
     results = []
-    for _ in range(2):
+    for day in ("2026-01-01", "2026-01-02"):
+        monkeypatch.setattr(growth.provenance, "of_here", lambda day=day: {"date": day})
         with flags_of(growth, **flags, batches=["100", "200"]):
             growth.flags.FLAGS.config = load_config("svhn", "small")
             growth.main(["growth"])
         results.append(json.loads((tmp_path / "out" / "results.json").read_text())["points"])
     assert len(runs) == 2  # the first of both, and the second once more
     assert "failed" in results[0][1] and "failed" not in results[1][1]
+    assert [point["date"] for point in results[1]] == ["2026-01-01", "2026-01-02"]
     assert (tmp_path / "out" / "growth.png").exists()
     (tmp_path / "batch_100.json").write_text('{"arg')
     with pytest.raises(UserError, match=r"batch_100\.json cannot be read"):
