@@ -3,9 +3,10 @@
     python -m ali_jax.main --config=configs/mnist_small_semi_supervised.py:recipe --workdir=runs/mnist
     python -m experiments.semi_supervised --config=configs/mnist_small_semi_supervised.py --workdir=runs/table
 
-E and G of configs/mnist.py but narrower, a D made to tell classes apart (`recipes.teach`), and the paper's
-game alone; variants behind the colon as those of configs/mnist_semi_supervised.py, whose dense networks do
-not know that pixels have neighbours. Measured: see experiments/README.md.
+E and G of configs/mnist.py but narrower, a D made to tell classes apart, and the paper's game alone, at half
+weight for D, which sees images moved (`recipes.teach`). Variants behind the colon as those of
+configs/mnist_semi_supervised.py, whose dense networks do not know that pixels have neighbours. Measured: see
+experiments/README.md.
 """
 
 from pathlib import Path
