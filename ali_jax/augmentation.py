@@ -4,7 +4,9 @@ The first three are differentiable augmentation (Zhao et al., 2020). Pairs befor
 by CHANGES, in this order (`disturbance`), and the copies of the term `contrast` by these and noise.
 """
 
+import functools
 import math
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -30,13 +32,13 @@ def translation(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
     most = _pixels("translation", share, x)
     rows = _shifts(key_rows, len(x), x.shape[1], most[0])
     columns = _shifts(key_columns, len(x), x.shape[2], most[1])
-    return jnp.einsum("nij,njkc,nlk->nilc", rows, x, columns, optimize=True)
+    return _product(rows, x, columns)
 
 
 def cutout(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
     """A box of `share` of each side set to zero, centred anywhere; the paper's code has 1/2."""
     key_rows, key_columns = jax.random.split(key)
-    widths = _pixels("cutout", share, x)
+    widths = _pixels("cutout", share, x, needed=all)
     rows = _intervals(key_rows, len(x), x.shape[1], widths[0])
     columns = _intervals(key_columns, len(x), x.shape[2], widths[1])
     return jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], 0, x)
@@ -53,7 +55,7 @@ def zoom(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
     kept = 1 - share * jax.random.uniform(key_size, (2, len(x), 1))
     rows = _resampling(key_rows, kept[0], x.shape[1])
     columns = _resampling(key_columns, kept[1], x.shape[2])
-    return jnp.einsum("nij,njkc,nlk->nilc", rows, x, columns, optimize=True)
+    return _product(rows, x, columns)
 
 
 def mirror(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
@@ -79,40 +81,73 @@ def shear(key: jax.Array, x: jax.Array, slope: float) -> jax.Array:
 def _moved(x: jax.Array, places: jax.Array, most: int, axis: int) -> jax.Array:
     """x, its values along an axis taken from `places` further on, `most` at most; beyond its ends, the end's.
 
-    Linear between two values, as a sum over whole places of all of x: on a CPU it takes a twentieth of the
-    time of products with matrices of each line, as of `_resampling`.
+    Args:
+      places: the same along the axis.
     """
-    side = x.shape[axis]
     padding = [(most, most) if each == axis else (0, 0) for each in range(x.ndim)]
+    return _taken(jnp.pad(x, padding, mode="edge"), places, most, axis)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _taken(padded: jax.Array, places: jax.Array, most: int, axis: int) -> jax.Array:
+    """Values of `padded`, which has `most` more of them at both ends of the axis, `places` further on.
+
+    Linear between two values, as a sum over whole places of all of the array: on a CPU it takes a twentieth
+    of the time of products with a matrix for each line. The gradient is such a sum again; that of automatic
+    differentiation is a sum of padded arrays, one for each place.
+    """
+    side = padded.shape[axis] - 2 * most
     # Barriers, as XLA would work a padding or a first move out anew for each place of the second.
-    padded = jax.lax.optimization_barrier(jnp.pad(x, padding, mode="edge"))
-    moved = jnp.zeros_like(x)
+    padded = jax.lax.optimization_barrier(padded)
+    taken = 0
     for whole in range(-most, most + 1):
-        share = jnp.maximum(1 - jnp.abs(places - whole), 0).astype(x.dtype)
-        moved += share * jax.lax.slice_in_dim(padded, most + whole, most + whole + side, axis=axis)
-    return jax.lax.optimization_barrier(moved)
+        share = jnp.maximum(1 - jnp.abs(places - whole), 0).astype(padded.dtype)
+        taken += share * jax.lax.slice_in_dim(padded, most + whole, most + whole + side, axis=axis)
+    return jax.lax.optimization_barrier(taken)
+
+
+def _taken_backward(most, axis, places, dy):
+    padding = [(2 * most,) * 2 if each == axis else (0, 0) for each in range(dy.ndim)]
+    # Nobody learns where values were taken from.
+    return _taken(jnp.pad(dy, padding), -places, most, axis), jnp.zeros_like(places)
+
+
+_taken.defvjp(
+    lambda padded, places, most, axis: (_taken(padded, places, most, axis), places), _taken_backward
+)
+
+
+def _product(rows: jax.Array, x: jax.Array, columns: jax.Array) -> jax.Array:
+    """x, the values along its sides mixed by matrices (N, side, side); of its own precision everywhere."""
+    rows, columns = rows.astype(x.dtype), columns.astype(x.dtype)
+    # GPUs and TPUs would round float32, where an image is but moved, too.
+    return jnp.einsum("nij,njkc,nlk->nilc", rows, x, columns, optimize=True, precision="highest")
 
 
 def _resampling(key: jax.Array, kept: jax.Array, side: int) -> jax.Array:
-    """(N, side, side): the weights of a side's values in those of a crop of `kept` (N, 1) of it, anywhere."""
+    """(N, side, side): the weights of a side's values in those of a crop of `kept` (N, 1) of it, anywhere.
+
+    Linear between two values; beyond the ends, the end's.
+    """
     start = jax.random.uniform(key, kept.shape) * (1 - kept) * side
-    return _interpolation(start + (jnp.arange(side)[None] + 0.5) * kept - 0.5, side)
+    places = jnp.clip(start + (jnp.arange(side)[None] + 0.5) * kept - 0.5, 0, side - 1)
+    return jnp.maximum(1 - jnp.abs(places[..., None] - jnp.arange(side)[None, None]), 0)
 
 
-def _interpolation(places: jax.Array, side: int) -> jax.Array:
-    """(..., side): the weights of a side's values in those at `places` (...); beyond its ends, of the end."""
-    places = jnp.clip(places, 0, side - 1)
-    distances = jnp.abs(places[..., None] - jnp.arange(side).reshape((1,) * places.ndim + (side,)))
-    return jnp.maximum(1 - distances, 0)
+def _pixels(
+    what: str, share: float, x: jax.Array, needed: Callable[[Iterable[int]], bool] = any
+) -> tuple[int, int]:
+    """A share of the sides of images; a UserError where it is above 0 and changes nothing.
 
-
-def _pixels(what: str, share: float, x: jax.Array) -> tuple[int, int]:
-    """A share of the sides of images; a UserError where it is above 0 and rounds to none."""
+    Args:
+      needed: `any` or `all` of both numbers must not be 0, or nothing is changed.
+    """
     pixels = round(share * x.shape[1]), round(share * x.shape[2])
-    if share > 0 and not any(pixels):
+    if share > 0 and not needed(pixels):
+        side = (max if needed is any else min)(x.shape[1:3])
         raise UserError(
             f"A {what} of {share:g} is less than half a pixel of images of {x.shape[1]}x{x.shape[2]} and "
-            f"changes none; set it to 0, or to at least {1 / max(x.shape[1:3]):.2g}."
+            f"changes none; set it to 0, or to at least {1 / side:.2g}."
         )
     return pixels
 

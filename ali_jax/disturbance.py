@@ -9,14 +9,22 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from ali_jax import augmentation
+from ali_jax import augmentation, config
+from ali_jax.errors import require_known
 
 # (key, step, x (N, ...), z (N, n) or None) -> (x, z)
 Disturb = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array | None]]
 
 
 def of_settings(settings: Mapping[str, float], num_steps: int) -> Disturb | None:
-    """The disturbance of config.disturbance, where any of it is not 0; see `config.default`."""
+    """The disturbance of config.disturbance, where any of it is not 0; see `config.default`.
+
+    Raises:
+      UserError: there is no setting of a name. One that is left out is as it is by default.
+    """
+    by_default = config.default().disturbance.to_dict()
+    require_known(settings, by_default, "disturbance.")
+    settings = by_default | dict(settings)
     noise_steps = settings["noise_until"] * num_steps
     augmentations = [
         (getattr(augmentation, change), settings[change])

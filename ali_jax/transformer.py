@@ -45,7 +45,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
           UserError: there is no such layer, or X holds no images, or others.
         """
         model = self._model()
-        shape = model.networks.generator.x_shape
+        shape = tuple(inputs.of_rows(model, "x_shape"))
         x = inputs.numbers(X, "X")
         grey = shape[:2] if shape[2:] == (1,) else shape
         if x.shape[1:] not in (shape, grey, (int(np.prod(shape)),)):
@@ -58,7 +58,7 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """(F,) of "mu_0", "mu_1" ...: the layer of each feature, and its place in it."""
         model = self._model()
-        layers = inference.features(model, np.zeros((1, *model.networks.generator.x_shape), np.uint8))
+        layers = inference.features(model, np.zeros((1, *inputs.of_rows(model, "x_shape")), np.uint8))
         chosen = _Chosen(self._layers()).of(layers)
         return np.array([f"{name}_{n}" for name, x in chosen for n in range(x.size)], dtype=object)
 
@@ -76,9 +76,10 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
         return model
 
     def _layers(self) -> tuple[str, ...]:
-        if not isinstance(self.layers, str | list | tuple):
+        layers = (self.layers,) if isinstance(self.layers, str) else self.layers
+        if not isinstance(layers, list | tuple) or not all(isinstance(name, str) for name in layers):
             raise UserError(f"layers is {self.layers!r}; name one, as 'mu', or several in a list.")
-        return (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
+        return tuple(layers)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -1,6 +1,6 @@
 """Semi-supervised ALI on MNIST with 100 labels: the game of Section 4.3 on small convolutions (ours).
 
-    python -m ali_jax.main --config=configs/mnist_small_semi_supervised.py:recipe --workdir=runs/mnist
+    python -m ali_jax.main --config=configs/mnist_small_semi_supervised.py:recipe --workdir=runs/few_labels
     python -m experiments.semi_supervised --config=configs/mnist_small_semi_supervised.py --workdir=runs/table
 
 E and G of configs/mnist.py but narrower, a D made to tell classes apart, and the paper's game alone, at half

@@ -106,6 +106,33 @@ def test_sheared_ramps_are_ramps_of_the_slants():
     assert np.std(a) > 0.1 and np.std(b) > 0.1 and abs(np.corrcoef(a, b)[0, 1]) < 0.5
 
 
+def test_a_shear_has_the_gradient_of_a_linear_map():
+    """<y, Mx> = <M^T y, x>, and so once more; of images longer than wide, with borders that are repeated."""
+
+    def sheared(x):
+        return augmentation.shear(KEY, x, 0.6)
+
+    x, y = (jax.random.normal(key, (5, 9, 6, 2)) for key in jax.random.split(KEY))
+    _, pull = jax.vjp(sheared, x)
+    _, pull_again = jax.vjp(lambda y: pull(y)[0], y)
+    product = jnp.vdot(y, sheared(x))
+    np.testing.assert_allclose(jnp.vdot(pull(y)[0], x), product, rtol=1e-5)
+    np.testing.assert_allclose(pull_again(x)[0], sheared(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("change", augmentation.CHANGES)
+def test_images_keep_their_type(change):
+    """Where a run computes in bfloat16, it goes on in bfloat16."""
+    changed = getattr(augmentation, change)(KEY, IMAGES.astype(jnp.bfloat16), 0.5)
+    assert changed.dtype == jnp.bfloat16 and changed.shape == IMAGES.shape
+
+
+def test_a_box_of_no_width_is_told():
+    with pytest.raises(UserError, match=r"cutout of 0\.1 .* of 64x4 and changes none; .* at least 0\.25"):
+        augmentation.cutout(KEY, jnp.ones((4, 64, 4, 1)), 0.1)
+    assert not jnp.array_equal(augmentation.translation(KEY, IMAGES[:, :, :4], 0.1), IMAGES[:, :, :4])
+
+
 @pytest.mark.parametrize(
     ("change", "changed"), [("mirror", lambda image: image[:, ::-1]), ("negative", lambda image: 1 - image)]
 )

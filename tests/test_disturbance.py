@@ -20,6 +20,15 @@ def settings(**values):
 
 def test_a_config_that_disturbs_nothing_leaves_the_game_as_it_is():
     assert disturbance.of_settings(settings(), 100) is None
+    assert disturbance.of_settings({}, 100) is None
+
+
+def test_a_setting_that_is_left_out_is_as_by_default_and_one_that_is_misspelt_is_told():
+    x = jnp.ones((4, 8, 8, 1))
+    by_name, of_all = (disturbance.of_settings(given, 100) for given in ({"shear": 0.5}, settings(shear=0.5)))
+    np.testing.assert_array_equal(by_name(KEY, 0, x, None)[0], of_all(KEY, 0, x, None)[0])
+    with pytest.raises(UserError, match=r"no disturbance\.shaer; is it disturbance\.shear"):
+        disturbance.of_settings({"shaer": 0.5}, 100)
 
 
 @pytest.mark.parametrize(("step", "std"), [(0, 0.5), (25, 0.25), (50, 0.0), (80, 0.0)])

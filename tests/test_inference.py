@@ -196,6 +196,8 @@ def test_what_is_no_key_or_no_number_is_told(model, images):
         inference.interpolate(model, images, images, path=lambda z1, z2, along: z1)
     with pytest.raises(UserError, match=r"the shapes \(2, 3\), \(1, 3\) and \(2,\)"):
         inference.spherical(np.ones((2, 3)), np.ones((1, 3)), [0, 1])
+    with pytest.raises(UserError, match="z1 holds values of type <U1"):
+        inference.linear(np.full((2, 3), "1"), np.ones((2, 3)), [0, 1])
 
 
 def test_features_of_a_model_in_bfloat16_are_float32(images):
@@ -216,6 +218,11 @@ def test_attributes_of_another_width_are_refused(variant):
         inference.sample(model, jax.random.key(0), 2, np.zeros((2, 39)))
 
 
+class Unhashable(list):
+    def __call__(self, layers):
+        return layers
+
+
 def test_features_are_reduced_on_the_way(model, images, monkeypatch):
     monkeypatch.setattr(inference.chunks, "CHUNK", 2)
     whole = inference.features(model, images)
@@ -227,6 +234,8 @@ def test_features_are_reduced_on_the_way(model, images, monkeypatch):
         inference.features(model, images, reduce=lambda layers: {"mean": layers["mu"].mean(axis=0)})
     with pytest.raises(UserError, match="reduce is a str; pass a function"):
         inference.features(model, images, reduce="mu")
+    with pytest.raises(UserError, match="reduce is a Unhashable; pass a function"):
+        inference.features(model, images, reduce=Unhashable())
 
 
 def test_a_loaded_model_knows_its_step(tiny_workdir):
@@ -253,6 +262,8 @@ def test_both_paths_begin_and_end_at_the_codes():
         np.testing.assert_allclose(z[:, 0], z1, atol=1e-5)
         np.testing.assert_allclose(z[:, -1], z2, atol=1e-5)
     np.testing.assert_allclose(inference.linear(z1, z2, along)[:, 1], (z1 + z2) / 2)
+    down = inference.linear(np.uint8([[3, 1]]), np.uint8([[1, 1]]), [0, 0.5, 1])
+    np.testing.assert_array_equal(down[0], [[3, 1], [2, 1], [1, 1]])
     assert np.isfinite(inference.spherical(0 * z1, z2, along)).all()  # a code at the origin has no direction
     half = inference.spherical(z1, z2, along)[:, 1]
     np.testing.assert_allclose(half, [[0.5**0.5, 0.5**0.5], [0, 5], [1, 1]], atol=1e-5)

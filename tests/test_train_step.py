@@ -247,18 +247,22 @@ def test_statistics_of_D_are_of_the_mixture_of_real_and_generated(game):
     np.testing.assert_allclose(running, 0.05 * (both @ kernel).mean(0), rtol=1e-4, atol=1e-5)
 
 
-def test_generator_starts_at_the_mean_image(tiny_config):
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "bfloat16", "float16"])
+def test_generator_starts_at_the_mean_image(tiny_config, dtype):
     tiny_config.model.init_std = 1e-6
     networks = build.game(tiny_config).networks
     x = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
-    x[:, 0, 0] = 0  # a pixel whose log-odds are not finite unless clipped
+    x[:, 0, 0], x[:, 0, 1] = 0, 255  # pixels whose log-odds are not finite unless clipped
+    if dtype != "uint8":
+        x = jnp.asarray(x / 255, dtype)
     state = init_state(jax.random.key(0), networks, build.optimizers(tiny_config), {"x": x})
     variables = {
         "params": state.params.generator,
         "batch_stats": state.batch_stats.generator,
     }
     image = networks.generator.apply(variables, jnp.zeros((1, 3)))[0]
-    np.testing.assert_allclose(image, x.mean(0) / 255, atol=1e-5)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(state.params))
+    np.testing.assert_allclose(image, unit_interval(jnp.asarray(x)).mean(0, dtype=jnp.float32), atol=1e-5)
 
 
 def test_a_generator_of_any_numbers_starts_at_the_mean_and_not_at_its_log_odds(tiny_config):

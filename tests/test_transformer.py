@@ -67,6 +67,7 @@ def test_what_was_fitted_takes_no_other_model(tiny_workdir, tmp_path):
         (("nu",), (2, 8, 8, 1), "no layer 'nu'; choose of layer_1"),
         ((), (2, 8, 8, 1), "no layer ''; choose of layer_1"),
         (None, (2, 8, 8, 1), "layers is None; name one"),
+        ([["mu"]], (2, 8, 8, 1), "layers is .*; name one"),
         (("mu",), (2, 9), "8, 8, 1"),
         (("mu",), (2, 1, 8, 8), "put channels last"),
         (("mu",), (0, 8, 8, 1), "no examples"),

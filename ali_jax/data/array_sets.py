@@ -17,7 +17,7 @@ import numpy as np
 from ali_jax.data import attribute_files, own, pictures
 from ali_jax.data.labels import UNLABELLED
 from ali_jax.data.pictures import Frame
-from ali_jax.data.splits import Split, check_split
+from ali_jax.data.splits import ROUNDING, Split, check_split
 from ali_jax.errors import DAMAGED, UserError, first_line
 from ali_jax.paths import local
 
@@ -129,7 +129,7 @@ def _check_images(file: Path, x: np.ndarray) -> np.ndarray:
 def _as_uint8(file: Path, image: np.ndarray) -> np.ndarray:
     if image.dtype == np.uint8:
         return np.asarray(image)
-    if not (image.min() >= 0 and image.max() <= 1):  # also where there is a NaN
+    if not -ROUNDING <= image.min() <= image.max() <= 1 + ROUNDING:  # nor NaN
         raise UserError(
             f"The images of {file} hold values from {image.min():g} to {image.max():g}; save them as uint8 "
             "or as floats in [0, 1]."

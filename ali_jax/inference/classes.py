@@ -29,7 +29,7 @@ def class_probabilities(
     Raises:
       UserError: D has a single logit, or `samples` are asked for without a key.
     """
-    if inputs.network(model, "discriminator").joint_stack.rows[-1].features == 1:
+    if inputs.of_rows(model, "joint_stack", "discriminator").rows[-1].features == 1:
         raise UserError(
             "This model's discriminator has one logit and tells no classes apart; load a semi-supervised run."
         )

@@ -42,7 +42,7 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
     Raises:
       UserError: they are of another shape, or no such numbers.
     """
-    shape = tuple(_of_rows(model, "x_shape"))
+    shape = tuple(of_rows(model, "x_shape"))
     array = numbers(_without_pil(x, shape), name)
     if len(shape) == 3 and shape[2] == 1 and array.shape[1:] == shape[:2]:
         array = array[..., None]  # grey images that do not say so
@@ -56,13 +56,13 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
 def codes(model: Model, z: Any, name: str = "z") -> np.ndarray:
     """(N, n) float32 codes."""
     array = numbers(z, name)
-    _require_shape(name, array, (_of_rows(model, "latent_dim"),))
+    _require_shape(name, array, (of_rows(model, "latent_dim"),))
     return _floats(array, name)
 
 
 def codes_to_judge(model: Model, z: Any, count: int) -> np.ndarray | None:
     """As many codes as examples; None for a D that looks at x alone."""
-    looks = model.networks.discriminator.z_stack is not None
+    looks = of_rows(model, "z_stack", "discriminator") is not None
     if looks != (z is not None):
         raise UserError(
             "This model's D judges pairs; pass the codes z with x."
@@ -118,16 +118,16 @@ def require_as_many(name: str, array: np.ndarray, count: int) -> None:
         raise UserError(f"There are {count} examples and {len(array)} of {name}; pass as many of both.")
 
 
-def _of_rows(model: Model, field: str) -> Any:
-    """What a G that is made of rows says of itself; a UserError where it is a module of one's own."""
-    generator = model.networks.generator
-    value = getattr(generator, field, None)
-    if value is None:
+def of_rows(model: Model, field: str, role: str = "generator") -> Any:
+    """What a network that is made of rows says of itself; a UserError where it is a module of one's own."""
+    module = network(model, role)
+    if not hasattr(module, field):
         raise UserError(
-            f"G is a {type(generator).__name__}, which does not say its {field}, and inference is of "
-            "networks made of rows; call yours: networks.encoder.apply(model.variables('encoder'), x, noise)."
+            f"The {role} is a {type(module).__name__}, which does not say its {field}, and inference is of "
+            "networks made of rows; call yours, as "
+            "model.networks.encoder.apply(model.variables('encoder'), x, noise)."
         )
-    return value
+    return getattr(module, field)
 
 
 def _rows(stack: Any) -> tuple:

@@ -53,7 +53,11 @@ def _perpendicular(directions: np.ndarray) -> np.ndarray:
 
 def _ends(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The arguments of a path, the last as (1, T, 1)."""
-    z1, z2, along = map(np.asarray, (z1, z2, along))
+    z1, z2 = (
+        np.asarray(z, np.result_type(z.dtype, np.float32))
+        for z in (inputs.numbers(z1, "z1"), inputs.numbers(z2, "z2"))
+    )
+    along = np.asarray(along)
     if z1.ndim != 2 or z1.shape != z2.shape or along.ndim != 1:
         raise UserError(
             f"A path leads from codes (N, n) to as many others at fractions (T,); these have the shapes "

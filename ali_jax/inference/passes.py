@@ -1,7 +1,7 @@
 """The networks of a trained model, each on any number of examples."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
@@ -74,7 +74,7 @@ def features(
     a time, so that layers it drops or pools are never held for all of them; each array keeps a row for each
     example.
     """
-    if reduce is not None and not callable(reduce):
+    if reduce is not None and not (callable(reduce) and isinstance(reduce, Hashable)):
         raise UserError(f"reduce is a {type(reduce).__name__}; pass a function of the layers by their names.")
     run = functools.partial(_features, inputs.network(model, "encoder"), reduce, model.variables("encoder"))
     x = inputs.examples(model, x)
@@ -120,7 +120,7 @@ def compare(
       UserError: the model has no such D.
     """
     module = inputs.network(model, "discriminator")
-    if twins not in ("xx", "zz") or getattr(module, f"{twins}_stack") is None:
+    if twins not in ("xx", "zz") or getattr(module, f"{twins}_stack", None) is None:
         raise UserError(
             f"This model's D tells no pairs {twins!r} apart; load a run whose config.model has "
             f"{HEADS['xx']} or {HEADS['zz']}."

@@ -128,7 +128,7 @@ class Generator(nn.Module):
         row = self.stack.rows[-1]
         if row.bias != "untied" or row.nonlinearity not in ("linear", "sigmoid"):
             return params
-        bias = jnp.mean(x, axis=0)
+        bias = jnp.mean(x, axis=0, dtype=jnp.float32)  # as the parameter, whatever images are of
         if row.nonlinearity == "sigmoid":
             mean = jnp.clip(bias, 1e-7, 1 - 1e-7)
             bias = jnp.log(mean) - jnp.log1p(-mean)

@@ -192,7 +192,7 @@ def crossed(step: int, count: int, every: int) -> bool:
 def read_lines(path: Path) -> list[dict[str, float]]:
     """The records of a metrics.jsonl; without lines that are damaged, or were cut short with their run.
 
-    None where there is no such file.
+    Empty where there is no such file.
     """
     if not path.exists():
         return []

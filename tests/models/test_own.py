@@ -3,15 +3,18 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
+from conftest import load_config
 
-from ali_jax import inference, models
+from ali_jax import build, inference, models
 from ali_jax.errors import UserError
 from ali_jax.models import Encoding, judgement
 from ali_jax.models.rows import dense
 from ali_jax.roles import Roles
 from ali_jax.train_step import init_state
+from ali_jax.transformer import EncoderFeatures
 
 ADAM = optax.adam(1e-3)
 BATCH = {"x": jnp.full((6, 8, 8, 1), 0.5)}
@@ -98,5 +101,21 @@ def test_what_does_not_fit_is_named(networks, words):
 def test_inference_says_that_it_is_of_networks_made_of_rows():
     networks = Roles(Generator(), Encoder(), Discriminator())
     model = inference.of_state(networks, start())
-    with pytest.raises(UserError, match="G is a Generator, which does not say its x_shape"):
+    with pytest.raises(UserError, match="The generator is a Generator, which does not say its x_shape"):
         inference.encode(model, BATCH["x"])
+    with pytest.raises(UserError, match="The generator is a Generator, which does not say its x_shape"):
+        EncoderFeatures(model).transform(BATCH["x"])
+    with pytest.raises(UserError, match="is a Discriminator, which does not say its joint_stack"):
+        inference.class_probabilities(model, BATCH["x"])
+    with pytest.raises(UserError, match="D tells no pairs 'xx' apart"):
+        inference.compare(model, BATCH["x"], BATCH["x"])
+
+
+def test_a_D_of_ones_own_beside_rows_is_told():
+    rows = build.game(load_config("digits")).networks
+    with pytest.raises(UserError, match="is a Discriminator, which does not say its z_stack"):
+        inference.judge(
+            inference.of_state(rows._replace(discriminator=Discriminator()), start()),
+            BATCH["x"],
+            np.zeros((2, 16)),
+        )
