@@ -1,7 +1,7 @@
 """What each of several variants of a config is good for: a grid of variants and seeds at equal cost.
 
     python -m experiments.ablation --config=configs/digits.py --grid=experiments/grids/digits.py --seeds=3 \
-        --workdir=runs/ablation_digits
+        --config.train_split=train[:1200] --config.validation_split=train[1200:] --workdir=runs/ablation
 
 The grid is a Python file with VARIANTS, a dict of name -> fields of the config that it changes, and
 REFERENCE, the variant whose num_steps are the budget (else the first). Every variant is trained for as many

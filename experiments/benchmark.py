@@ -76,8 +76,8 @@ def keep(output: Path | None, results: dict) -> None:
 def measure(config, values) -> dict:
     """Everything about ourselves, in this process."""
     splits = timing.random_splits(config) if values.random_images else examples.load_splits(config)
-    step = timing.time_step(config, splits["train"], values.steps)
-    matmul, count = timing.matmul_rate(config.dtype), flops.of_step(config)
+    count = flops.of_step(config)
+    step, matmul = timing.time_step(config, splits["train"], values.steps), timing.matmul_rate(config.dtype)
     results = {
         "device": provenance.hardware(),
         "jax": jax.__version__,

@@ -85,7 +85,7 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
         "data": trained_runs.describe(config, config.train_split, split),
         "steps": steps,
         "batch_size": config.batch_size,
-        "epochs": steps * examples_per_step(config) / len(split.x),
+        "epochs": epochs(config, steps, len(split.x)),
         "dtype": config.dtype,
         "seed": config.seed,
         "median_images_per_second": float(np.median(metrics["images_per_second"])),
@@ -97,11 +97,11 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
     }
 
 
-def examples_per_step(config) -> int:
-    """Of a batch, those that an epoch counts: with labels, the others go round all examples."""
-    if config.labelled_batch_size in (0, config.batch_size):
-        return config.batch_size
-    return config.batch_size - config.labelled_batch_size
+def epochs(config, steps: int, count: int) -> float:
+    """How often steps went round all `count` examples, or, where batches are of these alone, the labelled."""
+    if config.labelled_batch_size == config.batch_size:
+        return steps * config.batch_size / config.num_labels
+    return steps * (config.batch_size - config.labelled_batch_size) / count
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What a run's reconstructions keep of their images, by a referee; its codes, samples and cost beside it.
 
     python -m experiments.reconstructions --workdir=runs/mnist
-    python -m experiments.reconstructions --workdir=runs/celeba --train_split=train --test_split=test
+    python -m experiments.reconstructions --workdir=runs/celeba --test_split=test
 
 The referee is a small classifier that learns from all of --train_split (of classes or, for CelebA, of the 40
 attributes) and is kept in --referee=FILE, so that runs on one data set share it; default:
@@ -52,7 +52,7 @@ def main(argv):
     output = report.output(values.output, run.workdir, "reconstructions")
     file = Path(values.referee or run.workdir / "results" / "referee.npz")
     bench, described = benches.open_bench(run.config, values, file)
-
+    cost = costs.of_run(run.config, run.workdir, run.model.step)
     numbers = quality.measure(run.model, bench, values.seed)
     untrained = quality.of_encoder(trained_runs.untrained(run.config), bench)
     print_table(numbers, bench.numbers, untrained)
@@ -63,7 +63,7 @@ def main(argv):
         "model": numbers,
         "untrained": {"encoder": untrained},
         "data_alone": bench.numbers,
-        "cost": costs.of_run(run.config, run.workdir, run.model.step),
+        "cost": cost,
     }
     print(report.write(output, {"steps": run.model.step} | results, run.training))
 

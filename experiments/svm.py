@@ -94,6 +94,11 @@ def sizes(label: np.ndarray, seed: int) -> dict[str, int]:
             "larger --train_split."
         )
     pool = label[: len(label) - held_out]
+    if len(np.unique(pool)) < 2:
+        raise UserError(
+            f"Of the {len(label)} training examples, all but the last {held_out}, which choose C, are of one "
+            "class; name another --train_split."
+        )
     return {
         "pool_examples": len(pool),
         "validation_examples": held_out,

@@ -63,8 +63,8 @@ def main(argv):
     values = flags.FLAGS
     output, games = report.asked_output(values.output), variants(values.config, values.games)
     split = timing.random_splits(values.config)["train"]
-    runs = {name: Steps(config, split) for name, config in games.items()}
     counted = {name: flops.of_average_step(config) for name, config in games.items()}
+    runs = {name: Steps(config, split) for name, config in games.items()}
     results = {
         "config": os.path.relpath(program.config_name()),
         "data": "random images",

@@ -67,6 +67,14 @@ def test_counts_by_hand():
     assert judging.f1_at_the_true_share(np.zeros(5), anomaly) == pytest.approx(0.4)
 
 
+def test_columns_far_from_0_are_scaled_before_they_are_rounded(table):
+    task = protocols.half_of_the_normal(*table, seed=0)
+    far = task._replace(fit=task.fit + 1.7e9, judged=task.judged + 1.7e9)
+    for near, moved in zip(methods.standardised(task), methods.standardised(far), strict=True):
+        assert moved.dtype == np.float32
+        np.testing.assert_allclose(moved, near, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", [name for name in methods.METHODS if name != "detector"])
 def test_scikit_learns_methods_find_what_is_far_off(name, table):
     random = np.random.default_rng(0)
@@ -230,5 +238,5 @@ def test_a_run_scores_the_classes_it_was_not_trained_on(tiny_workdir, tmp_path, 
 
 def test_the_strangest_images_come_first():
     x = np.linspace(0, 1, 40)[:, None, None, None] * np.ones((40, 4, 4, 1))
-    grids = figures.extremes(x, x, np.arange(40.0))
+    grids = figures.extremes(x, lambda shown: shown, np.arange(40.0))
     assert grids["most_anomalous"][0, 0, 0] == 255 and grids["least_anomalous"][0, 0, 0] == 0

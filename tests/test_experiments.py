@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import load_config
 
+from ali_jax import config as config_lib
 from ali_jax import data
 from ali_jax.errors import UserError
 from ali_jax.models.rows import dense
@@ -183,6 +184,22 @@ def test_curves_of_a_run(tiny_config, tiny_workdir, tmp_path):
     count = int(np.sum(data.load("digits", "train").label < 2))
     assert of_two["data"] == f"digits, split train, classes 0, 1, {count} examples"
     assert of_two["epochs"] == pytest.approx(summary["epochs"] * 1500 / count)
+
+
+def test_an_epoch_is_once_round_the_examples_without_labels_or_where_there_are_none_the_others():
+    config = config_lib.default()
+    config.update({"batch_size": 100, "labelled_batch_size": 50, "num_labels": 100})
+    assert curves.epochs(config, 30, 1500) == 1
+    config.batch_size = 50
+    assert curves.epochs(config, 30, 1500) == 15
+
+
+def test_what_judges_learns_from_no_image_that_is_judged():
+    split = data.load("digits", "train")
+    first, next_to_it, half_of_it = (data.take(split, slice(start, start + 100)) for start in (0, 95, 50))
+    trained_runs.refuse_overlap(("a", "b"), (first, next_to_it))
+    with pytest.raises(UserError, match=r"50 % of the images of b are also among those of a"):
+        trained_runs.refuse_overlap(("a", "b"), (first, half_of_it))
 
 
 def test_a_workdir_without_a_run_is_named(tmp_path):

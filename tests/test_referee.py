@@ -75,6 +75,15 @@ def kept(digits, tmp_path, monkeypatch):
     return path, obtain, trained
 
 
+def test_referees_of_other_numbers_are_told_apart(kept):
+    _, obtain, _ = kept
+    mine = obtain()
+    again = obtain()
+    assert referee_files.checksum(mine) == referee_files.checksum(again)
+    other = mine._replace(variables=jax.tree.map(lambda a: 1.5 * a, mine.variables))
+    assert referee_files.checksum(other) != referee_files.checksum(mine)
+
+
 def test_it_is_trained_once_and_read_from_then_on(kept, digits):
     path, obtain, trained = kept
     first, again = obtain(), obtain()

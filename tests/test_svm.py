@@ -57,6 +57,13 @@ def test_layers_are_ordered_by_number_and_the_head_is_left_out():
     np.testing.assert_array_equal(features.pooled(layers), [[*range(1, 11), 99]])
 
 
+def test_a_second_class_among_those_alone_that_choose_C_is_told():
+    label = np.repeat([0, 1], [860, 140])
+    with pytest.raises(UserError, match="all but the last 140, which choose C, are of one class"):
+        svm.sizes(label, 0)
+    assert svm.sizes(label[::-1], 0)["pool_examples"] == 860
+
+
 def test_sizes_are_the_papers_for_svhn_and_scale_to_smaller_sets():
     assert l2svm.validation_size(73_257) == 10_000
     assert l2svm.validation_size(1_500) == 210

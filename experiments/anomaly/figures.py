@@ -1,6 +1,6 @@
 """Curves of methods, and the images that are found strange."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -36,11 +36,13 @@ def draw_roc(curves: Mapping[str, Mapping[str, Sequence]]) -> Figure:
     return figure
 
 
-def extremes(x: np.ndarray, x_hat: np.ndarray, strangeness: np.ndarray) -> dict[str, np.ndarray]:
+def extremes(
+    x: np.ndarray, reconstruct: Callable[[np.ndarray], np.ndarray], strangeness: np.ndarray
+) -> dict[str, np.ndarray]:
     """Grids of the most and the least anomalous images, each beside its reconstruction."""
     order = np.argsort(strangeness)
     chosen = {"most_anomalous": order[::-1][:SHOWN], "least_anomalous": order[:SHOWN]}
     return {
-        name: images.grid(images.alternate(x[rows], np.clip(x_hat[rows], 0, 1)), columns=8)
+        name: images.grid(images.alternate(x[rows], np.clip(reconstruct(x[rows]), 0, 1)), columns=8)
         for name, rows in chosen.items()
     }

@@ -73,6 +73,7 @@ def outside(python: str, name: str, task: Task, seed: int) -> np.ndarray:
 
 def standardised(task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Both parts as rows, each column of mean 0 and variance 1 over the fitted ones."""
-    fit, judged = (x.reshape(len(x), -1).astype(np.float32) for x in (task.fit, task.judged))
+    # float32 has no room for what is far from 0 and varies little, as seconds since 1970: not before scaling.
+    fit, judged = (x.reshape(len(x), -1).astype(np.float64) for x in (task.fit, task.judged))
     scaler = StandardScaler().fit(fit)
-    return scaler.transform(fit), scaler.transform(judged)
+    return scaler.transform(fit).astype(np.float32), scaler.transform(judged).astype(np.float32)

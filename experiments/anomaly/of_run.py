@@ -1,5 +1,7 @@
 """A trained run on the classes that were held out of its training."""
 
+import functools
+
 import numpy as np
 
 from ali_jax import examples, inference
@@ -47,8 +49,8 @@ def main(values) -> None:
     judged = {name: judge(values, anomaly) for name, values in found.items()}
     print(study.table(judged))
     if test.x.ndim == 4:
-        x_hat = inference.reconstruct(run.model, test.x)
-        for name, picture in figures.extremes(np.asarray(test.x), x_hat, found["bound"]).items():
+        reconstruct = functools.partial(inference.reconstruct, run.model)
+        for name, picture in figures.extremes(np.asarray(test.x), reconstruct, found["bound"]).items():
             report.save_image(output, name, picture)
     about = {"steps": run.model.step, "classes": [*run.config.classes], "judged": len(anomaly)}
     print(report.write(output, about | {"anomalies": int(anomaly.sum()), "measures": judged}, run.training))

@@ -30,19 +30,26 @@ def open_bench(config: ConfigDict, values, file: Path) -> tuple[quality.Bench, d
         with_label(examples.of_classes(examples.load(config, name), tuple(config.classes), config.dataset))
         for name in names
     ]
-    refuse_unfit(config, names, splits)
-    trained = referee_files.obtain(file, config, names[0], splits[0])
     learn, judged = (choose(split, max(values.examples, LEAST), values.seed) for split in splits)
+    refuse_unfit(config, names, splits, learn)
+    trained = referee_files.obtain(file, config, names[0], splits[0])
     described = map(trained_runs.describe, (config, config), names, splits)
     return quality.prepare(learn, judged, trained, values.seed), {
         "data": dict(zip(("learned_from", "judged"), described, strict=True)),
         "examples": {"learned_from": len(learn.x), "judged": len(judged.x)},
-        "referee": trained.settings._asdict(),
+        # Two that are trained alike on two machines are two.
+        "referee": trained.settings._asdict() | {"checksum": referee_files.checksum(trained)},
     }
 
 
-def refuse_unfit(config: ConfigDict, names: tuple[str, str], splits: list[data.Split]) -> None:
-    """Raises UserError where a split is none of images, or too small, or tells not what the other does."""
+def refuse_unfit(
+    config: ConfigDict, names: tuple[str, str], splits: list[data.Split], learn: data.Split
+) -> None:
+    """Raises UserError where splits are none of images, too small, of other things, or of the same images.
+
+    Args:
+      learn: the examples of the first split that are drawn to learn from.
+    """
     for name, split in zip(names, splits, strict=True):
         trained_runs.refuse_points(config, split)
         if len(split.x) < LEAST:
@@ -60,6 +67,11 @@ def refuse_unfit(config: ConfigDict, names: tuple[str, str], splits: list[data.S
             f"The images of {names[0]} are of one class, of which a referee learns nothing; name another "
             "split. experiments.figures and experiments.scores need no referee of classes."
         )
+    if teaches == "classes" and len(np.unique(learn.label)) < 2:
+        raise UserError(
+            f"The {len(learn.x)} images that are drawn of {names[0]} are of one class; raise --examples."
+        )
+    trained_runs.refuse_overlap(names, splits)
 
 
 def choose(split: data.Split, count: int, seed: int) -> data.Split:

@@ -31,6 +31,7 @@ def load(config: ConfigDict, names: tuple[str, str]) -> tuple[data.Split, data.S
             raise UserError(f"No example of {name} has a label that is known; name another split.")
     if len(np.unique(train_split.label)) < 2:
         raise UserError(f"The examples of --train_split={names[0]} are of one class; name a larger split.")
+    trained_runs.refuse_overlap(names, (train_split, test))
     return train_split, test
 
 

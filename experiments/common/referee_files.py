@@ -1,14 +1,17 @@
 """A referee kept in a file, so that all runs on a data set are judged by the same one."""
 
+import json
 import zlib
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from ali_jax import data, files
 from ali_jax.errors import UserError
-from ali_jax.run import tree_files
+from ali_jax.run import checksums, tree_files
 from experiments.common import referee
 from experiments.common.referee import Referee
 
@@ -63,6 +66,11 @@ def describe(dataset: str, name: str, split: data.Split, settings: referee.Setti
         "kind": kind,
         "settings": settings._asdict(),
     }
+
+
+def checksum(trained: Referee) -> int:
+    """CRC-32 of all of its numbers."""
+    return zlib.crc32(json.dumps(checksums.of_tree(jax.tree.map(jnp.asarray, trained.variables))).encode())
 
 
 def write(path: Path, trained: Referee, about: dict) -> None:

@@ -1,5 +1,6 @@
 """A trained run as the programs on it see it: its config, its model and its data."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,3 +99,17 @@ def describe(config: ConfigDict, name: str, split: data.Split) -> str:
 def pixels(x: np.ndarray) -> np.ndarray:
     """Images (N, ...) as vectors of float32, uint8 ones scaled to [0, 1]: (N, D)."""
     return as_floats(np.asarray(x).reshape(len(x), -1))
+
+
+def refuse_overlap(names: tuple[str, str], splits: Sequence[data.Split]) -> None:
+    """Raises UserError where many of the second split's images are the first one's, which teach.
+
+    A tenth may be, as some data sets hold images twice.
+    """
+    known = {hash(np.asarray(x).tobytes()) for x in splits[0].x}
+    share = np.mean([hash(np.asarray(x).tobytes()) in known for x in splits[1].x])
+    if share > 0.1:
+        raise UserError(
+            f"{100 * share:.0f} % of the images of {names[1]} are also among those of {names[0]}, from which "
+            "is learned what judges them; name splits that share none."
+        )
