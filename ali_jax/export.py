@@ -74,7 +74,7 @@ def main(argv):
         command=begun.read(workdir).get("command"),
         scores=scores,
     )
-    shown = examples.load_splits(config) if values.card else {}  # before a file that is there is replaced
+    shown = examples.all_fit(config) if values.card else {}  # before a file that is there is replaced
     try:
         weights.write(output, arrays, about)
         if values.card:
@@ -137,8 +137,8 @@ def _rms(values: np.ndarray) -> float:
 
 def write_card(config: ConfigDict, splits: Mapping[str, data.Split], output: Path) -> None:
     """NAME.md beside NAME.safetensors, and its pictures, which are those of the exported model."""
-    splits = {role: examples.fit(split, config) for role, split in splits.items()}
-    drawn = pictures.of_training(inference.load(output), splits["validation"])
+    trained = build.needs_of_config(config).generated  # else G and E of a classifier
+    drawn = pictures.of_training(inference.load(output), splits["validation"]) if trained else {}
     for name, picture in drawn.items():
         files.save_png(output.with_name(f"{output.stem}_{name}.png"), picture)
     sizes = {role: len(split.x) for role, split in splits.items()}

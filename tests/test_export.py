@@ -203,7 +203,7 @@ def test_a_card_that_cannot_be_made_leaves_the_file_as_it_was(exported, monkeypa
     def absent(config):
         raise UserError("no data")
 
-    monkeypatch.setattr(export.examples, "load_splits", absent)
+    monkeypatch.setattr(export.examples, "all_fit", absent)
     with pytest.raises(UserError, match="no data"):
         exported("--card", "--discriminator")
     assert file.read_bytes() == before

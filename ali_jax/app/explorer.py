@@ -69,6 +69,8 @@ class Explorer:
         for title, groups in self.gallery.groups().items():
             if title == "attributes" and self.conditional:
                 continue  # G is told them, beside z
+            if title == "classes" and not self._labelled().any():
+                continue  # of these images none is said to be of one
             rows = self._labelled() if title == "classes" else slice(None)
             towards = self._towards(groups, rows, attributes)
             if title == "attributes":

@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,9 @@ def read(path: Path) -> Attributes:
             f"{path} is no table of attributes ({first_line(error)}); it needs a name and values of 0 and 1 "
             "for each image, as README.md says."
         ) from error
+    if len({*columns}) < len(columns):
+        (twice, _), *_ = Counter(columns).most_common(1)
+        raise UserError(f"{path} has two columns called {twice}; rename one of them.")
     of_file = dict(zip(names, as_bits(values, str(path)), strict=True))
     if len(of_file) < len(names):
         (twice, _), *_ = Counter(names).most_common(1)
@@ -93,8 +96,14 @@ def _read_npz(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
         names, values = file["names"], file["attributes"]
         if values.ndim != 2 or len(values) != len(names):
             raise ValueError(f"attributes have the shape {values.shape} for {len(names)} names")
-        columns = file["columns"] if "columns" in file else range(values.shape[1])
-    return tuple(map(str, columns)), [str(name) for name in names], values
+        columns = file["columns"] if "columns" in file else np.arange(values.shape[1])
+        if len(columns) != values.shape[1]:
+            raise ValueError(f"it has {len(columns)} columns for {values.shape[1]} attributes")
+    return tuple(map(_text, columns)), [_text(name) for name in names], values
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def as_bits(values: np.ndarray, where: str) -> np.ndarray:

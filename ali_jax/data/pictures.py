@@ -53,7 +53,12 @@ def read(file: Path | BinaryIO, frame: Frame) -> np.ndarray:
         # A JPEG much larger than needed is decoded at a fraction of its size, in as little of the time.
         side = round(2 * max(frame.shape[:2]) / frame.zoom)
         image.draft(None, (side, side))
-        return fit(ImageOps.exif_transpose(image), frame)
+        image.load()  # here, so that what cannot be decoded is told from what says nothing of its camera
+        try:
+            turned = ImageOps.exif_transpose(image)
+        except Exception:  # of a damaged block of EXIF, beside a sound image
+            turned = image
+        return fit(turned, frame)
 
 
 def fit(image: Any, frame: Frame) -> np.ndarray:

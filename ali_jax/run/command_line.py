@@ -1,6 +1,7 @@
 """The command line of every program: flags, overrides of the config, and mistakes in one sentence."""
 
 import ast
+import contextlib
 import functools
 import itertools
 import json
@@ -53,7 +54,8 @@ def run(program, define_flags, default: Path = DEFAULT):
     log_to_stderr()
     note_interrupts()
     if jax.config.jax_compilation_cache_dir is None:  # so that a second run starts in seconds
-        jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
+        with contextlib.suppress(RuntimeError):  # of a user who has no home, as in some containers
+            jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
     warnings.filterwarnings("ignore", "coroutine '.*' was never awaited")  # orbax's, of what cannot be read
     warnings.filterwarnings("ignore", onednn.NOT_STORED)  # of programs that are compiled anew each time
     try:

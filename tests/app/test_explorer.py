@@ -84,6 +84,11 @@ def test_images_without_a_label_are_on_no_side_of_a_class(digits):
         np.testing.assert_allclose(ours.step, alone.step, rtol=1e-4, atol=1e-6)
 
 
+def test_where_no_image_has_a_label_there_is_no_way_to_a_class(digits):
+    of_none = digits.gallery._replace(label=np.full(len(digits.gallery.x), -1))
+    assert "classes" not in Explorer(digits.model, of_none, digits.frame).directions
+
+
 def test_sliders_add_up_and_their_ends_are_where_they_lead(digits):
     start = digits.draw(3)
     assert {*digits.directions} == {PRINCIPAL, "classes"} and len(digits.directions["classes"]) == 10

@@ -121,6 +121,19 @@ def test_a_damaged_table_of_attributes_is_told(tmp_path, harm):
         attribute_files.read(path)
 
 
+def test_names_of_a_table_of_attributes_are_text_and_as_many_as_there_are_columns(tmp_path):
+    path, table = tmp_path / "attributes.npz", {"names": [b"a.png", b"b.png"], "attributes": np.eye(2)}
+    np.savez(path, **table, columns=[b"old", b"new"])
+    found = attribute_files.read(path)
+    assert found.columns == ("old", "new") and found.of_file.keys() == {"a.png", "b.png"}
+    np.savez(path, **table, columns=["old", "new", "red"])
+    with pytest.raises(UserError, match="it has 3 columns for 2 attributes"):
+        attribute_files.read(path)
+    np.savez(path, **table, columns=["old", "old"])
+    with pytest.raises(UserError, match="has two columns called old; rename one"):
+        attribute_files.read(path)
+
+
 def _with_flags(whole: bytes, flags: int) -> bytes:
     """The zip file with other flags of its first member, in its table of contents; 1: encrypted."""
     place = whole.index(b"PK\1\2") + 8

@@ -124,3 +124,16 @@ def test_what_no_image_can_become_is_told(frame, words):
     with pytest.raises(UserError, match=words) as error:
         pictures.check("images:mine", frame)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "jpeg"])
+def test_a_damaged_note_of_the_camera_leaves_the_picture(tmp_path, kind):
+    FLAG.save(tmp_path / "sound", kind, **({"quality": 100} if kind == "jpeg" else {"lossless": True}))
+    FLAG.save(
+        tmp_path / "noted",
+        kind,
+        exif=b"no camera wrote this",
+        **({"quality": 100} if kind == "jpeg" else {"lossless": True}),
+    )
+    sound, noted = (pictures.read(tmp_path / name, Frame((8, 24, 3))) for name in ("sound", "noted"))
+    np.testing.assert_array_equal(sound, noted)
