@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,30 +20,38 @@ class Attributes(NamedTuple):
     columns: tuple[str, ...]
     of_file: Mapping[str, np.ndarray]
 
-    def of(self, names: list[str]) -> np.ndarray:
+    def of(self, names: list[str], others: Iterable[str] = ()) -> np.ndarray:
         """uint8 (N, A) of images by their path, which the table may have without its first folders.
 
+        Args:
+          others: images of other splits, whose rows are not those of these.
+
         Raises:
-          UserError: one of them is not in the table, or two of them are one row there.
+          UserError: one of them is not in the table, or is one row there with another.
         """
         found: dict[str, str] = {}  # the name of an image by that of its row
         for name in names:
             in_table = self._in_table(name)
-            if in_table in found:
-                raise UserError(
-                    f"{self.file} has one row, {in_table}, for {found[in_table]} and {name}; name both "
-                    "there, by more of their folders."
-                )
+            if in_table is None:
+                raise UserError(f"{self.file} has no row for {name}; add it, or remove the image.")
+            self._check_alone(found, in_table, name)
             found[in_table] = name
+        for name in others:
+            self._check_alone(found, self._in_table(name), name)
         return np.stack([self.of_file[in_table] for in_table in found])
 
-    def _in_table(self, name: str) -> str:
-        """What the table calls an image."""
+    def _check_alone(self, found: Mapping[str, str], in_table: str | None, name: str) -> None:
+        if in_table in found:
+            raise UserError(
+                f"{self.file} has one row, {in_table}, for {found[in_table]} and {name}; name both there, by "
+                "more of their folders."
+            )
+
+    def _in_table(self, name: str) -> str | None:
+        """What the table calls an image, if it has it."""
         parts = name.split("/")
-        for start in range(len(parts)):
-            if (in_table := "/".join(parts[start:])) in self.of_file:
-                return in_table
-        raise UserError(f"{self.file} has no row for {name}; add it, or remove the image.")
+        rows = ("/".join(parts[start:]) for start in range(len(parts)))
+        return next((in_table for in_table in rows if in_table in self.of_file), None)
 
 
 def find(folder: Path) -> Path | None:

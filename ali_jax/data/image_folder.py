@@ -43,6 +43,7 @@ class Listing(NamedTuple):
     classes: list[str]  # of all splits; none where the images are not in folders of classes
     labels: list[str]  # the class of each, where there are classes
     table: Path | None  # of attributes
+    others: list[str]  # names of the images of other splits
 
 
 def load(
@@ -69,7 +70,7 @@ def _source(name: str, listing: Listing, frame: Frame) -> own.Source:
         number = {label: place for place, label in enumerate(listing.classes)}
         known["label"] = np.array([number.get(label, UNLABELLED) for label in listing.labels], np.int32)
     if listing.table:
-        known["attributes"] = attribute_files.read(listing.table).of(listing.names)
+        known["attributes"] = attribute_files.read(listing.table).of(listing.names, listing.others)
     return own.Source(
         name,
         listing.keys,
@@ -97,7 +98,8 @@ def list_split(root: Path, name: str, split: str) -> Listing:
     classes = _classes(inside.values())
     labels = [inside[path].split("/")[0] for path in names]
     marks = [found[path] for path in names]
-    return Listing(root, names, keys[order], marks, classes, labels, attribute_files.find(root))
+    others = sorted({*inside} - {*names})
+    return Listing(root, names, keys[order], marks, classes, labels, attribute_files.find(root), others)
 
 
 def _tell_left_out(root: Path) -> None:
@@ -115,17 +117,16 @@ def _find(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[in
 
     But for what is hidden, and for workdirs, whose figures would be trained on when the run is gone on with.
     """
-    seen = set()
+    above = {os.fspath(root): ()}  # of a folder that is yet to be looked into, which ones it is in
     for folder, inner, files in os.walk(root, onerror=_refuse, followlinks=True):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:  # a link that leads back
-            inner.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        if "config.json" in files and "checkpoints" in inner:
+        status, outer = os.stat(folder), above.pop(folder)
+        itself = status.st_dev, status.st_ino
+        # A link that leads back; one to a folder elsewhere may be another class, or another split.
+        if itself in outer or ("config.json" in files and "checkpoints" in inner):
             inner.clear()
             continue
         inner[:] = [name for name in inner if not name.startswith(".")]
+        above |= {os.path.join(folder, name): (*outer, itself) for name in inner}
         for name in files:
             if name.lower().endswith(suffixes) and not name.startswith("."):
                 path = os.path.join(folder, name)

@@ -145,6 +145,27 @@ def test_links_that_lead_back_are_followed_once(photos):
     assert len(load(photos).x) == 40
 
 
+def test_a_folder_by_two_ways_is_two(photos, tmp_path):
+    """As of a class that is another one's link, or of two splits that are one pool."""
+    pool = tmp_path / "pools"
+    pool.mkdir()
+    for way in ("train", "validation"):
+        os.symlink(photos, pool / way, target_is_directory=True)
+    first, second = (load(pool, split) for split in ("train", "validation"))
+    assert len(first.x) == len(second.x) == 40
+
+
+def test_a_row_is_of_one_image_whatever_its_split(tmp_path):
+    for split, value in (("train", 10), ("test", 20)):
+        save(tmp_path / "both" / split / "0.png", value)
+    table = tmp_path / "both" / "attributes.csv"
+    table.write_text("name,Odd\n0.png,1\n")
+    with pytest.raises(UserError, match=r"one row, 0\.png, for train/0\.png and test/0\.png; name both"):
+        load(tmp_path / "both")
+    table.write_text("name,Odd\ntrain/0.png,1\ntest/0.png,0\n")
+    assert [load(tmp_path / "both", split).attributes[0, 0] for split in ("train", "test")] == [1, 0]
+
+
 @pytest.mark.parametrize("kind", ["csv", "npz"])
 def test_attributes_stand_in_a_table_beside(photos, kind):
     """By path or, as here, by file name; a value of -1 is a 0, as in CelebA's own list."""
