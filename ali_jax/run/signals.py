@@ -71,8 +71,6 @@ def stop_signals() -> Iterator[list[int]]:
     if getattr(signal.getsignal(signal.SIGINT), "noted", False):
         raise KeyboardInterrupt
     ours = (signal.SIGINT, signal.SIGTERM) if in_main and jax.process_count() == 1 else ()
-    # What a shell or nohup had ignored, as Ctrl-C of what runs in the background, stays so.
-    ours = tuple(number for number in ours if signal.getsignal(number) is not signal.SIG_IGN)
     outer = signal.getsignal(signal.SIGTERM)
     note = outer if ours and isinstance(outer, _Noting) else _Noting()
     before = {number: signal.signal(number, note) for number in ours}

@@ -29,13 +29,3 @@ def test_an_interrupt_that_is_heard_ends_a_program_at_once(before):
     note_interrupts()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_an_interrupt_that_a_shell_ignores_stays_ignored(before):
-    """As of what a script starts in the background, when Ctrl-C is for its foreground."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with stop_signals() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert not stop and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert stop == [signal.SIGTERM]
