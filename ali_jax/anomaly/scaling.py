@@ -10,6 +10,9 @@ from ali_jax.data.splits import as_floats
 
 FAR = 3.0  # standard deviations up to which columns stay as they are; beyond, they grow as a logarithm
 TAILS = (0.01, 0.99)  # quantiles beyond which values count as these when columns are scaled
+# A code for what is missing, as -999, may stand in more rows than tails hold. So values count as foreign to a
+# column that are further from its middle half than this many of its widths, in up to such a share of rows.
+FOREIGN_BEYOND, FOREIGN_SHARE = 30.0, 0.1
 LEAST_CHANGE = 1e-3  # of a column that is constant: the share of its value that counts as its width
 COMPONENTS = 128  # of images, at most
 IMAGES_FOR_A_COMPONENT = 4
@@ -55,17 +58,35 @@ def _put_back(nearer: np.ndarray, far: float) -> np.ndarray:
 def columns(x: np.ndarray) -> Columns:
     """The scaling of rows (N, columns): by mean and spread of what is not among their most extreme 2 %.
 
-    So a few huge values do not flatten the others, one at each end even of few rows. A column that is
-    constant but for these is scaled by all of it; of one that is constant altogether, a change by more than a
+    So a few huge values do not flatten the others, one at each end even of few rows, nor do those of a
+    tenth of the rows where all the rest lie close together (`FOREIGN_BEYOND`). A column that is constant
+    but for these is scaled by all of it; of one that is constant altogether, a change by more than a
     thousandth of its value is strange (where it is 0, by more than 0.001).
     """
-    # Values that are there: between two of them, one that is huge would come to stand.
-    low, high = (np.quantile(x, q, axis=0, method=m) for q, m in zip(TAILS, ("higher", "lower"), strict=True))
-    trimmed = np.clip(x, np.minimum(low, high), high)
+    trimmed = np.clip(x, *_tails(x))
     few = _is_constant(np.mean(trimmed, axis=0), np.std(trimmed, axis=0))
     centre, width = (np.where(few, f(x, axis=0), f(trimmed, axis=0)) for f in (np.mean, np.std))
     least = LEAST_CHANGE * np.where(centre == 0, 1.0, np.abs(centre))
     return Columns(centre, np.where(_is_constant(centre, width), least, width))
+
+
+def _tails(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) of each column: (columns,)."""
+    low, high = _quantiles(x)
+    quarter, three_quarters = np.quantile(x, (0.25, 0.75), axis=0)
+    reach = FOREIGN_BEYOND * (three_quarters - quarter)
+    least, most = quarter - reach, three_quarters + reach
+    for n in np.flatnonzero((reach > 0) & ((low < least) | (high > most))):
+        own = x[(least[n] <= x[:, n]) & (x[:, n] <= most[n]), n]
+        if len(own) >= (1 - FOREIGN_SHARE) * len(x):
+            low[n], high[n] = _quantiles(own)
+    return low, high
+
+
+def _quantiles(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) of rows or of one column: values that are there, as one between two may be huge."""
+    low, high = (np.quantile(x, q, axis=0, method=m) for q, m in zip(TAILS, ("higher", "lower"), strict=True))
+    return np.minimum(low, high), high
 
 
 def _is_constant(centre: np.ndarray, width: np.ndarray) -> np.ndarray:

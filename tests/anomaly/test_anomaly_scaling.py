@@ -33,6 +33,19 @@ def test_a_huge_value_does_not_hide_its_column(rows):
     np.testing.assert_allclose(scaling.columns(x).width, clean, rtol=0.1)
 
 
+@pytest.mark.parametrize("code", [-999.0, 1e9])
+def test_a_code_for_missing_values_does_not_hide_its_column(code):
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    clean = scaling.columns(x)
+    x[:20, 1] = code
+    x[:60, 2] = code  # of too many rows to be foreign
+    made = scaling.columns(x)
+    np.testing.assert_array_equal(made.width[0], clean.width[0])
+    np.testing.assert_allclose(made.width[1], clean.width[1], rtol=0.15)
+    np.testing.assert_allclose(made.centre[1], clean.centre[1], atol=0.15)
+    assert made.width[2] > 100
+
+
 def test_the_least_change_of_a_constant_column_is_far():
     made = scaling.columns(np.full((50, 3), [0.0, 7.0, 0.1]))
     scaled = made.apply(np.array([[0.0, 7.0, 0.1], [0.05, 7.1, 0.101]]))
