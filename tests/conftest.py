@@ -180,7 +180,7 @@ def tiny_study():
 def searched(tmp_path_factory):
     """(workdir of a search of two draws, its output, its results); not to be written to."""
     workdir = tmp_path_factory.mktemp("search")
-    return workdir, workdir / "out", search.main(make_tiny_study(), 2, workdir, workdir / "out")
+    return workdir, workdir / "out", search.main(make_tiny_study(), [0, 1], workdir, workdir / "out")
 
 
 def small_data(config):

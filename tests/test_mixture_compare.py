@@ -119,8 +119,8 @@ def test_a_comparison_measures_every_column_and_draws_figure_8(searched, tmp_pat
     assert {path.name for path in output.iterdir()} == {"comparison.png", "comparison.pdf"}
     assert list(found["measures"]) == [*compare.COLUMNS, "vae_learned_std"]
     for game in search.GAMES:
-        n = results[game]["best_draw"]
-        assert found["best_draws"][game] == {"draw": n, **results["draws"][n]}
+        assert found["draws"][game] == [0, 1]
+        assert found["best_draws"][game] == results["draws"][results[game]["best_draw"]]
     # The same noise and points: what the search measured of its best run, up to the order of sums.
     best, ali = results["ali"]["each_draw"][results["ali"]["best_draw"]], found["measures"]["ali"]
     np.testing.assert_allclose([best[name] for name in ali], list(ali.values()), rtol=1e-3)
@@ -148,10 +148,10 @@ def test_what_cannot_be_compared_is_named(tiny_study, searched, tmp_path):
     claim(tmp_path / "run", tiny_study)
     with pytest.raises(UserError, match="no search"):
         compare.main(None, None, tmp_path / "run", tmp_path)
-    config = search.noting(tiny_study, draws=2)
-    claim(tmp_path / "begun", config)
-    with pytest.raises(UserError, match="ALI runs for 0 of 10 steps"):
+    claim(tmp_path / "begun", tiny_study)
+    (tmp_path / "begun" / "ali_0").mkdir()
+    with pytest.raises(UserError, match="none of its ALI runs for 10 steps"):
         compare.main(None, None, tmp_path / "begun", tmp_path)
-    config.num_steps = 20
-    with pytest.raises(UserError, match="GAN runs for 10 of 20 steps"):
-        compare.load_best(config, searched[0], "gan")
+    tiny_study.num_steps = 20
+    with pytest.raises(UserError, match="none of its GAN runs for 20 steps"):
+        compare.load_best(tiny_study, searched[0], "gan")

@@ -17,7 +17,7 @@ from ali_jax.roles import Roles
 from ali_jax.run.signals import Stopped
 from ali_jax.run.workdirs import locked
 from ali_jax.train_step import init_state, train_step
-from experiments.mixture import __main__, loop, search, speed
+from experiments.mixture import __main__, groups, loop, search, speed
 
 
 def test_draws_are_in_their_ranges_and_a_longer_search_begins_with_the_shorter():
@@ -32,11 +32,11 @@ def test_draws_are_in_their_ranges_and_a_longer_search_begins_with_the_shorter()
 
 def test_the_config_of_a_command_line_is_the_papers_game(tiny_study):
     tiny_study.lock()
-    search.check(tiny_study, 2)
+    search.check(tiny_study, [0])
     tiny_study.terms.adversarial.unlock()
     tiny_study.terms.adversarial.d = 0.5
     with pytest.raises(UserError, match=r"config\.terms is .*0\.5.*paper's game"):
-        search.check(tiny_study, 2)
+        search.check(tiny_study, [0])
 
 
 @pytest.mark.parametrize("game", search.GAMES)
@@ -44,8 +44,8 @@ def test_the_config_of_a_command_line_is_the_papers_game(tiny_study):
 def test_runs_of_one_program_are_the_runs_one_by_one(tiny_study, game, at_once):
     """Plain `init_state` and `train_step` with the hyperparameters of one draw, outside of vmap and scan."""
     batches, _ = small_data(tiny_study)
-    draws = search.random_draws(2, seed=3)
-    states = jax.jit(functools.partial(search.init_all, tiny_study, game, draws, batches[0]))()
+    draws = search.random_draws(2, tiny_study.seed)
+    states = jax.jit(functools.partial(search.init_all, tiny_study, game, [0, 1], batches[0]))()
     run_all = search.run_all(tiny_study, game, draws, at_once)
     states = jax.device_get(run_all(states, loop.stacked(batches, 0, 4)))
     networks = search.build(tiny_study, game)
@@ -79,8 +79,8 @@ def test_the_gan_is_that_of_the_config():
 def test_a_stopped_search_goes_on_as_if_it_had_not_been(tiny_study, tmp_path):
     draws, (batches, x) = search.random_draws(2, seed=0), small_data(tiny_study)
     procedure = (
-        search.run_all(tiny_study, "ali", draws),
-        jax.jit(functools.partial(search.init_all, tiny_study, "ali", draws, batches[0])),
+        search.run_all(tiny_study, "ali", draws, at_once=False),
+        jax.jit(functools.partial(search.init_all, tiny_study, "ali", [0, 1], batches[0])),
         search.evaluate_all(tiny_study, "ali", x),
     )
     whole, rows = loop.advance(*procedure, batches, tiny_study, tmp_path / "whole")
@@ -122,7 +122,7 @@ def test_a_curve_that_is_damaged_is_told(tmp_path):
 
 
 def test_a_search_writes_numbers_and_a_figure(tiny_study, searched):
-    workdir, output, results = searched
+    _, output, results = searched
     assert (output / "coverage.png").exists()
     assert len(results["draws"]) == 2 and results["ali"]["steps"] == results["gan"]["steps"] == 10
     for game in search.GAMES:
@@ -133,15 +133,51 @@ def test_a_search_writes_numbers_and_a_figure(tiny_study, searched):
     assert "reconstruction_error" in results["ali"]["over_draws"]
     assert "reconstruction_error" not in results["gan"]["over_draws"]
     json.dumps(results, allow_nan=False)
-    with pytest.raises(UserError, match="draws"):
-        search.main(tiny_study, 3, workdir, output)
+
+
+def test_a_draw_that_is_added_later_is_the_one_of_a_search_of_all(
+    tiny_study, searched, tmp_path, monkeypatch
+):
+    _, _, whole = searched
+    workdir, output = tmp_path / "run", tmp_path / "out"
+    search.main(tiny_study, [1], workdir, output)
+    trained = []
+    advance = loop.advance
+    monkeypatch.setattr(loop, "advance", lambda *a: trained.append(a[-1].name) or advance(*a))
+    added = search.main(tiny_study, [0], workdir, output)
+    both = search.main(tiny_study, [0, 1], workdir, output)
+    assert trained == ["ali_0", "gan_0", "ali_0", "gan_0", "ali_1", "gan_1"]
+    assert {path.name for path in workdir.glob("*_*")} == {"ali_0", "ali_1", "gan_0", "gan_1"}
+    assert added["draws"] == whole["draws"][:1] and both["draws"] == whole["draws"]
+    for game in search.GAMES:
+        timeless = [{**of[game], "minutes": None} for of in (both, whole)]
+        assert timeless[0] == timeless[1]
+        assert both[game]["minutes"] > added[game]["minutes"] > 0
+
+
+def test_groups_are_single_draws_or_all_that_follow_each_other(tmp_path):
+    assert groups.of([3, 1], at_once=False) == [range(1, 2), range(3, 4)]
+    assert groups.of([4, 0, 1, 2], at_once=True) == [range(3), range(4, 5)]
+    for group in (range(3), range(4, 5), range(10, 12)):
+        groups.folder(tmp_path, "ali", group).mkdir()
+    (tmp_path / "gan_7").mkdir()
+    assert {path.name for path in tmp_path.glob("ali*")} == {"ali_0-2", "ali_4", "ali_10-11"}
+    assert groups.kept(tmp_path, "ali") == [range(3), range(10, 12), range(4, 5)]
+
+
+def test_rows_of_groups_are_joined_at_the_steps_that_all_have():
+    first = [{"step": step, "seconds": 1.0, "timed_steps": 2, "modes": [step, 1]} for step in (2, 4, 6)]
+    second = [{"step": step, "seconds": 5.0, "timed_steps": 2, "modes": [9]} for step in (2, 6)]
+    assert groups.joined([first, second]) == [
+        {"step": 2, "modes": [2, 1, 9]},
+        {"step": 6, "modes": [6, 1, 9]},
+    ]
 
 
 def test_diverged_draws_count_as_no_modes_and_are_counted(tiny_study):
     nan = float("nan")
     row = {
         "step": 10,
-        "seconds": 1.0,
         "modes_covered": [4, 0, 8],
         "modes_covered_strictly": [1, 0, 1],
         "high_quality_share": [0.5, 0.0, 0.25],
@@ -149,27 +185,27 @@ def test_diverged_draws_count_as_no_modes_and_are_counted(tiny_study):
         "reconstruction_error": [1.0, nan, 3.0],
         "distance_to_prior": [1.0, nan, 3.0],
     }
-    found = search.summarize_game(search.noting(tiny_study, draws=3), [row], 100)
-    assert found["diverged"] == 1 and found["best_draw"] == 2
+    found = search.summarize_game(tiny_study, [5, 6, 7], [row], 100)
+    assert found["diverged"] == 1 and found["best_draw"] == 7
     assert found["over_draws"]["modes_covered"] == {"mean": 4, "std": (32 / 3) ** 0.5, "min": 0, "max": 8}
     assert found["over_draws"]["reconstruction_error"]["mean"] == 2.0
     assert found["each_draw"][1]["reconstruction_error"] is None
     row["reconstruction_error"][0] = nan  # its samples are finite, and its reconstructions are not
-    found = search.summarize_game(search.noting(tiny_study, draws=3), [row], 100)
+    found = search.summarize_game(tiny_study, [5, 6, 7], [row], 100)
     assert found["over_draws"]["reconstruction_error"] == {"mean": 3.0, "std": 0.0, "min": 3.0, "max": 3.0}
     row["reconstruction_error"][2] = nan
-    found = search.summarize_game(search.noting(tiny_study, draws=3), [row], 100)
+    found = search.summarize_game(tiny_study, [5, 6, 7], [row], 100)
     assert found["over_draws"]["reconstruction_error"] is None
 
 
 @pytest.mark.parametrize(
     ("change", "draws", "words"),
     [
-        ({}, 0, "--draws"),
-        ({"dataset": "digits"}, 2, "mixture"),
-        ({"num_steps": 0}, 2, "num_steps"),
-        ({"learning_rate": 1e-3}, 2, "config.learning_rate is 0.001; the study plays"),
-        ({"disturbance": {"noise_x": 1.0}}, 2, "config.disturbance is .*; the study plays"),
+        ({}, [], "--draws names none"),
+        ({"dataset": "digits"}, [0], "mixture"),
+        ({"num_steps": 0}, [0], "num_steps"),
+        ({"learning_rate": 1e-3}, [0], "config.learning_rate is 0.001; the study plays"),
+        ({"disturbance": {"noise_x": 1.0}}, [0], "config.disturbance is .*; the study plays"),
     ],
 )
 def test_what_cannot_be_searched_is_named(tiny_study, tmp_path, change, draws, words):
@@ -181,7 +217,7 @@ def test_what_cannot_be_searched_is_named(tiny_study, tmp_path, change, draws, w
 
 def test_games_are_timed_at_once_and_in_turn(tiny_study, monkeypatch):
     monkeypatch.setattr(speed, "PAIRS", 1)
-    found = speed.time_game(tiny_study, "gan", 2, small_data(tiny_study)[0])
+    found = speed.time_game(tiny_study, "gan", [0, 1], small_data(tiny_study)[0])
     assert (
         found["ratio_median"] == found["images_per_second_at_once"] / found["images_per_second_in_turn"] > 0
     )
@@ -199,7 +235,7 @@ def test_the_command_is_one_of_three(argv):
         __main__.main(argv)
 
 
-def test_a_workdir_at_which_another_search_is_at_work_is_left_to_it(tiny_study, tmp_path):
-    with locked(tmp_path / "search"), pytest.raises(UserError, match="Another run is at work in"):
-        search.main(tiny_study, 2, tmp_path / "search", tmp_path / "out")
-    assert not (tmp_path / "search" / "config.json").exists()
+def test_a_draw_at_which_another_search_is_at_work_is_left_to_it(tiny_study, tmp_path):
+    with locked(tmp_path / "search" / "ali_3"), pytest.raises(UserError, match=r"Another run .* in .*ali_3"):
+        search.main(tiny_study, [3], tmp_path / "search", tmp_path / "out")
+    assert not (tmp_path / "search" / "ali_3" / "checkpoints").exists()

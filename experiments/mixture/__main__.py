@@ -16,7 +16,8 @@ READERS = {"draws": ("search", "speed"), "seeds": ("seeds",)}
 
 def define_flags() -> None:
     shared_flags.output()
-    flags.DEFINE_integer("draws", 10, "search, speed: random hyperparameters, the same for both games.")
+    draws = ",".join(map(str, range(10)))
+    flags.DEFINE_list("draws", draws, "search, speed: numbers of random hyperparameters, for both games.")
     flags.DEFINE_integer("seeds", 10, "seeds: how many, from --config.seed on.")
 
 
@@ -27,11 +28,11 @@ def main(argv):
     shared_flags.refuse_others(values, argv[1], READERS)
     if argv[1] == "compare":
         program.refuse_config("The config of a search is kept with it")
-    count = values.seeds if argv[1] == "seeds" else values.draws
+    which = values.seeds if argv[1] == "seeds" else shared_flags.whole_numbers("draws", values.draws)
     workdir = workdirs.folder(values.workdir or f"runs/mixture_{'seeds' if argv[1] == 'seeds' else 'search'}")
     # The workdir is made by a command that found nothing wrong, so its own folder not here.
     output = report.asked_output(values.output) or workdir / "results" / argv[1]
-    results = COMMANDS[argv[1]](values.config, count, workdir, output)
+    results = COMMANDS[argv[1]](values.config, which, workdir, output)
     print(report.write(output, results, begun.read(workdir)))
 
 

@@ -15,9 +15,9 @@ from ali_jax import data, examples
 from ali_jax.errors import UserError
 from ali_jax.inference import Model
 from ali_jax.run import workdirs
-from ali_jax.run.checkpoints import Checkpoints
+from ali_jax.run.checkpoints import Checkpoints, kept_steps
 from ali_jax.train_step import init_state
-from experiments.mixture import figure, loop, measures, search
+from experiments.mixture import figure, groups, loop, measures, search
 from experiments.mixture.procedures import B1, LEARNING_RATE, Procedure, procedures
 
 MIXTURE = data.MIXTURES["mixture"]  # the only data of a search
@@ -29,7 +29,7 @@ COLUMNS = {  # of figure 8
 }
 
 
-def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
+def main(config: ConfigDict, draws: list[int], workdir: Path, output: Path) -> dict:
     """Trains (b), (c) and (d) for as many steps as the search, and draws figure 8 into `output`."""
     del config, draws  # Those of the search count.
     config = read(workdir)
@@ -50,8 +50,12 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
         "batch_size": config.batch_size,
         "learning_rate": LEARNING_RATE,
         "b1": B1,
+        "draws": {
+            game: sorted({n for group in ended(config, workdir, game) for n in group})
+            for game in search.GAMES
+        },
         "best_draws": {
-            game: {"draw": n, **search.hyperparameters(search.random_draws(config.draws, config.seed), n)}
+            game: {"number": n, **search.hyperparameters(search.chosen([n], config.seed), 0)}
             for game, n in (("ali", ali_draw), ("gan", gan_draw))
         },
         "measures": {name: as_numbers(of_column) for name, (_, of_column) in columns.items()},
@@ -62,7 +66,7 @@ def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
 def read(workdir: Path) -> ConfigDict:
     """The config of the search in `workdir`."""
     config = workdirs.read_config(workdir)
-    if "draws" not in config:
+    if not any(groups.kept(workdir, game) for game in search.GAMES):
         raise UserError(f"{workdir} holds a run, but no search; pass the --workdir of a search.")
     return config
 
@@ -100,21 +104,31 @@ def measure(model: Model, x: np.ndarray) -> tuple[measures.Points, dict[str, jax
     return _measure(model.networks, model.params, model.batch_stats, x, MIXTURE)
 
 
+def ended(config: ConfigDict, workdir: Path, game: str) -> dict[range, loop.Rows]:
+    """The groups of draws of which the search has trained all steps, each with its rows."""
+    folders = {group: groups.folder(workdir, game, group) for group in groups.kept(workdir, game)}
+    return {
+        group: loop.read_rows(folder, config.num_steps)
+        for group, folder in folders.items()
+        if max(kept_steps(folder), default=0) == config.num_steps
+    }
+
+
 def load_best(config: ConfigDict, workdir: Path, game: str) -> tuple[Model, int]:
-    """The run of a finished search that covers most modes, and its number."""
-    draws = search.random_draws(config.draws, config.seed)
-    one = {"x": jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)}
-    shapes = jax.eval_shape(functools.partial(search.init_all, config, game), draws, one)
-    restored = None
-    if (workdir / game).exists():
-        with Checkpoints(workdir / game, read_only=True) as checkpoints:
-            restored = loop.restore(checkpoints, shapes)
-    step, states = restored or (0, None)
-    if step != config.num_steps:
+    """The run of a search that covers most modes, of those that were trained to the end, and its number."""
+    found = ended(config, workdir, game)
+    if not found:
         raise UserError(
-            f"The search in {workdir} has trained its {game.upper()} runs for {step} of {config.num_steps} "
+            f"The search in {workdir} has trained none of its {game.upper()} runs for {config.num_steps} "
             "steps; run `python -m experiments.mixture search` with this --workdir first."
         )
-    number = search.best(loop.read_rows(workdir / game, step)[-1])
-    params, batch_stats = jax.tree.map(lambda leaf: leaf[number], (states.params, states.batch_stats))
+    numbers = [n for group in found for n in group]
+    number = numbers[search.best(groups.joined([*found.values()])[-1])]
+    group = next(group for group in found if number in group)
+    one = {"x": jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)}
+    shapes = jax.eval_shape(functools.partial(search.init_all, config, game, group), one)
+    with Checkpoints(groups.folder(workdir, game, group), read_only=True) as checkpoints:
+        _, states = loop.restore(checkpoints, shapes)
+    place = group.index(number)
+    params, batch_stats = jax.tree.map(lambda leaf: leaf[place], (states.params, states.batch_stats))
     return Model(search.build(config, game), params, batch_stats), number

@@ -1,4 +1,4 @@
-"""Random hyperparameters for ALI and for GAN: every run of a game trained in one program."""
+"""Random hyperparameters for ALI and for GAN, the same for both: draws of them, each of a number."""
 
 import functools
 from pathlib import Path
@@ -18,7 +18,7 @@ from ali_jax.roles import Roles
 from ali_jax.run import provenance, workdirs
 from ali_jax.train_step import TrainState, init_state, train_step
 from experiments.common import report, spreads
-from experiments.mixture import figure, loop, measures
+from experiments.mixture import figure, groups, loop, measures
 
 # What a game changes in config.model. The generators are the same, and D too, but for its input.
 GAMES = {"ali": {}, "gan": {"encoder": None, "discriminator_z": None}}
@@ -32,21 +32,24 @@ class Draw(NamedTuple):
     init_std: jax.Array  # log-uniform from 0.005 to 0.1
 
 
-def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
-    """Trains `draws` runs of each game, and draws their coverage into `output`; the results."""
+def main(config: ConfigDict, draws: list[int], workdir: Path, output: Path) -> dict:
+    """Trains the draws of these numbers in each game, and draws their coverage into `output`; the results.
+
+    Draws that the workdir already holds are not trained again, so that later ones can be added to them.
+    """
     check(config, draws)
     splits = examples.load_splits(config)
     batches = batches_of(splits["train"], config)
-    config = noting(config, draws=draws)
-    drawn = random_draws(draws, config.seed)
-    with workdirs.locked(workdir):
-        workdirs.claim(workdir, config, start=starts.describe(provenance.command()))
-        rows = {
-            game: train_all(config, game, drawn, batches, splits["validation"].x, workdir / game)[1]
-            for game in GAMES
-        }
+    workdirs.claim(workdir, config, start=starts.describe(provenance.command()))
+    trained: dict[str, list[loop.Rows]] = {game: [] for game in GAMES}
+    # Game after game of each group: what was stopped has both of as many draws as can be.
+    for group in groups.of(draws, pays_at_once()):
+        for game, of_game in trained.items():
+            of_game.append(train_group(config, game, group, batches, splits["validation"].x, workdir)[1])
+    rows = {game: groups.joined(of_game) for game, of_game in trained.items()}
     report.save_plot(output, "coverage", figure.coverage(rows, len(data.MIXTURES[config.dataset].means)))
-    return summarize(config, drawn, rows)
+    minutes = {game: sum(map(loop.minutes, of_game)) for game, of_game in trained.items()}
+    return summarize(config, sorted(draws), rows, minutes)
 
 
 # Fields in which the paper's game has the default, or which are drawn.
@@ -56,11 +59,11 @@ THE_PAPERS = (
 )
 
 
-def check(config: ConfigDict, draws: int) -> None:
+def check(config: ConfigDict, draws: list[int]) -> None:
     """Raises UserError for what the study cannot work with."""
     config_lib.check(config)
-    if draws < 1:
-        raise UserError(f"--draws is {draws}; it must be at least 1.")
+    if not draws:
+        raise UserError("--draws names none; write their numbers, with commas between, as 0,1,2.")
     refuse_classes(config)
     # As dictionaries: a config that is locked, as those of the command line are, equals none that is not.
     asked, usual = config.to_dict(), config_lib.default().to_dict()
@@ -88,14 +91,6 @@ def batches_of(split: data.Split, config: ConfigDict) -> data.Batches:
     return examples.open_batches(config, examples.fit(split, config), None)
 
 
-def noting(config: ConfigDict, **counts: int) -> ConfigDict:
-    """The config with how many of what are trained, so that its workdir is refused to another number."""
-    config = config.copy_and_resolve_references()
-    with config.unlocked():
-        config.update(counts)
-    return config
-
-
 def random_draws(count: int, seed: int) -> Draw:
     """Each (count,); the first ones do not depend on the count."""
     u = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed]))).random((count, 3))
@@ -108,6 +103,11 @@ def random_draws(count: int, seed: int) -> Draw:
         b1=jnp.asarray(0.9 * u[:, 1], jnp.float32),
         init_std=log_uniform(0.005, 0.1, u[:, 2]),
     )
+
+
+def chosen(numbers, seed: int) -> Draw:
+    """The draws of these numbers: each (len(numbers),)."""
+    return Draw(*(values[np.asarray(numbers)] for values in random_draws(max(numbers) + 1, seed)))
 
 
 def hyperparameters(draws: Draw, n: int) -> dict[str, float]:
@@ -127,14 +127,14 @@ def players(config: ConfigDict, game: str, draw: Draw) -> dict[str, Roles]:
     }
 
 
-def init_all(config: ConfigDict, game: str, draws: Draw, examples) -> TrainState:
-    """The fresh states of all draws, stacked; draw n has key n of the seed, in both games."""
+def init_all(config: ConfigDict, game: str, numbers, examples) -> TrainState:
+    """The fresh states of the draws of these numbers, stacked; in both games draw n has key n of the seed."""
 
-    def init(key, draw):
+    def init(number, draw):
+        key = jax.random.fold_in(jax.random.key(config.seed), number)
         return init_state(key, batch=examples, **players(config, game, draw))
 
-    keys = jax.random.split(jax.random.key(config.seed), len(draws.b1))
-    return jax.vmap(init)(keys, draws)
+    return jax.vmap(init)(np.asarray(numbers), chosen(numbers, config.seed))
 
 
 def run_one(config: ConfigDict, game: str, draw: Draw, state: TrainState, batches) -> TrainState:
@@ -143,14 +143,16 @@ def run_one(config: ConfigDict, game: str, draw: Draw, state: TrainState, batche
     return jax.lax.scan(step, state, batches)[0]
 
 
-def run_all(config: ConfigDict, game: str, draws: Draw, at_once: bool | None = None):
+def pays_at_once() -> bool:
+    """Not on a CPU, whose cores one draw keeps busy, with its state in their cache."""
+    return jax.default_backend() != "cpu"
+
+
+def run_all(config: ConfigDict, game: str, draws: Draw, at_once: bool):
     """(stacked states, batches) -> stacked states: the same batches for all draws.
 
-    At once under `jax.vmap`, or one draw after the other, in one program as well. None: one after the other
-    on a CPU, where one draw keeps the cores busy and its state in their cache.
+    At once under `jax.vmap`, or one draw after the other, in one program as well.
     """
-    if at_once is None:
-        at_once = jax.default_backend() != "cpu"
 
     def of_all(states: TrainState, batches) -> TrainState:
         def run(of_one):
@@ -172,14 +174,16 @@ def evaluate_all(config: ConfigDict, game: str, x: np.ndarray):
     return lambda states: every(states.params, states.batch_stats)
 
 
-def train_all(config: ConfigDict, game: str, draws: Draw, batches, x, folder: Path):
+def train_group(config: ConfigDict, game: str, group: range, batches, x, workdir: Path):
     """(stacked states, rows of measures) of a game; rows hold a list over draws for each measure."""
-    return loop.advance(
-        run_all(config, game, draws),
-        jax.jit(functools.partial(init_all, config, game, draws, batches[0])),
-        evaluate_all(config, game, x),
-        *(batches, config, folder),
-    )
+    folder = groups.folder(workdir, game, group)
+    with workdirs.locked(folder):
+        return loop.advance(
+            run_all(config, game, chosen(group, config.seed), at_once=pays_at_once()),
+            jax.jit(functools.partial(init_all, config, game, group, batches[0])),
+            evaluate_all(config, game, x),
+            *(batches, config, folder),
+        )
 
 
 def best(row: dict) -> int:
@@ -188,35 +192,38 @@ def best(row: dict) -> int:
     return max(range(len(row["modes_covered"])), key=lambda n: tuple(row[name][n] for name in order))
 
 
-def summarize(config: ConfigDict, draws: Draw, rows: dict[str, loop.Rows]) -> dict:
+def summarize(config: ConfigDict, numbers: list[int], rows: dict[str, loop.Rows], minutes: dict) -> dict:
     count = len(examples.load(config, config.train_split).x)
+    draws = random_draws(max(numbers) + 1, config.seed)
     return {
         "data": f"{config.dataset}, split {config.train_split}, {count:,} examples",
         "batch_size": config.batch_size,
         "seed": config.seed,
-        "draws": [hyperparameters(draws, n) for n in range(config.draws)],
-        **{game: summarize_game(config, of_game, count) for game, of_game in rows.items()},
+        "draws": [{"number": n, **hyperparameters(draws, n)} for n in numbers],
+        **{
+            game: summarize_game(config, numbers, of_game, count) | {"minutes": minutes[game]}
+            for game, of_game in rows.items()
+        },
     }
 
 
-def summarize_game(config: ConfigDict, rows: loop.Rows, count: int) -> dict:
+def summarize_game(config: ConfigDict, numbers: list[int], rows: loop.Rows, count: int) -> dict:
     last = rows[-1]
-    names = [name for name in last if name not in (*loop.OF_TIME, "diverged")]
+    names = [name for name in last if name not in ("step", "diverged")]
     diverged = np.asarray(last["diverged"])
     counted = {"modes_covered", "modes_covered_strictly", "high_quality_share"}  # zero where it diverged
     return {
         "steps": last["step"],
         "epochs": last["step"] * config.batch_size / count,
-        "minutes": loop.minutes(rows),
         "diverged": int(diverged.sum()),
-        "best_draw": best(last),
+        "best_draw": numbers[best(last)],
         "over_draws": {
             name: spreads.of_finite(np.asarray(last[name])[... if name in counted else ~diverged])
             for name in names
         },
         "each_draw": [
             {name: value if np.isfinite(value := last[name][n]) else None for name in [*names, "diverged"]}
-            for n in range(config.draws)
+            for n in range(len(numbers))
         ],
         "course": [
             {"step": row["step"], **{n: spreads.of_finite(row[n]) for n in names if n.startswith("modes")}}

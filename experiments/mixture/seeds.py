@@ -29,7 +29,7 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     run = together.run_all(game)
     with workdirs.locked(workdir):
         start = starts.describe(provenance.command())
-        workdirs.claim(workdir, search.noting(config, seeds=seeds), start=start)
+        workdirs.claim(workdir, noting(config, seeds), start=start)
         states, rows = loop.advance(
             lambda states, rows: run(states, rows)[0],
             lambda: together.stacked([train.fresh_state(one, game, split) for one in each]),
@@ -41,6 +41,14 @@ def main(config: ConfigDict, seeds: int, workdir: Path, output: Path) -> dict:
     points, _ = measures.of_model(model.networks, model.params, model.batch_stats, x, mixture)
     figure.comparison({f"seed {config.seed}": points}, splits["validation"], mixture, output)
     return summarize(config, len(split.x), rows)
+
+
+def noting(config: ConfigDict, seeds: int) -> ConfigDict:
+    """The config with how many seeds are trained, so that its workdir is refused to another number."""
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.seeds = seeds
+    return config
 
 
 def check(config: ConfigDict, seeds: int) -> None:

@@ -16,19 +16,23 @@ PAIRS = 5  # how often the two run in turn
 DISPATCHES = 3  # of config.steps_per_dispatch steps, timed together
 
 
-def main(config: ConfigDict, draws: int, workdir: Path, output: Path) -> dict:
+def main(config: ConfigDict, draws: list[int], workdir: Path, output: Path) -> dict:
     """Times both games; a machine with other work on it is slow at one time and fast at another."""
     del workdir, output
     search.check(config, draws)
     split = examples.load(config, config.train_split)
     batches = search.batches_of(split, config)
     results = {game: time_game(config, game, draws, batches) for game in search.GAMES}
-    settings = {"draws": draws, "batch_size": config.batch_size, "steps_per_call": config.steps_per_dispatch}
+    settings = {
+        "draws": len(draws),
+        "batch_size": config.batch_size,
+        "steps_per_call": config.steps_per_dispatch,
+    }
     return settings | results
 
 
-def time_game(config: ConfigDict, game: str, draws: int, batches: data.Batches) -> dict:
-    drawn = search.random_draws(draws, config.seed)
+def time_game(config: ConfigDict, game: str, numbers: list[int], batches: data.Batches) -> dict:
+    drawn, draws = search.chosen(numbers, config.seed), len(numbers)
     at_once = search.run_all(config, game, drawn, at_once=True)
     draw = [search.Draw(*(values[n] for values in drawn)) for n in range(draws)]
     run_one = jax.jit(functools.partial(search.run_one, config, game), donate_argnums=1)
@@ -36,7 +40,7 @@ def time_game(config: ConfigDict, game: str, draws: int, batches: data.Batches) 
     def in_turn(states, rows):
         return [run_one(draw[n], state, rows) for n, state in enumerate(states)]
 
-    states = jax.jit(functools.partial(search.init_all, config, game, drawn, batches[0]))()
+    states = jax.jit(functools.partial(search.init_all, config, game, numbers, batches[0]))()
     one_by_one = jax.jit(lambda states: [take(states, n) for n in range(draws)])(states)
     rows = loop.stacked(batches, 0, config.steps_per_dispatch)
     ways = {"at_once": (at_once, states), "in_turn": (in_turn, one_by_one)}
