@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 from ali_jax.errors import UserError, first_line
 from ali_jax.inference.inputs import pixels
 
+MOST_CHANNELS = 4  # of images three pixels high, or one
 LARGEST = 1e100  # of a cell: sums of squares stay numbers
 
 
@@ -58,6 +59,10 @@ def _as_array(x: Any) -> Any:
     try:
         return np.asarray(x)
     except ValueError:  # rows of several lengths
+        shapes = {shape: None for each in x if len(shape := getattr(each, "shape", ())) > 1}
+        if len(shapes) > 1:
+            first, second, *_ = shapes
+            raise UserError(f"X holds images of {first} and of {second}; resize them to one shape.") from None
         return x
 
 
@@ -118,6 +123,11 @@ def _images(estimator: Any, x: np.ndarray, fitting: bool) -> np.ndarray:
     x = x[..., None] if x.ndim == 3 else x
     if 0 in x.shape[1:]:
         raise UserError(f"X has the shape {x.shape}: images without a pixel; give (N, H, W) or (N, H, W, C).")
+    if x.shape[1] in (1, 3) and x.shape[3] > MOST_CHANNELS:
+        raise UserError(
+            f"X has the shape {x.shape}, as of images whose channels come first; give (N, H, W, C), as "
+            "X.transpose(0, 2, 3, 1) makes of them."
+        )
     if len(x) < (2 if fitting else 1):
         raise UserError(f"n_samples = {len(x)} images are too few; give at least {2 if fitting else 1}.")
     if not fitting and x.shape[1:] != estimator.shape_:

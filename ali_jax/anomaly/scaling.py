@@ -1,5 +1,6 @@
 """What examples are to the networks: rows of float32, each value about 0 and of spread about 1."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ FOREIGN_BEYOND, FOREIGN_SHARE = 150.0, 0.1
 LEAST_CHANGE = 1e-3  # of a column that is constant: the share of its value that counts as its width
 COMPONENTS = 128  # of images, at most
 IMAGES_FOR_A_COMPONENT = 4
-IMAGES = 2000  # that components are computed from, at most
+IMAGES = 2000  # that components are computed from, at most, and that are scaled at once
 LEAST_COMPONENT = 1e-3  # their least width, a quarter of a grey level: of images that are all the same
 # Up to here what an image is told by stays as it is, further than any of usual data sets goes. Where fitted
 # images hardly differ, as a fixed camera's, others are thousands of widths away, where networks overflow.
@@ -114,6 +115,9 @@ class Components(NamedTuple):
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """(N, H, W, C), uint8 or floats in [0, 1] -> (N, K + 1 + T) float32."""
+        return _in_parts(self._apply, x)
+
+    def _apply(self, x: np.ndarray) -> np.ndarray:
         x = as_floats(x)
         along, left = _split(_deviations(x, self.mean), self.axes)
         found = textures.energies(x, self.patch_mean, self.patch_axes)
@@ -130,7 +134,7 @@ class Components(NamedTuple):
         some = as_floats(_evenly(others))
         mean = np.mean(some, axis=0)
         axes = _axes(_deviations(some, mean), len(self.axes))
-        _, left = _split(_deviations(as_floats(x), mean), axes)
+        left = _in_parts(lambda part: _split(_deviations(as_floats(part), mean), axes)[1], x)
         scaled = self.apply(x)
         scaled[:, len(self.axes)] = _drawn_nearer(self._scaled(left), FAR_OF_IMAGES)
         return scaled
@@ -166,6 +170,11 @@ def components(x: np.ndarray) -> Components:
         np.mean(found, axis=0),
         np.std(found, axis=0) + LEAST_WIDTH,
     )
+
+
+def _in_parts(scale: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """`scale` of all images x, of not so many at once that their floats and patches need much memory."""
+    return np.concatenate([scale(x[start : start + IMAGES]) for start in range(0, len(x), IMAGES)])
 
 
 def _evenly(x: np.ndarray) -> np.ndarray:

@@ -33,6 +33,8 @@ def test_too_few_too_flat_and_words_are_refused():
     refused(ROWS.astype("datetime64[s]"), r"Column 0 holds what is no number \(datetime64")
     refused([[1, 2], [3]], "inhomogeneous|sequence")
     refused(np.zeros((6, 2, 2, 2, 3)), r"X has the shape \(6, 2, 2, 2, 3\); give a table")
+    refused(np.zeros((6, 3, 8, 8)), r"\(6, 3, 8, 8\), as of images whose channels come first")
+    refused([np.zeros((4, 4)), np.zeros((4, 5))], r"images of \(4, 4\) and of \(4, 5\); resize them")
 
 
 def test_data_frames_are_named_by_their_columns():

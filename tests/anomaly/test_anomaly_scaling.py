@@ -75,6 +75,16 @@ def test_components_bring_images_back():
     np.testing.assert_allclose(made.undo(scaled), images / 255, atol=1e-2)
 
 
+def test_images_are_scaled_in_parts_as_they_are_together(monkeypatch):
+    images = make_images()
+    made = scaling.components(images)
+    whole, unseen = made.apply(images), made.unseen(images, images[:40])
+    monkeypatch.setattr(scaling, "_evenly", lambda x: x)
+    monkeypatch.setattr(scaling, "IMAGES", 7)
+    np.testing.assert_allclose(made.apply(images), whole, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(made.unseen(images, images[:40]), unseen, rtol=1e-4, atol=1e-4)
+
+
 def test_what_components_leave_out_is_large_where_images_are_others():
     images = make_images()
     made = scaling.components(images)
