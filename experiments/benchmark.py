@@ -47,6 +47,9 @@ def main(argv):
     program.refuse_words(argv)
     config, values = flags.FLAGS.config, flags.FLAGS
     config_lib.check(config)
+    if not values.opponent:
+        of_contests = dict.fromkeys(("dtypes", "rounds"), ("--opponent",))
+        shared_flags.refuse_others(values, "ours alone, whose dtype is config.dtype", of_contests)
     output = report.asked_output(values.output)
     if unknown := sorted({*values.dtypes} - {*models.DTYPES}):
         raise UserError(f"--dtypes={unknown[0]} is none of {', '.join(models.DTYPES)}.")

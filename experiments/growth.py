@@ -108,8 +108,12 @@ def measure(point: Point, workdir: Path) -> dict:
     place = {"axis": point.axis, "value": point.value, "arguments": shlex.join(point.arguments)}
     if path.exists():
         known = read(path)
-        if known.get("arguments") == place["arguments"]:
-            return known
+        if known.get("arguments") != place["arguments"]:
+            raise UserError(
+                f"{path} was measured by other flags, {known.get('arguments')}; pass another --workdir, or "
+                "remove it to measure it anew."
+            )
+        return known
     try:
         found = contest.run([sys.executable, "-m", "experiments.benchmark", *point.arguments])
     except UserError as error:  # as where memory does not suffice: told, and tried again by the next command

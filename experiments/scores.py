@@ -43,6 +43,9 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values, seed = flags.FLAGS, flags.FLAGS.seed
+    if values.features != "inception":
+        weights = {"inception_weights": ("--features=inception",)}
+        shared_flags.refuse_others(values, f"--features={values.features}", weights)
     run = trained_runs.load(
         values.workdir, program.data_dir_alone(), needs_encoder=values.features == "encoder"
     )

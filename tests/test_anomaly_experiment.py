@@ -171,6 +171,12 @@ def test_what_cannot_be_run_is_named(table_file, tmp_path):
         (["--tables=a.npz", "--config.seed=5"], "Detectors have no config"),
         (["--images=mnist", "--config=configs/svhn.py"], "Detectors have no config"),
         (["--workdir=runs/a", "--seeds=3"], "--seeds is of --tables or --images"),
+        (["--tables=a.npz", "--classes=1"], "--classes is of --images, not of --tables"),
+        (["--images=mnist", "--protocol=contaminated"], "--protocol is of --tables, not of --images"),
+        (
+            ["--tables=a.npz", "--methods=pca", "--opponent_python=python"],
+            "--opponent_python is of pyod_alad",
+        ),
     ],
 )
 def test_flags_that_would_be_ignored_are_refused(asked, words, in_process):

@@ -112,3 +112,9 @@ def test_rounds_before_an_interruption_are_kept(monkeypatch, in_process, tmp_pat
 def test_a_dtype_that_there_is_not_is_refused_before_anything_runs(in_process):
     with pytest.raises(UserError, match="--dtypes=float16 is none of float32, bfloat16"):
         in_process(benchmark, "--config=tests/tiny.py:noise", "--opponent=A: them", "--dtypes=float16")
+
+
+@pytest.mark.parametrize("flag", ["--dtypes=float32", "--rounds=2"])
+def test_flags_of_a_contest_are_refused_where_there_is_none(flag, in_process):
+    with pytest.raises(UserError, match=r"--\w+ is of --opponent, not of ours alone"):
+        in_process(benchmark, "--config=tests/tiny.py:noise", flag)

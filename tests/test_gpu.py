@@ -149,6 +149,8 @@ def test_a_part_that_was_stopped_by_others_goes_on_in_the_next_slice(tmp_path):
     plan.write(tmp_path, parts)
     slices.run(tmp_path, 2, [])
     assert state_of(tmp_path) == {"part": "stopped"}, "what is of its run waits"
+    with pytest.raises(UserError, match="of_it is of what part makes, which is not done; ask for it first"):
+        slices.run(tmp_path, 2, ["of_it"])
     slices.run(tmp_path, 2, [])
     assert state_of(tmp_path) == {"part": "done", "of_it": "done"}
 

@@ -97,6 +97,9 @@ def test_points_that_are_there_are_not_measured_again_and_failures_are_told(tmp_
     assert "failed" in results[0][1] and "failed" not in results[1][1]
     assert [point["date"] for point in results[1]] == ["2026-01-01", "2026-01-02"]
     assert (tmp_path / "out" / "growth.png").exists()
+    other = growth.Point("batch", 100, ["--config=configs/svhn.py"])
+    with pytest.raises(UserError, match=r"batch_100\.json was measured by other flags, .*svhn\.py:small"):
+        growth.measure(other, tmp_path)
     (tmp_path / "batch_100.json").write_text('{"arg')
     with pytest.raises(UserError, match=r"batch_100\.json cannot be read"):
         growth.read(tmp_path / "batch_100.json")

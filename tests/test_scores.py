@@ -133,6 +133,13 @@ def test_what_cannot_be_scored_is_named(run_program, tiny_workdir, tmp_path):
         run_program(scores, workdir=str(tiny_workdir), features="inception", inception_weights="none.h5")
 
 
+def test_weights_that_would_not_be_read_are_refused(in_process):
+    with pytest.raises(
+        UserError, match="--inception_weights is of --features=inception, not of --features=p"
+    ):
+        in_process(scores, "--workdir=runs/a", "--features=pixels", "--inception_weights=w.h5")
+
+
 def test_weights_that_cannot_be_had_are_one_sentence(tmp_path, monkeypatch):
     tf = pytest.importorskip("tensorflow")
 

@@ -99,6 +99,11 @@ def check(values) -> None:
         raise UserError(f"--{asked[0]} and --{asked[1]} have results of their own; pass one of them a call.")
     if asked in ([TABLES], [IMAGES]):
         program.data_dir_alone("Detectors have no config")
+        of_one = {"classes": ("--images",), "protocol": ("--tables",)}
+        shared_flags.refuse_others(values, f"--{asked[0]}", of_one)
+        if not {*values.methods} & {*methods.OUTSIDE}:
+            opponents = {"opponent_python": tuple(methods.OUTSIDE)}
+            shared_flags.refuse_others(values, f"--methods={','.join(values.methods)}", opponents)
     else:
         shared_flags.refuse_others(values, "a run", dict.fromkeys(OF_DETECTORS, ("--tables", "--images")))
 

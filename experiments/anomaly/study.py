@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ali_jax.anomaly import SCORES, networks
 from ali_jax.errors import UserError
+from ali_jax.run import provenance
 from experiments.anomaly import methods
 from experiments.anomaly.judging import MEASURES, judge
 from experiments.anomaly.protocols import Task
@@ -170,6 +171,7 @@ def play(
                 "anomalies": int(np.sum(task.anomaly)),
                 **judge(strangeness, task.anomaly),
                 "seconds": seconds,
+                "date": provenance.of_here()["date"],  # other rows may be of other days
             }
         )
 

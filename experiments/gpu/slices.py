@@ -55,6 +55,7 @@ def run(folder: Path, minutes: float, names: list[str]) -> None:
     over = {"done"} if names else {"done", "failed"}
     with files.locked(folder / ".lock", refuse), stop_signals() as stop:
         state = read_state(folder)
+        refuse_too_early(parts if names else [], state)
         for part in parts:
             if state.get(part.name, NEW)["status"] in over:
                 continue
@@ -74,6 +75,17 @@ def chosen(parts: list[Part], names: list[str]) -> list[Part]:
         if name not in by_name:
             raise UserError(f"--parts={name} is none of {', '.join(by_name)}.")
     return [by_name[name] for name in names] or parts
+
+
+def refuse_too_early(asked: list[Part], state: State) -> None:
+    """Raises UserError for a part that is asked for before the one that it begins with is done."""
+    before: set[str] = set()
+    for part in asked:
+        if part.after and part.after not in before and state.get(part.after, NEW)["status"] != "done":
+            raise UserError(
+                f"{part.name} is of what {part.after} makes, which is not done; ask for it first."
+            )
+        before.add(part.name)
 
 
 @contextlib.contextmanager

@@ -86,13 +86,14 @@ def train_one(config, procedure: Procedure, batches, x, folder: Path) -> Model:
     """A model trained by the procedure, for as many steps as the search."""
     networks, optimizers, step, start = procedure
     step = functools.partial(step, networks=networks, optimizers=optimizers)
-    state, _ = loop.advance(
-        jax.jit(lambda state, rows: jax.lax.scan(step, state, rows)[0], donate_argnums=0),
-        # Jitted, so that it owns its arrays: the steps donate them, and others start from the same GAN.
-        jax.jit(lambda: start(init_state(jax.random.key(config.seed), networks, optimizers, batches[0]))),
-        lambda state: measure(Model(networks, state.params, state.batch_stats), x)[1],
-        *(batches, config, folder),
-    )
+    with workdirs.locked(folder):
+        state, _ = loop.advance(
+            jax.jit(lambda state, rows: jax.lax.scan(step, state, rows)[0], donate_argnums=0),
+            # Jitted, so that it owns its arrays: the steps donate them, and others start from the same GAN.
+            jax.jit(lambda: start(init_state(jax.random.key(config.seed), networks, optimizers, batches[0]))),
+            lambda state: measure(Model(networks, state.params, state.batch_stats), x)[1],
+            *(batches, config, folder),
+        )
     return Model(networks, state.params, state.batch_stats)
 
 
