@@ -229,6 +229,12 @@ def test_a_flag_of_another_command_is_refused(command, flag, in_process):
         in_process(__main__, command, f"--{flag}=3")
 
 
+@pytest.mark.parametrize("field", ["b1", "model.init_std"])
+def test_a_field_that_is_drawn_is_refused(field, in_process):
+    with pytest.raises(UserError, match=rf"config\.{field} is drawn at random"):
+        in_process(__main__, "search", "--config=configs/mixture.py:ali", f"--config.{field}=0.3")
+
+
 @pytest.mark.parametrize("argv", [["mixture"], ["mixture", "train"], ["mixture", "search", "compare"]])
 def test_the_command_is_one_of_three(argv):
     with pytest.raises(UserError, match="search, compare, speed"):
