@@ -1,7 +1,8 @@
 """Random changes of images (N, H, W, C) in [0, 1], each image's its own.
 
-The first three are differentiable augmentation (Zhao et al., 2020). Pairs before D sees them may be changed
-by CHANGES, in this order (`disturbance`), and the copies of the term `contrast` by these and noise.
+`colour`, `translation` and `cutout` are differentiable augmentation (Zhao et al., 2020). Pairs before D sees
+them may be changed by CHANGES, in this order (`disturbance`), and the copies of the term `contrast` by these
+and noise.
 """
 
 import functools

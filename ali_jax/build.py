@@ -25,7 +25,7 @@ class Game(NamedTuple):
     terms: Mapping[str, Term]
     needs: Needs  # of all terms together
     init: Callable[..., TrainState]  # (key, batch=...) -> state
-    step: Callable  # (state, batch) -> (state, metrics)
+    step: Callable  # `train_step` of this game: (state, batch, sharding=, terms=) -> (state, metrics)
     example: Mapping[str, jax.ShapeDtypeStruct]  # a batch of one
     shapes: TrainState  # shapes and dtypes of the state
     dtype: str  # of the computation
@@ -82,7 +82,7 @@ def optimizers(config: ConfigDict) -> Roles:
         adam = optax.adam(_rate(config, role), b1=config.b1, b2=config.b2, eps=1e-8)
         if not config.weight_decay:
             return adam
-        return optax.chain(optax.add_decayed_weights(config.weight_decay, mask=kernels), adam)
+        return optax.chain(optax.add_decayed_weights(config.weight_decay, mask=is_kernel), adam)
 
     return Roles(*map(optimizer, Roles._fields))
 
@@ -101,7 +101,7 @@ def _rate(config: ConfigDict, role: str) -> optax.ScalarOrSchedule:
     return rate
 
 
-def kernels(params: Any) -> Any:
+def is_kernel(params: Any) -> Any:
     """Which parameters weight decay shrinks: kernels, not biases, nor what batch normalisation learns."""
     return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
-from ali_jax import data, ranges
+from ali_jax import data, disturbance, ranges
 from ali_jax.augmentation import CHANGES
 from ali_jax.errors import UserError, require_known, telling_where
 from ali_jax.models.rows import Row
@@ -56,18 +56,8 @@ def default() -> ConfigDict:
     config.average_rate = 0.0  # of an average of the parameters over steps, used instead of them; 0: none
 
     config.terms = as_terms({"adversarial": {}})  # term -> settings; see `ali_jax.terms`
-    # What is done to all pairs (x, z) before D sees them; see `disturbance`.
-    config.disturbance = ConfigDict()
-    config.disturbance.noise_x = 0.0  # standard deviation of Gaussian noise on x at the first step ...
-    config.disturbance.noise_z = 0.0  # ... and on z,
-    config.disturbance.noise_until = 0.5  # which fall to 0 at this share of num_steps
-    config.disturbance.translation = 0.0  # share of an image's side; 1/8 is usual
-    config.disturbance.cutout = 0.0  # share of an image's side; 1/2 is usual
-    config.disturbance.colour = 0.0  # strength; 1 is usual
-    config.disturbance.mirror = 0.0  # share of the images; 1/2 is usual
-    config.disturbance.negative = 0.0  # share of the images, dark and light exchanged; 1/2 is usual
-    config.disturbance.zoom = 0.0  # most that is cut off, a share of an image's side
-    config.disturbance.shear = 0.0  # steepest slope
+    # What is done to all pairs (x, z) before D sees them: nothing. What there is: `disturbance.NOTHING`.
+    config.disturbance = ConfigDict(disturbance.NOTHING)
 
     config.num_labels = 0  # training examples whose label is known, as many of each class
     config.label_seed = 0  # which ones
@@ -197,10 +187,13 @@ def load(path: Path | str, *variant: str) -> ConfigDict:
 def find(path: Path | str) -> tuple[Path, tuple[str, ...]]:
     """The file of a config, and its variant where one stands behind a colon: "configs/svhn.py:small".
 
+    One of ours is also named without its folder, "svhn:small", from wherever the package is installed.
+
     Raises:
       UserError: it is no Python file, or there is none.
     """
-    named = re.fullmatch(r"(.*\.py)(?::(.*))?", str(path))
+    ours = re.fullmatch(r"(\w+)((?::.*)?)", str(path))
+    named = re.fullmatch(r"(.*\.py)(?::(.*))?", f"{CONFIGS / ours[1]}.py{ours[2]}" if ours else str(path))
     if named is None:
         raise UserError(f"The config {path} is no Python file; pass the path of one, as in {CONFIGS}.")
     file = local(named[1], "The config")
@@ -254,10 +247,9 @@ OURS = ("recipe", "small")
 
 def reading(name: str, **values):
     """values[name]: what a config does in the variant behind its colon (configs/cifar10.py:paper)."""
-    ours = OURS if "recommended" in values else ()
-    if name not in (*values, *ours):
+    known = dict.fromkeys((*values, *(OURS if "recommended" in values else ())))
+    if name not in known:
         raise UserError(
-            f"The config knows no variant {name!r}; after its colon write one of "
-            f"{', '.join((*values, *ours))}."
+            f"The config knows no variant {name!r}; after its colon write one of {', '.join(known)}."
         )
     return values[name] if name in values else values["recommended"]

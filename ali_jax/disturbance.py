@@ -9,22 +9,35 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from ali_jax import augmentation, config
+from ali_jax import augmentation
 from ali_jax.errors import require_known
 
 # (key, step, x (N, ...), z (N, n) or None) -> (x, z)
 Disturb = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array | None]]
 
+# The settings that there are, config.disturbance, and what they are by default.
+NOTHING = {
+    "noise_x": 0.0,  # standard deviation of Gaussian noise on x at the first step ...
+    "noise_z": 0.0,  # ... and on z,
+    "noise_until": 0.5,  # which fall to 0 at this share of num_steps
+    "translation": 0.0,  # share of an image's side; 1/8 is usual
+    "cutout": 0.0,  # share of an image's side; 1/2 is usual
+    "colour": 0.0,  # strength; 1 is usual
+    "mirror": 0.0,  # share of the images; 1/2 is usual
+    "negative": 0.0,  # share of the images, dark and light exchanged; 1/2 is usual
+    "zoom": 0.0,  # most that is cut off, a share of an image's side
+    "shear": 0.0,  # steepest slope
+}
+
 
 def of_settings(settings: Mapping[str, float], num_steps: int) -> Disturb | None:
-    """The disturbance of config.disturbance, where any of it is not 0; see `config.default`.
+    """The disturbance of config.disturbance, where any of it is not 0; see `NOTHING`.
 
     Raises:
       UserError: there is no setting of a name. One that is left out is as it is by default.
     """
-    by_default = config.default().disturbance.to_dict()
-    require_known(settings, by_default, "disturbance.")
-    settings = by_default | dict(settings)
+    require_known(settings, NOTHING, "disturbance.")
+    settings = NOTHING | dict(settings)
     noise_steps = settings["noise_until"] * num_steps
     augmentations = [
         (getattr(augmentation, change), settings[change])

@@ -15,19 +15,22 @@ Pairs = tuple[jax.Array, jax.Array | None]  # x and z
 Statistics = dict[str, Any]  # running statistics of a role after a pass
 
 
-class Passes(NamedTuple):
-    """What all passes of a round share. With `frozen=True` a pass gives no gradient to the parameters."""
+class BoundNetworks(NamedTuple):
+    """The networks with a round's parameters, to be run in training.
+
+    With `frozen=True` a pass gives no gradient to the parameters.
+    """
 
     networks: Roles
     params: Roles
-    batch_stats: Roles  # before the round
+    batch_stats: Roles  # running statistics before the round
     step: jax.Array
-    condition: jax.Array | None = None  # the attributes of the examples that are passed, (M, A)
-    disturb: Disturb | None = None  # of all pairs before D sees them
-    sharding: jax.sharding.NamedSharding | None = None  # of the batch axis of sampled noise
+    condition: jax.Array | None = None  # attributes of the examples that are passed, (M, A)
+    disturb: Disturb | None = None  # what is done to all pairs before D sees them
+    sharding: jax.sharding.NamedSharding | None = None  # how the batch axis of sampled noise is laid out
 
     def players(self) -> Players:
-        """These passes as terms may ask for them, their running statistics left out."""
+        """The passes that terms may ask for, their running statistics left out."""
         kept = (_without_statistics(player) for player in (self.generate, self.encode, self.judge))
         return Players(*kept, self.compare)
 
@@ -37,7 +40,7 @@ class Passes(NamedTuple):
 
     def encode(self, x: jax.Array, key: jax.Array, frozen: bool = False) -> tuple[Encoding, Statistics]:
         """q(z|x), and the draw from it that `key` gives."""
-        noise = self.laid_out(jax.random.normal(key, (len(x), self.networks.encoder.noise_dim)))
+        noise = self.sharded(jax.random.normal(key, (len(x), self.networks.encoder.noise_dim)))
         return self._run("encoder", x, noise, self.condition, frozen=frozen)
 
     def judge(
@@ -57,18 +60,18 @@ class Passes(NamedTuple):
         if among is None or not may_normalise(self.networks.discriminator):
             return self.judge_shown(*self.disturbed(x, z, key), key, frozen=frozen)
         x_tilde, z_tilde = among
-        pairs = self.in_turn((x, z), (x_tilde.astype(x.dtype), z_tilde))
-        judged, stats = self.of_both().judge_shown(*self.disturbed(*pairs, key), key, frozen=frozen)
+        pairs = self.interleaved((x, z), (x_tilde.astype(x.dtype), z_tilde))
+        judged, stats = self.for_both_kinds().judge_shown(*self.disturbed(*pairs, key), key, frozen=frozen)
         return part(judged, 0), stats
 
-    def in_turn(self, real: Pairs, generated: Pairs) -> Pairs:
+    def interleaved(self, real: Pairs, generated: Pairs) -> Pairs:
         """As many pairs of each kind as one batch for D, or for its packs; see `interleave`."""
         m = packing_of(self.networks.discriminator)
         (x, z), (x_tilde, z_tilde) = real, generated
         return interleave(x, x_tilde, m), None if z is None else interleave(z, z_tilde, m)
 
-    def of_both(self) -> "Passes":
-        """These passes for pairs `in_turn`, which share the attributes of the examples."""
+    def for_both_kinds(self) -> "BoundNetworks":
+        """These networks for `interleaved` pairs: both kinds have the attributes of the examples."""
         return self._replace(condition=twice(self.condition, packing_of(self.networks.discriminator)))
 
     def disturbed(self, x: jax.Array, z: jax.Array | None, key: jax.Array) -> Pairs:
@@ -93,7 +96,7 @@ class Passes(NamedTuple):
         own = {name: stats[name] for name in (f"{twins}_stack",) if name in stats}
         return Comparison(part(judged, 0), part(judged, 1), own)
 
-    def laid_out(self, noise: jax.Array) -> jax.Array:
+    def sharded(self, noise: jax.Array) -> jax.Array:
         """Without the constraint every device may draw, and push through the networks, the noise of all."""
         return noise if self.sharding is None else jax.lax.with_sharding_constraint(noise, self.sharding)
 

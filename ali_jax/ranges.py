@@ -8,6 +8,7 @@ from ali_jax.augmentation import CHANGES
 from ali_jax.errors import UserError
 
 LARGEST = 3.4e38  # of float32, in which everything is computed
+ROUNDING = 1e-3  # by so much floats of images may leave [0, 1], as resizing leaves them
 
 
 class Range(NamedTuple):

@@ -26,7 +26,7 @@ class Kind(NamedTuple):
     recognition: dict[str, float] | None = {"weight": 15.0, "temperature": 8.0}  # noqa: RUF012 - never changed
     # Dimensions of the small networks' codes. The paper's 256 they do not fill, and D sees that at once.
     latent_dim: int = 128
-    # Strength of the changes of colour, and D sees no image without, where it learns classes of few labels.
+    # Strength of the changes of colour in all images that D sees, where it learns classes from few labels.
     colour: float = 0.0
 
 
@@ -70,9 +70,9 @@ def vary(
     """Changes the config of one of the paper's models to a variant, as it is or with our recipe; returns it.
 
     Reconstructions are held to their images by a cycle; codes of an image and of a changed copy are held
-    together by a contrast, so that what they say first is not where things are or how bright; by what E then
-    tells images apart, reconstructions shall be recognised; D's slope is kept in check, and the parameters
-    are averaged under a falling rate. See "Ablations" in experiments/README.md.
+    together by a contrast, so that what they say first is not where things are or how bright; a recognition
+    asks that E can tell each image from the others of its batch by its reconstruction; D's slope is kept in
+    check, and the parameters are averaged under a falling rate. See "Ablations" in experiments/README.md.
 
     Args:
       variant: "recipe": our terms on the config's networks; "small": on small ones, see `make_small`.

@@ -8,7 +8,7 @@ import jax
 from ali_jax.disturbance import Disturb
 from ali_jax.interleaving import part
 from ali_jax.models import Encoding, Judgement, unit_interval
-from ali_jax.players import Pairs, Passes, Statistics
+from ali_jax.players import BoundNetworks, Pairs, Statistics
 from ali_jax.roles import Roles
 from ali_jax.terms import Needs, Players, Round
 
@@ -23,46 +23,46 @@ class Made(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """Of all that is drawn in a pass."""
+    """Random keys of a step, by what is drawn."""
 
     z: jax.Array
-    noise: jax.Array  # of E
-    judging: jax.Array  # of the disturbance and of D's dropout
+    noise: jax.Array  # of E's draw from q(z|x)
+    discriminator: jax.Array  # of the disturbance and of D's dropout
     terms: jax.Array
 
 
-class Pass(NamedTuple):
-    """What a pass depends on beside the parameters."""
+class ForwardPass(NamedTuple):
+    """The forward pass of a step, of which all but the parameters is known."""
 
     networks: Roles
     batch: Mapping[str, jax.Array]  # as given to `train_step`
-    batch_stats: Roles  # before it
-    key: jax.Array  # of this step alone
+    batch_stats: Roles  # running statistics before the step
+    key: jax.Array  # of this step alone; see `keys`
     step: jax.Array | int
-    needs: Needs = Needs()
-    disturb: Disturb | None = None  # of all pairs before D sees them
-    sharding: jax.sharding.NamedSharding | None = None  # of the batch axis of sampled noise
+    needs: Needs = Needs()  # of all terms
+    disturb: Disturb | None = None  # what is done to all pairs before D sees them
+    sharding: jax.sharding.NamedSharding | None = None  # how the batch axis of sampled noise is laid out
 
     def make(self, params: Roles) -> tuple[Made, tuple[Statistics, Statistics]]:
         """x -> z_hat, z -> x_tilde; and the running statistics of G and of E after it."""
-        x, keys, passes = unit_interval(self.batch["x"]), self.keys(), self._passes(params)
+        x, keys, bound = unit_interval(self.batch["x"]), self.keys(), self._bound(params)
         if not self.needs.generated:  # D alone learns, of real examples
-            return Made(passes.disturbed(x, None, keys.judging)), self.batch_stats[:2]
-        z = passes.laid_out(self.networks.generator.sample_prior(keys.z, len(x)))
-        x_tilde, stats_g = passes.generate(z)
+            return Made(bound.disturbed(x, None, keys.discriminator)), self.batch_stats[:2]
+        z = bound.sharded(self.networks.generator.sample_prior(keys.z, len(x)))
+        x_tilde, stats_g = bound.generate(z)
         encoding, z_hat, stats_e = None, z, {}  # A plain GAN: no encoder, and a D that does not look at z.
         if self.networks.encoder is not None:
-            encoding, stats_e = passes.encode(x, keys.noise)
+            encoding, stats_e = bound.encode(x, keys.noise)
             z_hat = encoding.z
-        pairs = passes.in_turn((x.astype(x_tilde.dtype), z_hat), (x_tilde, z))
-        return Made(passes.disturbed(*pairs, keys.judging), z, x_tilde, encoding), (stats_g, stats_e)
+        pairs = bound.interleaved((x.astype(x_tilde.dtype), z_hat), (x_tilde, z))
+        return Made(bound.disturbed(*pairs, keys.discriminator), z, x_tilde, encoding), (stats_g, stats_e)
 
     def judge(self, params: Roles, shown: tuple) -> tuple[Judgement, Statistics]:
         """D's judgement of `Made.shown`, as far as terms ask for it; and D's running statistics after it."""
-        passes = self._passes(params)
+        bound = self._bound(params)
         if self.needs.generated:
-            passes = passes.of_both()
-        judged, stats = passes.judge_shown(*shown, self.keys().judging)
+            bound = bound.for_both_kinds()
+        judged, stats = bound.judge_shown(*shown, self.keys().discriminator)
         asked = {*self.needs.heads, *(("hidden",) if self.needs.hidden else ())}
         return judged._replace(**dict.fromkeys({"x", "z", "hidden"} - asked)), stats
 
@@ -77,18 +77,19 @@ class Pass(NamedTuple):
 
     def players(self, params: Roles) -> Players:
         """Further passes with these parameters, as terms may ask for them."""
-        return self._passes(params).players()
+        return self._bound(params).players()
 
     def keys(self) -> Keys:
         """The step's key by purpose.
 
-        Without generated pairs `judging` is the whole key, as in earlier versions; z and noise are not drawn.
+        Without generated pairs that of the discriminator is the whole key, as in earlier versions; z and
+        noise are not drawn.
         """
-        z, noise, judging, terms = jax.random.split(self.key, 4)
-        return Keys(z, noise, judging if self.needs.generated else self.key, terms)
+        z, noise, discriminator, terms = jax.random.split(self.key, 4)
+        return Keys(z, noise, discriminator if self.needs.generated else self.key, terms)
 
-    def _passes(self, params: Roles) -> Passes:
+    def _bound(self, params: Roles) -> BoundNetworks:
         condition = self.batch.get("attributes")
-        return Passes(
+        return BoundNetworks(
             self.networks, params, self.batch_stats, self.step, condition, self.disturb, self.sharding
         )

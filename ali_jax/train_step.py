@@ -20,13 +20,13 @@ import numpy as np
 import optax
 
 from ali_jax import models
-from ali_jax.data.splits import ROUNDING
 from ali_jax.disturbance import Disturb
 from ali_jax.errors import UserError
 from ali_jax.gradients import gradients
 from ali_jax.models import Judgement, own, unit_interval
+from ali_jax.ranges import ROUNDING
 from ali_jax.roles import Roles
-from ali_jax.rounds import Made, Pass
+from ali_jax.rounds import ForwardPass, Made
 from ali_jax.terms import (
     ADVERSARIAL,
     Round,
@@ -76,7 +76,7 @@ def init_state(
         raise UserError(f"key is a {type(key).__name__}; pass a key of JAX's, as jax.random.key(0).")
     check_batch(networks, batch)
     *keys, key_train = jax.random.split(key, 4)
-    every = _all(optimizers)
+    every = _completed(optimizers)
     for role, network, optimizer in zip(Roles._fields, networks, optimizers, strict=True):
         if network is not None and optimizer is None:
             raise UserError(f"The {role} has no optimizer; pass one, or optax.set_to_zero() to freeze it.")
@@ -129,8 +129,8 @@ def train_step(
         "label" (M,) int32, -1 where it is not known, in a game with labels.
       networks: modules with `apply`.
       optimizers: one optax transformation per role; `optax.set_to_zero()` freezes the parameters of a role.
-        D's gradient may be about 1e-20 in place of zero (`gradients.FLAT`), which an optimizer that looks at
-        signs alone, as Lion, takes for any other.
+        D's gradient may be about 1e-20 where it should be zero (`gradients.FLAT`), so optimizers that use
+        its sign alone, as Lion, are not for D.
       terms: what the players play for, by name; see `ali_jax.terms`.
       disturb: what is done to all pairs before D sees them, (key, step, x, z) -> (x, z); see `disturbance`.
       average_rate: weight of the newest parameters in `state.average`, where that is kept.
@@ -146,17 +146,17 @@ def train_step(
     check_needs(wanted, networks, batch)
 
     key = jax.random.fold_in(state.key, state.step)
-    game = Pass(networks, batch, state.batch_stats, key, state.step, wanted, disturb, sharding)
+    forward = ForwardPass(networks, batch, state.batch_stats, key, state.step, wanted, disturb, sharding)
 
     def losses(params: Roles, made: Made, judged: Judgement):
-        round_ = game.round(made, judged)
-        share = play_for(terms, round_, game.players(params), game.keys().terms)
+        round_ = forward.round(made, judged)
+        share = play_for(terms, round_, forward.players(params), forward.keys().terms)
         named = {"loss_discriminator": share.d, "loss_generator_encoder": share.ge}
         metrics = {name: loss for name, loss in named.items() if loss is not None}
         both = tuple(jnp.float32(0) if loss is None else loss for loss in named.values())
         return both, (share.batch_stats, join(metrics, summarize_round(round_), share.metrics))
 
-    grads, batch_stats, (of_twins, metrics) = gradients(game, losses, state.params)
+    grads, batch_stats, (of_twins, metrics) = gradients(forward, losses, state.params)
     batch_stats = batch_stats._replace(discriminator={**batch_stats.discriminator, **of_twins})
     params, opt_state = apply_updates(optimizers, grads, state)
     return advance(state, params, batch_stats, opt_state, average_rate), metrics
@@ -181,7 +181,7 @@ def apply_updates(optimizers: Roles, grads: Roles, state: TrainState):
     """Each role's optimizer on its own gradient -> (params, opt_state)."""
     params, opt_states = [], []
     for optimizer, grad, opt_state, param in zip(
-        _all(optimizers), grads, state.opt_state, state.params, strict=True
+        _completed(optimizers), grads, state.opt_state, state.params, strict=True
     ):
         updates, opt_state = optimizer.update(grad, opt_state, param)
         params.append(optax.apply_updates(param, updates))
@@ -189,8 +189,8 @@ def apply_updates(optimizers: Roles, grads: Roles, state: TrainState):
     return Roles(*params), Roles(*opt_states)
 
 
-def _all(optimizers: Roles) -> Roles:
-    """One for each role, also where there is no network."""
+def _completed(optimizers: Roles) -> Roles:
+    """One optimizer for each role, also where there is no network; a UserError where they are no such."""
     single = isinstance(optimizers, optax.GradientTransformation)
     if single or not isinstance(optimizers, Sequence) or len(optimizers) != len(Roles._fields):
         found = "a single one" if single else f"of type {type(optimizers).__name__}"

@@ -17,7 +17,7 @@ from conftest import load_config
 
 from ali_jax import build, inference
 from ali_jax.roles import Roles
-from ali_jax.rounds import Pass
+from ali_jax.rounds import ForwardPass
 from ali_jax.run.checkpoints import Checkpoints
 from ali_jax.run.workdirs import read_config
 from ali_jax.terms import Needs, Players, Round, Share
@@ -165,7 +165,7 @@ def play(networks, params, state, batch) -> Played:
     """The pass of the step after this state, as `train_step` has it."""
     key = jax.random.fold_in(state.key, state.step)
     needs = Needs(heads=("x", "z"), hidden=True)
-    whole = Pass(networks, batch, state.batch_stats, key, state.step, needs)
+    whole = ForwardPass(networks, batch, state.batch_stats, key, state.step, needs)
     made, (stats_g, stats_e) = whole.make(params)
     judged, stats_d = whole.judge(params, made.shown)
     stats = Roles(stats_g, stats_e, stats_d)

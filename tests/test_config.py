@@ -40,6 +40,8 @@ def test_the_mixture_uses_the_b1_of_today():
 def test_a_config_is_loaded_by_what_the_command_line_takes(monkeypatch):
     small = load_config("svhn", "small")
     assert config_lib.load(f"{CONFIGS / 'svhn.py'}:small").to_dict() == small.to_dict()
+    assert config_lib.load("svhn:small").to_dict() == config_lib.load("svhn", "small").to_dict()
+    assert config_lib.load("svhn:small").to_dict() == small.to_dict()
     monkeypatch.setattr(Path, "expanduser", lambda path: Path(str(path).replace("~", str(CONFIGS))))
     assert config_lib.load("~/svhn.py", "small").to_dict() == small.to_dict()
 
@@ -103,7 +105,7 @@ def test_what_a_file_may_get_wrong_is_named(changes, words):
         ("configs/nowhere.py", (), "There is no config configs/nowhere.py"),
         ("configs/nowhere.py:small", (), "There is no config configs/nowhere.py"),
         ("README.md", (), "README.md is no Python file"),
-        ("svhn", (), "svhn is no Python file"),
+        ("svnh", (), "svnh.py; pass the path of one, as in"),
         ("", (), "is no Python file"),
         (CONFIGS, (), f"{CONFIGS} is no Python file"),
         (f"{CONFIGS / 'svhn.py'}:huge", (), "knows no variant 'huge'"),

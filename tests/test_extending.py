@@ -9,11 +9,13 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from conftest import CONFIGS
 
-from ali_jax import build, data, inference, train
+from ali_jax import build, data, inference, models, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.models import layers
+from ali_jax.models.rows import row
 
 DOCS = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
 FILES = {
@@ -30,7 +32,8 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    modules, tables = set(sys.modules), [(table, dict(table)) for table in (layers.OPERATIONS, data.SETS)]
+    tables = layers.OPERATIONS, layers.EXAMPLE_WISE, data.SETS
+    modules, tables = set(sys.modules), [(table, table.copy()) for table in tables]
     yield tmp_path
     for name in set(sys.modules) - modules:
         if name.removesuffix(".py") + ".py" in FILES:
@@ -87,6 +90,13 @@ def test_an_operation_is_trained_and_loaded_where_its_file_is_imported(folder):
         297,
         256,
     )
+
+    config = config_lib.load(CONFIGS / "cifar10.py")  # no batch normalisation in D
+    config.model.discriminator_joint = (row("residual", 8), *config.model.discriminator_joint)
+    networks = models.build(config.model)
+    assert models.scores_each_alone(networks.discriminator)
+    layers.EXAMPLE_WISE.remove("residual")  # as of one of which nothing is said
+    assert not models.scores_each_alone(networks.discriminator)
 
     del layers.OPERATIONS["residual"]  # as in another process
     with pytest.raises(UserError, match="residual"):

@@ -1,4 +1,6 @@
 import functools
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -285,3 +287,11 @@ def test_plain_gan_has_no_encoder_nor_needs_its_optimizer_and_a_D_blind_to_z():
     assert after.params.encoder == {}
     assert moved(state.params, after.params).generator
     assert "mu_mean" not in metrics and "z_hat_mean" not in metrics
+
+
+def test_the_step_needs_no_config_and_no_data():
+    """A loop of one's own imports jax, flax and optax with it, and nothing that reads files."""
+    command = [sys.executable, "-c", "import sys, ali_jax.train_step; print(*sys.modules)"]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert "ali_jax.terms" in loaded
+    assert not {"ml_collections", "ali_jax.config", "ali_jax.data"} & {*loaded}

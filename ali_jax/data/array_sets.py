@@ -17,9 +17,10 @@ import numpy as np
 from ali_jax.data import attribute_files, own, pictures
 from ali_jax.data.labels import UNLABELLED
 from ali_jax.data.pictures import Frame
-from ali_jax.data.splits import ROUNDING, Split, check_split
+from ali_jax.data.splits import Split, check_split
 from ali_jax.errors import DAMAGED, UserError, first_line
 from ali_jax.paths import local
+from ali_jax.ranges import ROUNDING
 
 NAMES = {"x": ("x", "images", "arr_0"), "label": ("label", "labels", "y"), "attributes": ("attributes",)}
 

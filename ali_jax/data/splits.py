@@ -8,8 +8,7 @@ import jax
 import numpy as np
 
 from ali_jax.errors import UserError, first_line
-
-ROUNDING = 1e-3  # by so much floats of images may leave [0, 1], as resizing leaves them
+from ali_jax.ranges import ROUNDING
 
 
 class Split(NamedTuple):

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ali_jax.data.pictures import in_colours
-from ali_jax.data.splits import ROUNDING
 from ali_jax.errors import UserError
 from ali_jax.models import Row, Stack
 from ali_jax.pretrained import Model
+from ali_jax.ranges import ROUNDING
 
 
 def network(model: Model, role: str) -> nn.Module:

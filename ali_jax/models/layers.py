@@ -222,11 +222,12 @@ APPENDED: dict[str, Callable] = {
     "embed_frozen": embed_frozen,
     "noise": append_noise,
 }
-# Those that do the same to an example whatever the others are, so that D may be passed back through once
-# (ali_jax/gradients.py). Of an operation that is not named here it is taken that others have a say.
-OF_EACH_EXAMPLE = frozenset(
-    ("convolution", "transposed", "dense", "flatten", "mean", "identity", "embed", "embed_frozen", "noise")
-)
+# Operations whose output for one example does not depend on the other examples of the batch, so that one
+# backward pass through D is enough (ali_jax/gradients.py). Any other is assumed to mix examples.
+EXAMPLE_WISE = {
+    *("convolution", "transposed", "dense", "flatten", "mean", "identity"),
+    *("embed", "embed_frozen", "noise"),
+}
 
 
 def as_images(h: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.models.layers import OF_EACH_EXAMPLE, Layer, append_channels
+from ali_jax.models.layers import EXAMPLE_WISE, Layer, append_channels
 from ali_jax.models.rows import Row
 
 
@@ -232,25 +232,25 @@ def normalises(network: Any) -> bool:
 
 
 def may_normalise(discriminator: Any) -> bool:
-    """`normalises` of a discriminator; one's own, which may do anything, is taken for one that does."""
+    """`normalises` of a discriminator; a custom one is assumed to use batch normalisation."""
     return type(discriminator) is not Discriminator or normalises(discriminator)
 
 
 def scores_each_alone(discriminator: Any) -> bool:
-    """Whether D has one logit of a pair, or pack of pairs, and others have no say in it.
+    """Whether D has one logit of a pair, or pack of pairs, that does not depend on other pairs.
 
-    Of a module of one's own that is not known: it says so by an attribute `scores_each_alone`.
+    A custom discriminator says so by an attribute `scores_each_alone`; without it the answer is no.
     """
-    if type(discriminator) is not Discriminator:  # a class made of it may do anything
+    if type(discriminator) is not Discriminator:  # a subclass may do anything
         return getattr(discriminator, "scores_each_alone", False)
     stacks = discriminator.x_stack, discriminator.z_stack, discriminator.joint_stack
     rows = [row for stack in stacks if stack is not None for row in stack.rows]
-    alone = all(row.operation in OF_EACH_EXAMPLE and not row.norm for row in rows)
+    alone = all(row.operation in EXAMPLE_WISE and not row.norm for row in rows)
     return alone and discriminator.joint_stack.rows[-1].features == 1
 
 
 def any_stack(network: Any, setting: str) -> bool:
-    """Whether a stack of a network has a setting; one's own may be anything with `apply`, and has none."""
+    """Whether a stack of a network has a setting; a custom network is assumed to have none."""
     return any(getattr(part, setting, False) for part in getattr(network, "__dict__", {}).values())
 
 

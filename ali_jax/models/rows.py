@@ -100,9 +100,9 @@ def parse(field: str, number: int, values: Sequence[Any], operations, appended, 
       field: that holds the row, for messages.
       number: of the row there, from 1.
       values: in the order of `Row`.
-      operations: names of those that there are, but for
-      appended: names of those that append channels to their input.
-      nonlinearities: likewise.
+      operations: names of the operations that transform their input.
+      appended: names of the operations that append channels to it.
+      nonlinearities: names of the nonlinearities.
 
     Raises:
       UserError: naming field, row and what is wrong with it.

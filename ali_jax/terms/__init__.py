@@ -1,6 +1,6 @@
 """What the players play for: one function a term; a game is a sum of terms.
 
-`rounds.Pass` is the pass that every game needs, and gives a `Round`; a term is a function of it,
+`rounds.ForwardPass` is the pass that every game needs, and gives a `Round`; a term is a function of it,
 
     term(round, players, key, **settings) -> Share
 
@@ -22,8 +22,6 @@ from collections.abc import Mapping
 from functools import partial
 from types import ModuleType
 from typing import Any
-
-from ml_collections import ConfigDict
 
 from ali_jax.errors import UserError, first_line, telling_where
 from ali_jax.models import Encoding, Judgement
@@ -70,16 +68,18 @@ TERMS: dict[str, Term] = dict(sorted(_search().items()))
 ADVERSARIAL: Mapping[str, Term] = {"adversarial": adversarial}  # the game of the paper
 
 
-def bind(named: Mapping[str, Mapping[str, Any]] | ConfigDict) -> dict[str, Term]:
+def bind(named: Mapping[str, Mapping[str, Any]]) -> dict[str, Term]:
     """The terms of a config, config.terms, with their settings bound, by name in alphabetical order.
+
+    Args:
+      named: term -> its settings; also a ConfigDict.
 
     A setting that is traced, as by a vmap over weights, is bound by hand: `partial(find("cycle"), weight=w)`.
 
     Raises:
       UserError: a term or a setting that there is not, or no term at all.
     """
-    if isinstance(named, ConfigDict):
-        named = named.to_dict()
+    named = named.to_dict() if hasattr(named, "to_dict") else named
     if not isinstance(named, Mapping):
         raise UserError(
             f"config.terms is {named!r}; give a mapping of terms to their settings, such as "

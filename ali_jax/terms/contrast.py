@@ -48,7 +48,7 @@ def contrast(
     strengths |= {"shear": shear, "negative": negative}
     copy = changed(key_copy, round.x, **strengths)
     z, z_copy = (_first(share, e) for e in (round.encoding, players.encode(copy, key_encode)))
-    return Share(ge=-weight * jnp.mean(chances_of_a_match(z, z_copy, temperature)))
+    return Share(ge=-weight * jnp.mean(log_chances_of_a_match(z, z_copy, temperature)))
 
 
 @needs(encoder=True)
@@ -64,9 +64,9 @@ def recognition(
     """-log of the chance to find an example's code, among those of the batch, from its reconstruction.
 
     Ours: the learned similarity of Larsen et al. (2016, there of D's features) measured by E, as in
-    `contrast`. The E that looks at G(E(x)), and the code that is looked for, are held fixed: G, and E as
-    writer of the code that G sees, learn to bring back what E tells examples apart by, where a distance of
-    pixels is content with their mean.
+    `contrast`. The E that encodes the reconstruction, and the code that is looked for, are held fixed;
+    gradients reach G, and E through the code that G decodes. So reconstructions keep the features by which E
+    tells examples apart, where a distance of pixels is least for their mean.
 
     Args:
       temperature: as in `contrast`.
@@ -75,7 +75,7 @@ def recognition(
     x_hat = players.generate(code(round.encoding, draw))
     again = players.encode(x_hat, key, frozen=True)
     sought = jax.lax.stop_gradient(_place(round.encoding))
-    return Share(ge=-weight * jnp.mean(chances_of_a_match(sought, _place(again), temperature)))
+    return Share(ge=-weight * jnp.mean(log_chances_of_a_match(sought, _place(again), temperature)))
 
 
 def changed(key: jax.Array, x: jax.Array, **strengths: float) -> jax.Array:
@@ -95,7 +95,7 @@ def changed(key: jax.Array, x: jax.Array, **strengths: float) -> jax.Array:
     return x
 
 
-def chances_of_a_match(z: jax.Array, z_copy: jax.Array, temperature: float) -> jax.Array:
+def log_chances_of_a_match(z: jax.Array, z_copy: jax.Array, temperature: float) -> jax.Array:
     """(N,): log of the softmax over all codes z (N, n) of minus their distances from a copy's, at its own."""
     products = jnp.einsum("in,jn->ij", z_copy, z, precision="highest")
     squares = jnp.sum(jnp.square(z_copy), axis=1)[:, None] + jnp.sum(jnp.square(z), axis=1)[None]

@@ -31,8 +31,8 @@ def consistency(round: Round, players: Players, key: jax.Array, *, weight: float
     The squared distance of two predictions for the same pairs, over other dropout, noise and disturbance, as
     the Pi-model has it (Laine & Aila, 2017), there with a weight that rises from 0, and Wei et al. (2018)
     beside a GAN. It needs no label, so that D learns from all examples. The second prediction is held fixed.
-    Where batch normalisation makes the first one among generated pairs, it makes the second among them too:
-    of real ones alone it would be another D's, and a poor one's while G is.
+    Where D uses batch normalisation, the second is made in a batch with generated pairs, as the first is:
+    over real pairs alone the statistics would be others, and the prediction poor while G is poor.
 
     Args:
       weight: of the sum over classes. The papers let theirs rise, to about 10 as counted here.

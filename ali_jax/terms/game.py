@@ -38,20 +38,24 @@ class Comparison(NamedTuple):
 
 
 class Players(NamedTuple):
-    """Further passes with the round's parameters, in training; running statistics of these are not kept, but
-    for those that a term hands on in its `Share`.
+    """Further passes through the networks with the round's parameters, in training.
 
-    Conditional networks get the attributes of the round's examples, so that x and z have as many rows. Batch
-    normalisation is over the examples given, for D over the one kind of pairs that it is given; with
-    `among=(x, z)`, as many generated ones, over both, as in the round. With `frozen=True` the player passes
-    gradients on to its inputs and does not learn itself.
+    `generate(z, frozen=False)`: G's x (M, ...) of z (M, n).
+    `encode(x, key, frozen=False)`: E's `Encoding` of x (M, ...), with a draw from q(z|x) by the key.
+    `judge(x, z, key, frozen=False, among=None)`: D's `Judgement` of pairs, disturbed as the game's are; the
+    key is of that and of the dropout. Batch normalisation is over these pairs alone, or with
+    `among=(x_tilde, z)` over as many generated pairs too, as in the round.
+    `compare("xx" or "zz", v, v2, key, frozen=False)`: the `Comparison` of (v, v) and (v, v2), as one batch.
+
+    With `frozen=True` gradients go through to the inputs, and the network does not learn. Conditional
+    networks get the attributes of the round's examples, so that there must be M rows. Running statistics are
+    not kept, but for those that a term hands on in its `Share`.
     """
 
-    generate: Callable[..., jax.Array]  # z (M, n) -> x (M, ...)
-    encode: Callable[..., Encoding]  # x, key of the noise -> Encoding
-    judge: Callable[..., Judgement]  # x, z, key of the dropout -> Judgement
-    # "xx" or "zz", v, v', key of the dropout -> of (v, v) and of (v, v'), judged as one interleaved batch
-    compare: Callable[[str, jax.Array, jax.Array, jax.Array], Comparison] | None = None
+    generate: Callable[..., jax.Array]
+    encode: Callable[..., Encoding]
+    judge: Callable[..., Judgement]
+    compare: Callable[..., Comparison] | None = None
 
 
 class Share(NamedTuple):

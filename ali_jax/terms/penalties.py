@@ -18,7 +18,11 @@ from ali_jax.terms.needs import need_of, needs
 
 @needs(one_kind=True)
 def r1(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, every: int = 1) -> Share:
-    """gamma / 2 times the squared slope of D's score at real pairs (Mescheder et al., 2018).
+    """gamma / 2 times the mean, over real pairs, of |d score / d (x, z_hat)|^2 (Mescheder et al., 2018).
+
+    For D alone: x and z_hat are held fixed. The derivative is by the pair before the game's disturbance, with
+    D's dropout as in training, and its batch normalisation over real pairs alone. Where D packs pairs, the
+    mean is over packs.
 
     Args:
       every: steps from one application to the next, each then as many times as heavy: it weighs the same, and
@@ -30,7 +34,7 @@ def r1(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, ev
 
 @needs(one_kind=True)
 def r2(round: Round, players: Players, key: jax.Array, *, gamma: float = 0.1, every: int = 1) -> Share:
-    """`r1` at generated pairs (Mescheder et al., 2018)."""
+    """`r1` at generated pairs (x_tilde, z) (Mescheder et al., 2018)."""
     z = None if round.encoding is None else round.z  # which D of a plain GAN does not see
     return _penalty(round, players, key, gamma, every, (round.x_tilde, z))
 
@@ -63,9 +67,10 @@ def seldom(named: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 
 
 def due(named: Mapping[str, Mapping[str, Any]], step: int, count: int = 1) -> tuple[str, ...] | None:
-    """Of the penalties among config.terms that are not of every step, those after `step` steps.
+    """Names of the penalties of config.terms, of those not of every step, to apply after `step` steps.
 
-    () where none of them is due; None where there are none such, or a call takes a `count` of several steps.
+    () where none is. None where there are no such penalties, or a call runs a `count` of several steps, so
+    that the compiled program must see by itself at which of them it applies one.
     """
     if count > 1 or not (every := seldom(named)):
         return None

@@ -10,7 +10,7 @@ from ali_jax import build
 from ali_jax.gradients import through_d_once
 from ali_jax.models import Discriminator, Encoder, Generator
 from ali_jax.models.layers import Layer
-from ali_jax.rounds import Pass
+from ali_jax.rounds import ForwardPass
 from experiments.common import flops
 
 NETWORKS = {Encoder: "E", Generator: "G", Discriminator: "D"}
@@ -61,7 +61,7 @@ def layers(config: ConfigDict) -> list[Seen]:
         return output
 
     def run(state, batch):
-        whole = Pass(game.networks, batch, state.batch_stats, state.key, state.step, game.needs)
+        whole = ForwardPass(game.networks, batch, state.batch_stats, state.key, state.step, game.needs)
         made, _ = whole.make(state.params)
         return whole.judge(state.params, made.shown)
 

@@ -15,7 +15,7 @@ KEY = jax.random.key(0)
 def test_chances_by_hand():
     """Two codes, (0, 0) and (2, 0); copies at (0, 0) and (1, 0): squared distances 0, 4 and 1, 1."""
     z, copy = jnp.array([[0.0, 0.0], [2.0, 0.0]]), jnp.array([[0.0, 0.0], [1.0, 0.0]])
-    found = contrast.chances_of_a_match(z, copy, temperature=0.5)
+    found = contrast.log_chances_of_a_match(z, copy, temperature=0.5)
     far = np.exp(-4 / np.sqrt(2) / 0.5)
     np.testing.assert_allclose(found, [-np.log(1 + far), -np.log(2)], rtol=1e-4)
 
