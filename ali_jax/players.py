@@ -24,7 +24,7 @@ class BoundNetworks(NamedTuple):
     networks: Roles
     params: Roles
     batch_stats: Roles  # running statistics before the round
-    step: jax.Array
+    step: jax.Array | int = 0
     condition: jax.Array | None = None  # attributes of the examples that are passed, (M, A)
     disturb: Disturb | None = None  # what is done to all pairs before D sees them
     sharding: jax.sharding.NamedSharding | None = None  # how the batch axis of sampled noise is laid out

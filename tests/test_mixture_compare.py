@@ -14,6 +14,7 @@ from scipy.stats import norm
 from ali_jax import data
 from ali_jax.errors import UserError
 from ali_jax.inference import Model
+from ali_jax.players import BoundNetworks
 from ali_jax.roles import Roles
 from ali_jax.run.workdirs import claim
 from ali_jax.train_step import init_state
@@ -82,19 +83,19 @@ def test_the_elbo_is_the_likelihood_of_what_is_decoded_and_best_at_the_learned_s
     made, states, batch, _ = begun
     networks, state, key = made["vae"].networks, states["vae"], jax.random.key(2)
 
-    def bound(std):
+    def loss(std):
         arguments = (networks, state.params, state.batch_stats, batch["x"], key)
         return float(procedures.negative_elbo(*arguments, std=std)[0])
 
-    noise = jax.random.normal(key, (20, 2))
-    encoding, _ = procedures.run(networks, "encoder", state.params, state.batch_stats, batch["x"], noise)
-    x_hat, _ = procedures.run(networks, "generator", state.params, state.batch_stats, encoding.z)
+    bound = BoundNetworks(networks, state.params, state.batch_stats)
+    encoding, _ = bound.encode(batch["x"], key)
+    x_hat, _ = bound.generate(encoding.z)
     likelihood = norm.logpdf(batch["x"], loc=x_hat, scale=0.7).sum(1)
     expected = np.mean(procedures.divergence_from_prior(encoding.mu, encoding.sigma) - likelihood)
-    np.testing.assert_allclose(bound(0.7), expected, rtol=1e-4)
+    np.testing.assert_allclose(loss(0.7), expected, rtol=1e-4)
     best = float(np.sqrt(np.mean(np.square(batch["x"] - x_hat))))
-    np.testing.assert_allclose(bound(None), bound(best), rtol=1e-5)
-    assert bound(None) < min(bound(0.9 * best), bound(1.1 * best))
+    np.testing.assert_allclose(loss(None), loss(best), rtol=1e-5)
+    assert loss(None) < min(loss(0.9 * best), loss(1.1 * best))
 
 
 def test_an_encoder_learns_to_invert_a_frozen_generator(begun):

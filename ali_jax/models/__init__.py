@@ -55,10 +55,9 @@ __all__ = [
     "unit_interval",
 ]
 
-FIELDS = (
-    *("x_shape", "latent_dim", "prior", "leak", "init_std", "posterior"),
-    *("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint"),
-)
+# What every config.model has: settings, and stacks of rows.
+SETTINGS = ("x_shape", "latent_dim", "prior", "leak", "init_std", "posterior")
+NETWORKS = ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint")
 # What D may have beside the score of a pair (x, z): the field of its rows, which end in one feature.
 HEADS = {
     "x": "discriminator_x_head",  # a score of x alone
@@ -66,10 +65,10 @@ HEADS = {
     "xx": "discriminator_xx",  # of (x, x'), side by side along the channels
     "zz": "discriminator_zz",  # of (z, z')
 }
-STACKS = (*FIELDS[FIELDS.index("encoder") :], *HEADS.values())
+STACKS = (*NETWORKS, *HEADS.values())
 NORMS = ("spectral_norm", "weight_norm", "plain_norm", "norm_by_kind")  # each names the stacks that have it
-# Those that leave rows as they are: which ones they change, and what is said of a stack without.
-CHANGED = {
+# Of those that change some rows alone: which ones, and what is said of a stack that has none such.
+ROWS_THAT_CHANGE = {
     "weight_norm": (
         lambda row: row.operation in OPERATIONS and not row.norm,
         "all rows are batch normalised",
@@ -124,10 +123,10 @@ def build(model: Mapping[str, Any], dtype: str = "float32", init_std: Any = None
 
 
 def _check_fields(model: Mapping[str, Any]) -> None:
-    missing = [field for field in FIELDS if field not in model]
+    missing = [field for field in (*SETTINGS, *NETWORKS) if field not in model]
     if missing:
         raise UserError(f"config.model has no {missing[0]}; compare it with a config in configs/.")
-    require_known(model, (*FIELDS, *HEADS.values(), *NORMS, "num_attributes", "packing"), "config.model.")
+    require_known(model, (*SETTINGS, *STACKS, *NORMS, "num_attributes", "packing"), "config.model.")
     if not isinstance(model["x_shape"], tuple | list):
         raise UserError(
             f"config.model.x_shape is {model['x_shape']!r}; it must be the shape of an example, such as "
@@ -151,7 +150,7 @@ def _norms(model: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
             f"config.model.norm_by_kind names {min(others)}, which sees one kind of examples; name stacks of "
             "the discriminator alone."
         )
-    for norm, (changes, words) in CHANGED.items():
+    for norm, (changes, words) in ROWS_THAT_CHANGE.items():
         for name in named[norm]:
             if model.get(name) is not None and not any(map(changes, _rows(model, name))):
                 raise UserError(f"config.model.{norm} names {name}, of which {words}; take it out.")

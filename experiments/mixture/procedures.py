@@ -16,8 +16,9 @@ from ml_collections import ConfigDict
 
 from ali_jax import data, models
 from ali_jax.inference import Model
-from ali_jax.roles import Roles, variables
-from ali_jax.train_step import TrainState, apply_updates, train_step
+from ali_jax.players import BoundNetworks
+from ali_jax.roles import Roles
+from ali_jax.train_step import TrainState, advance, apply_updates, train_step
 from experiments.mixture import search
 
 LEARNING_RATE, B1 = 1e-4, 0.5  # of what is trained here; ours, as the paper does not say
@@ -88,10 +89,10 @@ def with_generator(model: Model, state: TrainState) -> TrainState:
 def inverse_mapping(networks: Roles, params: Roles, batch_stats: Roles, x, key: jax.Array):
     """E ||z - E(G(z))||^2 over z from the prior; of x only the number of points counts."""
     key_z, key_noise = jax.random.split(key)
+    bound = BoundNetworks(networks, params, batch_stats)
     z = networks.generator.sample_prior(key_z, len(x))
-    noise = jax.random.normal(key_noise, (len(x), networks.encoder.noise_dim))
-    x_tilde, stats_g = run(networks, "generator", params, batch_stats, z)
-    encoding, stats_e = run(networks, "encoder", params, batch_stats, x_tilde, noise)
+    x_tilde, stats_g = bound.generate(z)
+    encoding, stats_e = bound.encode(x_tilde, key_noise)
     loss = jnp.mean(jnp.sum(jnp.square(z - encoding.z), axis=1))
     return loss, batch_stats._replace(generator=stats_g, encoder=stats_e)
 
@@ -101,9 +102,9 @@ def negative_elbo(networks: Roles, params: Roles, batch_stats: Roles, x, key: ja
 
     std None: the one of greatest likelihood for the batch, which has a closed form.
     """
-    noise = jax.random.normal(key, (len(x), networks.encoder.noise_dim))
-    encoding, stats_e = run(networks, "encoder", params, batch_stats, x, noise)
-    x_hat, stats_g = run(networks, "generator", params, batch_stats, encoding.z)
+    bound = BoundNetworks(networks, params, batch_stats)
+    encoding, stats_e = bound.encode(x, key)
+    x_hat, stats_g = bound.generate(encoding.z)
     squares = jnp.square(x - x_hat)
     variance = jnp.mean(squares) if std is None else jnp.square(std)
     surprise = 0.5 * jnp.sum(squares / variance + jnp.log(2 * jnp.pi * variance), axis=1)
@@ -116,14 +117,6 @@ def divergence_from_prior(mu: jax.Array, sigma: jax.Array) -> jax.Array:
     return 0.5 * jnp.sum(jnp.square(mu) + jnp.square(sigma) - 1 - 2 * jnp.log(sigma), axis=1)
 
 
-def run(networks: Roles, role: str, params: Roles, batch_stats: Roles, *inputs):
-    """(output, batch statistics) of one network in training."""
-    module = getattr(networks, role)
-    before = variables(params, batch_stats, role)
-    output, mutated = module.apply(before, *inputs, train=True, mutable=["batch_stats"])
-    return output, mutated["batch_stats"]
-
-
 def descent_step(state: TrainState, batch, *, loss: Callable, networks: Roles, optimizers: Roles):
     """One update of all roles on the gradient of one loss: what is no game."""
 
@@ -133,4 +126,4 @@ def descent_step(state: TrainState, batch, *, loss: Callable, networks: Roles, o
 
     (value, batch_stats), grads = jax.value_and_grad(of_params, has_aux=True)(state.params)
     params, opt_state = apply_updates(optimizers, grads, state)
-    return TrainState(state.step + 1, state.key, params, batch_stats, opt_state), {"loss": value}
+    return advance(state, params, batch_stats, opt_state, average_rate=0.0), {"loss": value}
