@@ -17,7 +17,7 @@ from ali_jax.roles import Roles
 from ali_jax.run.signals import Stopped
 from ali_jax.run.workdirs import locked
 from ali_jax.train_step import init_state, train_step
-from experiments.mixture import __main__, groups, loop, search, speed
+from experiments.mixture import __main__, compare, groups, loop, search, speed
 
 
 def test_draws_are_in_their_ranges_and_a_longer_search_begins_with_the_shorter():
@@ -153,6 +153,23 @@ def test_a_draw_that_is_added_later_is_the_one_of_a_search_of_all(
         timeless = [{**of[game], "minutes": None} for of in (both, whole)]
         assert timeless[0] == timeless[1]
         assert both[game]["minutes"] > added[game]["minutes"] > 0
+
+
+def test_draws_at_once_have_one_folder_and_are_the_single_ones(tiny_study, searched, tmp_path, monkeypatch):
+    """As on a GPU."""
+    monkeypatch.setattr(search, "pays_at_once", lambda: True)
+    found = search.main(tiny_study, [0, 1], tmp_path / "run", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "run").glob("*_*")} == {"ali_0-1", "gan_0-1"}
+    errors, wanted = (
+        [of_draw["reconstruction_error"] for of_draw in results["ali"]["each_draw"]]
+        for results in (found, searched[2])
+    )
+    np.testing.assert_allclose(errors, wanted, rtol=1e-3)
+    best, number = compare.load_best(tiny_study, tmp_path / "run", "ali")
+    single, same = compare.load_best(tiny_study, searched[0], "ali")
+    assert number == same == found["ali"]["best_draw"]
+    for a, b in zip(jax.tree.leaves(best.params), jax.tree.leaves(single.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 def test_groups_are_single_draws_or_all_that_follow_each_other(tmp_path):
