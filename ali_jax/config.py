@@ -184,16 +184,21 @@ def load(path: Path | str, *variant: str) -> ConfigDict:
     return config
 
 
+def with_path(named: str) -> str:
+    """ "svhn:small", a config of ours that is named alone, with its path; anything else as it is."""
+    ours = re.fullmatch(r"(\w+)((?::.*)?)", named)
+    return f"{CONFIGS / ours[1]}.py{ours[2]}" if ours else named
+
+
 def find(path: Path | str) -> tuple[Path, tuple[str, ...]]:
     """The file of a config, and its variant where one stands behind a colon: "configs/svhn.py:small".
 
-    One of ours is also named without its folder, "svhn:small", from wherever the package is installed.
+    One of ours is also named alone, "svhn:small"; see `with_path`.
 
     Raises:
       UserError: it is no Python file, or there is none.
     """
-    ours = re.fullmatch(r"(\w+)((?::.*)?)", str(path))
-    named = re.fullmatch(r"(.*\.py)(?::(.*))?", f"{CONFIGS / ours[1]}.py{ours[2]}" if ours else str(path))
+    named = re.fullmatch(r"(.*\.py)(?::(.*))?", with_path(str(path)))
     if named is None:
         raise UserError(f"The config {path} is no Python file; pass the path of one, as in {CONFIGS}.")
     file = local(named[1], "The config")

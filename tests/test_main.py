@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import no_flag_left
+from conftest import flags_of, no_flag_left
 from helpers import ROOT, SMALL, assert_same, environment, last_state, start, wait_for_lines
 
 from ali_jax import main
@@ -72,11 +72,22 @@ def test_a_mistake_in_a_flag_ends_the_program_in_one_sentence(tmp_path, monkeypa
     assert not (tmp_path / "run").exists()
 
 
+def test_a_config_of_ours_is_named_alone_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    argv = ["main", "--config=svhn:small", "--config.batch_size=7"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with flags_of(main):
+        command_line.parse_flags(argv)
+        config = command_line.flags.FLAGS.config
+        assert (config.dataset, config.model.latent_dim, config.batch_size) == ("svhn_cropped", 128, 7)
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         (["--config=configs/nowhere.py"], "configs/nowhere.py"),
         (["--config=README.md"], "README.md is no Python file"),
+        (["--config=svnh:small"], "configs/svnh.py; pass the path of one"),
         (["--config="], "is no Python file"),
         (["--config=~/nowhere.py"], f"{Path.home()}/nowhere.py"),
         (["--config.seed=9223372036854775808"], "config.seed is 9223372036854775808; it must be"),

@@ -151,7 +151,7 @@ def _config_first(args: list[str]) -> list[str]:
             others.append(arg)
         elif not equals:
             next(left, None)  # its value
-    return [f"--config={config_named(['', *args])}", *others]
+    return [f"--config={config_lib.with_path(config_named(['', *args]))}", *others]
 
 
 def config_named(argv: list[str]) -> str:
