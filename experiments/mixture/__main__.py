@@ -1,5 +1,6 @@
 """python -m experiments.mixture search, compare, speed or seeds: see the package."""
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -26,6 +27,8 @@ def main(argv):
         raise UserError(f"Write one of {', '.join(COMMANDS)} after experiments.mixture, and then the flags.")
     values = flags.FLAGS
     shared_flags.refuse_others(values, argv[1], READERS)
+    if argv[1] in READERS["draws"]:
+        refuse_what_is_drawn()
     if argv[1] == "compare":
         program.refuse_config("The config of a search is kept with it")
     which = values.seeds if argv[1] == "seeds" else shared_flags.whole_numbers("draws", values.draws)
@@ -34,6 +37,13 @@ def main(argv):
     output = report.asked_output(values.output) or workdir / "results" / argv[1]
     results = COMMANDS[argv[1]](values.config, which, workdir, output)
     print(report.write(output, results, begun.read(workdir)))
+
+
+def refuse_what_is_drawn() -> None:
+    """Raises UserError for a field that was passed and that draws say; the learning rate `check` refuses."""
+    for field in program.fields_named(sys.argv):
+        if field in ("b1", "model.init_std"):
+            raise UserError(f"config.{field} is drawn at random by the study; leave it out.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Random hyperparameters for ALI and for GAN, the same for both: draws of them, each of a number."""
 
 import functools
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from ali_jax import data, examples, models
 from ali_jax.errors import UserError
 from ali_jax.pretrained import starts
 from ali_jax.roles import Roles
-from ali_jax.run import command_line, provenance, workdirs
+from ali_jax.run import provenance, workdirs
 from ali_jax.train_step import TrainState, init_state, train_step
 from experiments.common import report, spreads
 from experiments.mixture import figure, groups, loop, measures
@@ -59,8 +58,6 @@ THE_PAPERS = (
     *("learning_rate", "rate_of"),
 )
 
-DRAWN = ("b1", "model.init_std")  # beside the learning rate
-
 
 def check(config: ConfigDict, draws: list[int]) -> None:
     """Raises UserError for what the study cannot work with."""
@@ -75,9 +72,6 @@ def check(config: ConfigDict, draws: list[int]) -> None:
             raise UserError(
                 f"config.{field} is {asked[field]}; the study plays the paper's game; leave it out."
             )
-    for field in DRAWN:
-        if field in command_line.fields_named(sys.argv):
-            raise UserError(f"config.{field} is drawn at random by the study; leave it out.")
     model = config.model
     if config.dataset != "mixture" or model.latent_dim != 2 or model.encoder is None:
         raise UserError(
