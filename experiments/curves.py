@@ -33,11 +33,11 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     workdir, config = trained_runs.read(flags.FLAGS.workdir, program.data_dir_alone())
-    metrics = read_metrics(workdir)
+    metrics, errors = read_metrics(workdir), read_errors(workdir)
     output = report.output(flags.FLAGS.output, workdir, "curves")
     report.save_plot(output, "curves", draw(metrics))
     copy_last_figures(workdir / "figures", output)
-    print(report.write(output, summarize(config, metrics), begun.read(workdir)))
+    print(report.write(output, summarize(config, metrics) | errors, begun.read(workdir)))
 
 
 def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
@@ -55,6 +55,14 @@ def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
     if short := [line["step"] for line in lines if lines[0].keys() - line.keys()]:
         raise UserError(f"The line of step {short[0]} in {path} lacks a column; remove it.")
     return {name: np.asarray([line[name] for line in lines]) for name in lines[0]}
+
+
+def read_errors(workdir: Path) -> dict[str, dict[str, list]]:
+    """Of a run with labels: the classifier's errors at every look, as "errors"; {} of any other."""
+    looks = [line for line in read_lines(workdir / "metrics.jsonl") if "validation_error" in line]
+    names = ("step", "validation_error", "test_error")
+    by_name = {name: [line[name] for line in looks if name in line] for name in names}
+    return {"errors": {name: values for name, values in by_name.items() if values}} if looks else {}
 
 
 def draw(metrics: dict[str, np.ndarray]) -> Figure:

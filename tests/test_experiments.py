@@ -186,6 +186,20 @@ def test_curves_of_a_run(tiny_config, tiny_workdir, tmp_path):
     assert of_two["epochs"] == pytest.approx(summary["epochs"] * 1500 / count)
 
 
+def test_errors_of_a_classifier_are_told_at_every_look(tiny_workdir, tmp_path):
+    assert curves.read_errors(tiny_workdir) == {}
+    looks = [{"step": step, "validation_error": step / 10, "test_error": step / 5} for step in (2, 4)]
+    lines = [
+        {"step": 2, "loss_discriminator": 1.0},
+        looks[0],
+        {"step": 4, "loss_discriminator": 1.0},
+        looks[1],
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    wanted = {"step": [2, 4], "validation_error": [0.2, 0.4], "test_error": [0.4, 0.8]}
+    assert curves.read_errors(tmp_path) == {"errors": wanted}
+
+
 def test_an_epoch_is_once_round_the_examples_without_labels_or_where_there_are_none_the_others():
     config = config_lib.default()
     config.update({"batch_size": 100, "labelled_batch_size": 50, "num_labels": 100})
