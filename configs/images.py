@@ -18,7 +18,8 @@ commas, what else there is to say:
 
 The game is the small recipe's for the kind of images, the networks are its for their size (see `recipes`).
 
-Measured: nothing yet but that it trains.
+Measured: `32,signs,classes=10` with 1,000 labels of SVHN, one seed: an error of 6.75 % after 4,000 steps, and
+reconstructions that keep 59 % of the digits (experiments/README.md).
 """
 
 from pathlib import Path
