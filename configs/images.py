@@ -16,7 +16,8 @@ commas, what else there is to say:
                     a label are in a folder unlabelled, or have the label -1
     width=64        networks of twice the width, for many images and a GPU
 
-The game is the small recipe's for the kind of images, the networks are its for their size (see `recipes`).
+The game is the small recipe's for the kind of images, with classes without its r1; the networks are its for
+their size (see `recipes`).
 
 Measured: `32,signs,classes=10` with 1,000 labels of SVHN, one seed: an error of 6.75 % after 4,000 steps, and
 reconstructions that keep 59 % of the digits (experiments/README.md).
