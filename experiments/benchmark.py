@@ -8,14 +8,16 @@
 Prints one JSON object, and writes it to --output/results.json where that is given. With opponents, the bare
 step of ours in each of --dtypes and all of them run in turn (A B C A B C ...), each in a process of its own,
 and a table compares them; results.json is written anew after every round. An opponent prints a JSON object
-that has "images_per_second" as its last line.
+that has "images_per_second" as its last line. Without opponents the bare step and the loop take turns.
 """
 
 import json
+import operator
 import os
 import statistics
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -40,7 +42,12 @@ def define_flags() -> None:
     flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
     flags.DEFINE_multi_string("opponent", [], "NAME: COMMAND of a program to compare with.")
     flags.DEFINE_list("dtypes", list(models.DTYPES), "Ours to compare with opponents.")
-    flags.DEFINE_integer("rounds", 3, "How often to run all of them in turn.", lower_bound=1)
+    flags.DEFINE_integer(
+        "rounds",
+        None,
+        "How often all of them take turns; by default 3 times, or once without opponents.",
+        lower_bound=1,
+    )
 
 
 def main(argv):
@@ -48,13 +55,13 @@ def main(argv):
     config, values = flags.FLAGS.config, flags.FLAGS
     config_lib.check(config)
     if not values.opponent:
-        of_contests = dict.fromkeys(("dtypes", "rounds"), ("--opponent",))
+        of_contests = {"dtypes": ("--opponent",)} | ({} if values.loop else {"rounds": ("--opponent",)})
         shared_flags.refuse_others(values, "ours alone, whose dtype is config.dtype", of_contests)
     output = report.asked_output(values.output)
     if unknown := sorted({*values.dtypes} - {*models.DTYPES}):
         raise UserError(f"--dtypes={unknown[0]} is none of {', '.join(models.DTYPES)}.")
     if values.opponent:
-        for results in contest.hold(ours(values), contest.named(values.opponent), values.rounds):
+        for results in contest.hold(ours(values), contest.named(values.opponent), values.rounds or 3):
             keep(output, results)
         print(contest.table(results), flush=True)
         return
@@ -97,22 +104,47 @@ def measure(config, values) -> dict:
         "peak_memory_bytes": timing.peak_memory(),
     }
     if values.loop:
-        results |= time_loop(config, splits)
-        # The machine may be faster at one time than at another: the bare step again, after the loop.
-        again = timing.time_step(config, splits["train"], values.steps)["images_per_second"]
-        bare = statistics.mean([step["images_per_second"], again])
-        results["images_per_second_after_the_loop"] = again
-        results["loop_share_of_bare_step"] = results["loop_images_per_second"] / bare
+        bare = step["images_per_second"]
+        results |= time_loop_in_turn(config, splits, bare, values.steps, values.rounds or 1)
     return results
 
 
-def time_loop(config, splits) -> dict:
+def time_loop_in_turn(config, splits, bare: float, steps: int, rounds: int) -> dict:
+    """The loop and, after it, the bare step, in turn: medians of the rounds.
+
+    A machine may be faster at one time than at another, so each loop is compared with the mean of the bare
+    steps before and after it.
+
+    Args:
+      bare: images per second of the bare step before the first loop.
+      steps: of the bare step to time.
+    """
+    of_steps, of_loops, once = [bare], [], None
+    for _ in range(rounds):
+        of_loops.append(time_loop(config, splits, once))
+        once = of_loops[0]["loop_first_figures_seconds"]
+        of_steps.append(timing.time_step(config, splits["train"], steps)["images_per_second"])
+    beside = [statistics.mean(pair) for pair in pairwise(of_steps)]
+    rates = [loop["loop_images_per_second"] for loop in of_loops]
+    plain = [loop["loop_plain_images_per_second"] for loop in of_loops]
+    return {name: statistics.median(loop[name] for loop in of_loops) for name in of_loops[0]} | {
+        "bare_images_per_second_of_rounds": of_steps,
+        "loop_images_per_second_of_rounds": rates,
+        "loop_share_of_bare_step": statistics.median(map(operator.truediv, rates, beside)),
+        "loop_plain_share_of_bare_step": statistics.median(map(operator.truediv, plain, beside)),
+    }
+
+
+def time_loop(config, splits, once: float | None = None) -> dict:
     """Images per second of `train_and_evaluate` over the config's whole run, its first compilation left out.
 
     Nine intervals of metrics, with a checkpoint and figures after every second: the third holds the first of
     these, and after it one without them takes turns with one that holds them. What these take beyond the
     others is counted as often as the config asks for a checkpoint; what the third takes beyond that (figures
     are compiled there, their libraries imported) comes once in a run, and is counted once in its num_steps.
+
+    Args:
+      once: seconds of that, from the first loop of this process; later ones find all compiled.
     """
     whole, config = config, config.copy_and_resolve_references()
     # Whole calls of the device, so that every interval has as many steps.
@@ -126,15 +158,15 @@ def time_loop(config, splits) -> dict:
             raise Stopped("Stopped before the loop was timed; the same command begins anew.")
         rates = [line.get("images_per_second") for line in read_lines(Path(workdir) / "metrics.jsonl")]
     seconds = [config.batch_size * steps / rate for rate in rates if rate]
-    return of_run(whole, steps, seconds)
+    return of_run(whole, steps, seconds, once)
 
 
-def of_run(config, steps: int, seconds: list[float]) -> dict:
+def of_run(config, steps: int, seconds: list[float], once: float | None = None) -> dict:
     """The rate of the config's run, from the seconds of nine intervals of `steps` steps; see `time_loop`."""
     _, _, first, *others = seconds
     plain = statistics.median(others[::2])
     extra = max(0.0, statistics.median(others[1::2]) - plain)
-    once = max(0.0, first - plain - extra)
+    once = max(0.0, first - plain - extra) if once is None else once
     each = plain / steps + extra / config.checkpoint_every + once / config.num_steps
     return {
         "loop_images_per_second": config.batch_size / each,

@@ -114,7 +114,7 @@ def test_a_dtype_that_there_is_not_is_refused_before_anything_runs(in_process):
         in_process(benchmark, "--config=tests/tiny.py:noise", "--opponent=A: them", "--dtypes=float16")
 
 
-@pytest.mark.parametrize("flag", ["--dtypes=float32", "--rounds=2"])
-def test_flags_of_a_contest_are_refused_where_there_is_none(flag, in_process):
+@pytest.mark.parametrize("flags", [["--dtypes=float32"], ["--rounds=2", "--noloop"]])
+def test_flags_of_a_contest_are_refused_where_there_is_none(flags, in_process):
     with pytest.raises(UserError, match=r"--\w+ is of --opponent, not of ours alone"):
-        in_process(benchmark, "--config=tests/tiny.py:noise", flag)
+        in_process(benchmark, "--config=tests/tiny.py:noise", *flags)

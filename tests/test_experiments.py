@@ -78,6 +78,30 @@ def test_figures_and_a_checkpoint_are_counted_as_often_as_they_come(tiny_config)
     assert found["loop_images_per_second"] == pytest.approx(16 * 1000 / 113)
 
 
+def test_each_loop_is_compared_with_the_bare_steps_beside_it(monkeypatch):
+    """On a machine that gets faster and faster, a loop that loses a tenth of its time."""
+    bare, told = iter([20.0, 40.0, 80.0]), []
+
+    def time_loop(config, splits, once):
+        told.append(once)
+        rate = {1: 15.0, 2: 30.0, 3: 60.0}[len(told)]
+        return {
+            "loop_images_per_second": 0.9 * rate,
+            "loop_plain_images_per_second": rate,
+            "loop_first_figures_seconds": 3.0 if once is None else once,
+        }
+
+    monkeypatch.setattr(benchmark, "time_loop", time_loop)
+    monkeypatch.setattr(timing, "time_step", lambda *arguments: {"images_per_second": next(bare)})
+    found = benchmark.time_loop_in_turn(None, {"train": None}, bare=10.0, steps=5, rounds=3)
+    assert found["loop_share_of_bare_step"] == pytest.approx(0.9)
+    assert found["loop_plain_share_of_bare_step"] == 1
+    assert found["bare_images_per_second_of_rounds"] == [10, 20, 40, 80]
+    assert found["loop_images_per_second_of_rounds"] == [13.5, 27, 54]
+    assert found["loop_images_per_second"] == 27
+    assert told == [None, 3, 3]  # what comes once is of the first
+
+
 @pytest.mark.parametrize(("calls", "log_every", "steps"), [(4, 6, 8), (4, 8, 8), (20, 5, 20), (1, 3, 3)])
 def test_every_interval_of_the_loop_has_the_steps_that_it_is_taken_for(
     tiny_config, monkeypatch, calls, log_every, steps
@@ -125,7 +149,7 @@ def test_the_loop_is_timed_with_figures_in_the_intervals_that_hold_them(tiny_con
     monkeypatch.setattr(pictures, "of_training", slow)
     monkeypatch.setattr(benchmark, "of_run", keep)
     found = benchmark.time_loop(tiny_config, {"train": digits, "validation": digits})
-    ((config, steps, intervals),) = kept
+    ((config, steps, intervals, _),) = kept
     assert config is tiny_config and steps == tiny_config.log_every
     assert intervals == pytest.approx([0.25, 0.25, 0.75, 0.25, 0.55, 0.25, 0.45, 0.25, 0.35])
     assert found["loop_images_per_second"] > 0
