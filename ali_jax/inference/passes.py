@@ -11,7 +11,7 @@ import numpy as np
 from ali_jax.errors import UserError
 from ali_jax.inference import inputs
 from ali_jax.inference.chunks import in_chunks
-from ali_jax.models import HEADS, Judgement, packing_of, unit_interval
+from ali_jax.models import HEADS, TWINS, Judgement, packing_of, unit_interval
 from ali_jax.pretrained import Model
 from ali_jax.ranges import COUNT, require
 
@@ -120,7 +120,7 @@ def compare(
       UserError: the model has no such D.
     """
     module = inputs.network(model, "discriminator")
-    if twins not in ("xx", "zz") or getattr(module, f"{twins}_stack", None) is None:
+    if twins not in TWINS or getattr(module, f"{twins}_stack", None) is None:
         raise UserError(
             f"This model's D tells no pairs {twins!r} apart; load a run whose config.model has "
             f"{HEADS['xx']} or {HEADS['zz']}."

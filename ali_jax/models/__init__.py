@@ -34,6 +34,7 @@ from ali_jax.roles import Roles
 
 __all__ = [
     "HEADS",
+    "TWINS",
     "Discriminator",
     "Encoder",
     "Encoding",
@@ -65,6 +66,7 @@ HEADS = {
     "xx": "discriminator_xx",  # of (x, x'), side by side along the channels
     "zz": "discriminator_zz",  # of (z, z')
 }
+TWINS = ("xx", "zz")  # of these, the ones that judge two of a kind
 STACKS = (*NETWORKS, *HEADS.values())
 NORMS = ("spectral_norm", "weight_norm", "plain_norm", "norm_by_kind")  # each names the stacks that have it
 # Of those that change some rows alone: which ones, and what is said of a stack that has none such.

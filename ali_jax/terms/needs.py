@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from ali_jax.errors import UserError
-from ali_jax.models import HEADS, normalises_by_kind, packing_of
+from ali_jax.models import HEADS, TWINS, normalises_by_kind, packing_of
 from ali_jax.roles import Roles
 from ali_jax.terms.game import Term
 
@@ -141,14 +141,15 @@ def _check_discriminator(needs: Needs, discriminator: Any) -> None:
             "(), or drop the term."
         )
     for head in needs.heads:
-        slot = f"{head}_head" if len(head) == 1 else f"{head}_stack"
-        if len(head) > 1 and not hasattr(discriminator, "compare"):
+        of_twins = head in TWINS
+        slot = f"{head}_stack" if of_twins else f"{head}_head"
+        if of_twins and not hasattr(discriminator, "compare"):
             raise UserError(
                 f"A term shows D twins ({head}), and {type(discriminator).__name__} has no method "
                 "compare, as ali_jax.models.Discriminator has; write one, or drop the term."
             )
         if getattr(discriminator, slot, True) is None:  # a D of another kind need not have slots
-            width = "" if len(head) == 1 else f"take twice the channels of {head[0]} and "
+            width = f"take twice the channels of {head[0]} and " if of_twins else ""
             raise UserError(
                 f"A term asks D for a score that it does not give: its {slot} is None; add "
                 f"config.model.{HEADS[head]}, rows that {width}end in one feature, in a config file."
