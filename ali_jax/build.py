@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import config as config_lib
 from ali_jax import disturbance, models
-from ali_jax.errors import UserError, first_line
+from ali_jax.errors import UserError
 from ali_jax.roles import Roles
 from ali_jax.terms import Needs, Term, bind, check_needs, needs_of
 from ali_jax.train_step import TrainState, init_state, train_step
@@ -61,7 +61,7 @@ def game(config: ConfigDict) -> Game:
         init=init,
         step=step,
         example=example,
-        shapes=_shapes(init, example),
+        shapes=jax.eval_shape(init, jax.random.key(0), batch=example),
         dtype=config.dtype,
     )
 
@@ -104,16 +104,6 @@ def _rate(config: ConfigDict, role: str) -> optax.ScalarOrSchedule:
 def is_kernel(params: Any) -> Any:
     """Which parameters weight decay shrinks: kernels, not biases, nor what batch normalisation learns."""
     return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
-
-
-def _shapes(init: Callable, example: Mapping[str, jax.ShapeDtypeStruct]) -> TrainState:
-    try:
-        return jax.eval_shape(init, jax.random.key(0), batch=example)
-    except (AttributeError, TypeError, ValueError) as error:  # of the first operation that could not be
-        raise UserError(
-            "The rows of config.model do not fit each other, its x_shape or its latent_dim "
-            f"({first_line(error)}); compare them with the config they come from."
-        ) from error
 
 
 def _check(config: ConfigDict, networks: Roles, needs: Needs) -> None:

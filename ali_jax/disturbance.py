@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ali_jax import augmentation
-from ali_jax.errors import require_known
+from ali_jax.errors import UserError, require_known
 
 # (key, step, x (N, ...), z (N, n) or None) -> (x, z)
 Disturb = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array | None]]
@@ -48,6 +48,9 @@ def of_settings(settings: Mapping[str, float], num_steps: int) -> Disturb | None
         return None
 
     def disturb(key: jax.Array, step: jax.Array, x: jax.Array, z: jax.Array | None):
+        if augmentations and x.ndim != 4:
+            made = " and ".join(change for change in augmentation.CHANGES if settings[change])
+            raise UserError(f"The disturbance {made} is of images, and x is {x.shape}; leave it out.")
         *keys, key_x, key_z = jax.random.split(key, len(augmentation.CHANGES) + 2)
         for number, (augment, strength) in enumerate(augmentations):
             x = augment(keys[number], x, strength)

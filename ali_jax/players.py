@@ -7,7 +7,7 @@ import jax
 
 from ali_jax.disturbance import Disturb
 from ali_jax.interleaving import interleave, part, twice
-from ali_jax.models import Encoding, Judgement, may_normalise, packing_of
+from ali_jax.models import Encoding, Judgement, may_mix_pairs, packing_of
 from ali_jax.roles import Roles, variables
 from ali_jax.terms import Comparison, Players
 
@@ -54,10 +54,10 @@ class BoundNetworks(NamedTuple):
         """D's judgement of pairs, disturbed where the game disturbs them; `key` is of that and of dropout.
 
         Args:
-          among: as many generated pairs, beside which D judges them as in a round: its batch normalisation
-            sees what it sees there. None: alone.
+          among: as many generated pairs, beside which D judges them as in a round: its batch normalisation,
+            or what else mixes pairs, sees what it sees there. None: alone.
         """
-        if among is None or not may_normalise(self.networks.discriminator):
+        if among is None or not may_mix_pairs(self.networks.discriminator):
             return self.judge_shown(*self.disturbed(x, z, key), key, frozen=frozen)
         x_tilde, z_tilde = among
         pairs = self.interleaved((x, z), (x_tilde.astype(x.dtype), z_tilde))

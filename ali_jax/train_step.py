@@ -24,6 +24,7 @@ from ali_jax.disturbance import Disturb
 from ali_jax.errors import UserError
 from ali_jax.gradients import gradients
 from ali_jax.models import Judgement, own, unit_interval
+from ali_jax.random_keys import require_key
 from ali_jax.ranges import ROUNDING
 from ali_jax.roles import Roles
 from ali_jax.rounds import ForwardPass, Made
@@ -72,8 +73,7 @@ def init_state(
             f"networks is a {type(networks).__name__}; pass Roles(generator, encoder, discriminator), as "
             "models.build makes them."
         )
-    if not hasattr(key, "dtype"):
-        raise UserError(f"key is a {type(key).__name__}; pass a key of JAX's, as jax.random.key(0).")
+    require_key(key)
     check_batch(networks, batch)
     *keys, key_train = jax.random.split(key, 4)
     every = _completed(optimizers)
@@ -83,17 +83,25 @@ def init_state(
     x, attributes = unit_interval(batch["x"]), batch.get("attributes")
     _refuse_what_no_sigmoid_gives(networks.generator, x)
     own.check_attributes(networks)
-    params, batch_stats = models.initialize(networks, Roles(*keys), x, attributes)
-    own.check_outputs(networks, params, batch_stats, x, attributes)
+    with own.telling_misfits(networks):
+        params, batch_stats = models.initialize(networks, Roles(*keys), x, attributes)
+        own.check_outputs(networks, params, batch_stats, x, attributes)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=key_train,
         params=params,
         batch_stats=batch_stats,
         opt_state=Roles(*(o.init(p) for o, p in zip(every, params, strict=True))),
-        # Copies: a state whose buffers are donated may hold none of them twice.
-        average=jax.tree.map(jnp.copy, (params, batch_stats)) if keep_average else None,
+        average=jax.tree.map(_first_average, (params, batch_stats)) if keep_average else None,
     )
+
+
+def _first_average(values: jax.Array) -> jax.Array:
+    """A copy, as a state whose buffers are donated may hold none of them twice; bfloat16 as float32.
+
+    In bfloat16 an average that takes a ten-thousandth of the newest values would never move.
+    """
+    return jnp.array(values, jnp.promote_types(values.dtype, jnp.float32), copy=True)
 
 
 def _refuse_what_no_sigmoid_gives(generator: Any, x: jax.Array | np.ndarray) -> None:

@@ -113,6 +113,12 @@ def test_a_value_that_cannot_be_is_named(tiny_config, field, value, words):
         config_lib.check(tiny_config)
 
 
+def test_what_is_no_image_is_not_changed_in_a_loop_of_ones_own():
+    disturb = disturbance.of_settings({"colour": 0.5, "mirror": 0.5}, 100)
+    with pytest.raises(UserError, match=r"colour and mirror is of images, and x is \(8, 2\); leave it out"):
+        disturb(KEY, jnp.int32(0), jnp.ones((8, 2)), None)
+
+
 def test_points_are_not_augmented(tiny_config):
     tiny_config.disturbance.cutout = 0.5
     tiny_config.model.x_shape = (2,)

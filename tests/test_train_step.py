@@ -52,6 +52,8 @@ def test_what_else_a_state_is_not_made_of_is_named(game):
         init_state(jax.random.key(0), tuple(networks), **others)
     with pytest.raises(UserError, match=r"key is a int; pass a key of JAX's"):
         init_state(0, networks, **others)
+    with pytest.raises(UserError, match=r"key is a \w+ of shape \(2,\); pass a key of JAX's"):
+        init_state(jax.random.split(jax.random.key(0)), networks, **others)
     for x in (batch["x"].astype(np.float32), np.full(batch["x"].shape, np.nan, np.float32)):
         with pytest.raises(UserError, match="G ends in a sigmoid; pass uint8"):
             init_state(jax.random.key(0), networks, players["optimizers"], {**batch, "x": x})

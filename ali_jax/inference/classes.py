@@ -11,6 +11,7 @@ from ali_jax.errors import UserError
 from ali_jax.inference import inputs
 from ali_jax.inference.passes import encode, judge
 from ali_jax.pretrained import Model
+from ali_jax.random_keys import require_key
 from ali_jax.ranges import COUNT, require
 
 
@@ -39,7 +40,7 @@ def class_probabilities(
         return _class_probabilities(model, x, attributes, None)
     require("samples", samples, COUNT)
     draws = [
-        _class_probabilities(model, x, attributes, k) for k in jax.random.split(inputs.key(key), samples)
+        _class_probabilities(model, x, attributes, k) for k in jax.random.split(require_key(key), samples)
     ]
     return np.mean(draws, axis=0)
 

@@ -9,6 +9,7 @@ from ali_jax.errors import UserError
 from ali_jax.inference import inputs
 from ali_jax.inference.passes import decode, encode
 from ali_jax.pretrained import Model
+from ali_jax.random_keys import require_key
 from ali_jax.ranges import COUNT, require
 
 ROUNDING = 1e-6  # of directions
@@ -84,7 +85,7 @@ def interpolate(
       attributes: of x1, and of x2 too unless `attributes2` says otherwise; those between are on a line.
       path: `linear` (the paper) or `spherical`.
     """
-    keys = (None, None) if key is None else jax.random.split(inputs.key(key))
+    keys = (None, None) if key is None else jax.random.split(require_key(key))
     attributes2 = attributes if attributes2 is None else attributes2
     require("steps", steps, COUNT)
     if not callable(path):

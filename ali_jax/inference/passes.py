@@ -13,12 +13,13 @@ from ali_jax.inference import inputs
 from ali_jax.inference.chunks import in_chunks
 from ali_jax.models import HEADS, TWINS, Judgement, packing_of, unit_interval
 from ali_jax.pretrained import Model
+from ali_jax.random_keys import require_key
 from ali_jax.ranges import COUNT, require
 
 
 def sample(model: Model, key: jax.Array, count: int, attributes: np.ndarray | None = None) -> np.ndarray:
     """G(z) of `count` draws z from the prior: (count, H, W, C)."""
-    generator, key = inputs.network(model, "generator"), inputs.key(key)
+    generator, key = inputs.network(model, "generator"), require_key(key)
     require("count", count, COUNT)
     return decode(model, generator.sample_prior(key, count), attributes)
 
@@ -47,7 +48,7 @@ def encode(
     attributes = inputs.attributes(model, attributes, len(x))
     noise = jnp.zeros((len(x), encoder.noise_dim), jnp.float32)
     if key is not None:
-        noise = jax.random.normal(inputs.key(key), noise.shape, noise.dtype)
+        noise = jax.random.normal(require_key(key), noise.shape, noise.dtype)
     run = functools.partial(_encode, encoder, model.variables("encoder"))
     return in_chunks(run, x, noise, attributes)
 

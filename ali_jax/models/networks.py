@@ -1,5 +1,6 @@
 """Generator, encoder and discriminator: stacks of rows like those of the paper's tables."""
 
+import math
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -115,7 +116,8 @@ class Generator(nn.Module):
     def __call__(self, z, condition=None, *, train: bool = False) -> jax.Array:
         made = self.stack(z, condition, train=train)
         is_map = made.ndim == 4 and made.shape[1:3] != (1, 1)  # and not the values of a dense layer
-        if is_map and made.shape[1:] != tuple(self.x_shape):
+        fits = math.prod(made.shape[1:]) == math.prod(self.x_shape)
+        if not fits or (is_map and made.shape[1:] != tuple(self.x_shape)):
             raise ValueError(f"G ends in {made.shape[1:]}, and x_shape is {tuple(self.x_shape)}")
         return made.reshape(len(z), *self.x_shape)
 
@@ -150,7 +152,12 @@ class Judgement(NamedTuple):
 
 
 def judgement(joint, x=None, z=None, hidden=None) -> Judgement:
-    """A `Judgement` with its score."""
+    """A `Judgement` with its score; of what D made in a lower precision, too."""
+    joint, x, z, hidden = (None if h is None else h.astype(jnp.float32) for h in (joint, x, z, hidden))
+    if joint.ndim != 2:
+        raise UserError(
+            f"D gives logits of shape {joint.shape}; of N pairs they must be (N, K), with one logit (N, 1)."
+        )
     score = joint[:, 0] if joint.shape[-1] == 1 else jax.nn.logsumexp(joint, axis=-1)
     return Judgement(joint, score, x, z, hidden)
 
@@ -220,9 +227,8 @@ def normalises_by_kind(discriminator: Any) -> bool:
     """Whether a discriminator takes every other example of a batch for real, to normalise them apart."""
     if type(discriminator) is not Discriminator:
         return any_stack(discriminator, "norm_by_kind")
-    d = discriminator
-    of_pairs = [s for s in (d.x_stack, d.z_stack, d.joint_stack, d.x_head, d.z_head) if s is not None]
-    return any(stack.norm_by_kind and row.norm for stack in of_pairs for row in stack.rows)
+    stacks = _of_pairs(discriminator)
+    return any(stack.norm_by_kind and row.norm for stack in stacks for row in stack.rows)
 
 
 def normalises(network: Any) -> bool:
@@ -231,9 +237,12 @@ def normalises(network: Any) -> bool:
     return any(row.norm for stack in stacks for row in stack.rows)
 
 
-def may_normalise(discriminator: Any) -> bool:
-    """`normalises` of a discriminator; a custom one is assumed to use batch normalisation."""
-    return type(discriminator) is not Discriminator or normalises(discriminator)
+def may_mix_pairs(discriminator: Any) -> bool:
+    """Whether what D makes of a pair may depend on the others of its batch, as by batch normalisation."""
+    if type(discriminator) is not Discriminator:  # a subclass may do anything
+        return not scores_each_alone(discriminator)
+    rows = [row for stack in _of_pairs(discriminator) for row in stack.rows]
+    return any(row.norm or row.operation not in EXAMPLE_WISE for row in rows)
 
 
 def scores_each_alone(discriminator: Any) -> bool:
@@ -241,12 +250,14 @@ def scores_each_alone(discriminator: Any) -> bool:
 
     A custom discriminator says so by an attribute `scores_each_alone`; without it the answer is no.
     """
-    if type(discriminator) is not Discriminator:  # a subclass may do anything
+    if type(discriminator) is not Discriminator:
         return getattr(discriminator, "scores_each_alone", False)
-    stacks = discriminator.x_stack, discriminator.z_stack, discriminator.joint_stack
-    rows = [row for stack in stacks if stack is not None for row in stack.rows]
-    alone = all(row.operation in EXAMPLE_WISE and not row.norm for row in rows)
-    return alone and discriminator.joint_stack.rows[-1].features == 1
+    return not may_mix_pairs(discriminator) and discriminator.joint_stack.rows[-1].features == 1
+
+
+def _of_pairs(d: Discriminator) -> list[Stack]:
+    """The stacks of D that judge pairs, all but those of twins."""
+    return [s for s in (d.x_stack, d.z_stack, d.joint_stack, d.x_head, d.z_head) if s is not None]
 
 
 def any_stack(network: Any, setting: str) -> bool:

@@ -1,11 +1,14 @@
 """Whether networks of one's own have, and give, what the game asks of them."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax.errors import FlaxError
 
-from ali_jax.errors import UserError
+from ali_jax.errors import UserError, first_line
 from ali_jax.models.networks import Discriminator, Encoder, Generator, packing_of
 from ali_jax.roles import Roles, variables
 
@@ -26,6 +29,27 @@ def check_attributes(networks: Roles) -> None:
                 )
 
 
+@contextlib.contextmanager
+def telling_misfits(networks: Roles) -> Iterator[None]:
+    """What the first operation that cannot be done raises, as a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (AttributeError, FlaxError, IndexError, TypeError, ValueError) as error:
+        raise UserError(
+            "The rows of config.model do not fit each other, its x_shape or its latent_dim "
+            f"({first_line(error)}); compare them with the config they come from."
+            if _all_from_rows(networks)
+            else f"The networks cannot be run as a step runs them ({first_line(error)}); see "
+            'docs/extending.md, "Networks of your own".'
+        ) from error
+
+
+def _all_from_rows(networks: Roles) -> bool:
+    return {*map(type, networks)} <= {Generator, Encoder, Discriminator, type(None)}
+
+
 def check_outputs(
     networks: Roles, params: Roles, batch_stats: Roles, x: jax.Array, attributes: jax.Array | None
 ) -> None:
@@ -33,7 +57,7 @@ def check_outputs(
 
     Only shapes are worked out. Networks from rows are known to fit.
     """
-    if {*map(type, networks)} <= {Generator, Encoder, Discriminator, type(None)}:
+    if _all_from_rows(networks):
         return
 
     count = 2 * packing_of(networks.discriminator)  # a round's, of the fewest examples that make packs

@@ -8,8 +8,8 @@ import pytest
 from ali_jax import build
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
-from ali_jax.models import judgement
-from ali_jax.models.rows import dense, embed
+from ali_jax.models import judgement, layers
+from ali_jax.models.rows import dense, embed, row
 from ali_jax.terms import Round, play_for
 from ali_jax.terms.few_labels import consistency, feature_matching, labels
 from ali_jax.terms.pairs import adversarial
@@ -105,9 +105,14 @@ def test_consistency_moves_the_first_prediction_towards_the_second():
     assert judged_again(first - 0.1 * gradients[0], second).d < judged_again(first, second).d
 
 
-@pytest.mark.parametrize("attributes", [0, 2])
-def test_a_d_that_nothing_disturbs_is_consistent(tiny_config, attributes):
-    """Also with batch normalisation, as both predictions are made among generated pairs."""
+def spread(layer, h):
+    """As minibatch discrimination: to each example, how much those of its batch differ."""
+    return jnp.concatenate([h, jnp.full((len(h), 1), jnp.std(h, axis=0).mean())], axis=1)
+
+
+@pytest.mark.parametrize(("attributes", "operation"), [(0, None), (2, None), (0, spread)])
+def test_a_d_that_nothing_disturbs_is_consistent(tiny_config, monkeypatch, attributes, operation):
+    """Also where pairs have a say in each other's, as both predictions are made among generated pairs."""
     config_lib.make_semi_supervised(tiny_config, "recipe", num_classes=3, labelled=4, unlabelled=4)
     model = tiny_config.model
     model.discriminator_x = (dense(12, norm=True),)
@@ -115,6 +120,11 @@ def test_a_d_that_nothing_disturbs_is_consistent(tiny_config, attributes):
     model.num_attributes = attributes
     if attributes:
         model.discriminator_joint = (embed(2), *model.discriminator_joint)
+    if operation:
+        monkeypatch.setitem(layers.OPERATIONS, "spread", operation)
+        model.discriminator_x = (dense(12),)
+        of_joint = row("spread", 25, bias="none", nonlinearity="linear")
+        model.discriminator_joint = (of_joint, *model.discriminator_joint)
     tiny_config.num_labels = 6
     game = build.game(tiny_config)
     x = jax.random.uniform(jax.random.key(0), (8, 8, 8, 1))
