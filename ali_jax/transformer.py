@@ -41,12 +41,14 @@ class EncoderFeatures(TransformerMixin, BaseEstimator):
     def transform(self, X) -> np.ndarray:
         """uint8 images or floats in [0, 1], (N, H, W, C), (N, H W C) or, grey, (N, H, W) -> float32 (N, F).
 
+        Also a list of images of Pillow's.
+
         Raises:
           UserError: there is no such layer, or X holds no images, or others.
         """
         model = self._model()
         shape = tuple(inputs.of_rows(model, "x_shape"))
-        x = inputs.numbers(X, "X")
+        x = inputs.numbers(inputs.without_pil(X, shape), "X")
         grey = shape[:2] if shape[2:] == (1,) else shape
         if x.shape[1:] not in (shape, grey, (int(np.prod(shape)),)):
             raise UserError(

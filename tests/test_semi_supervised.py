@@ -167,6 +167,20 @@ def test_class_probabilities_average_over_draws_of_z(semi_config):
     for label in (None, np.zeros((len(x), 1), int), np.zeros(len(x)), np.zeros(2, int)):
         with pytest.raises(UserError, match="The labels have the shape"):
             inference.classification_error(model, data.Split(x, label, None))
+    with pytest.raises(UserError, match=r"The split is a ndarray; pass data\.Split"):
+        inference.classification_error(model, x)
+
+
+def test_labels_of_pandas_are_taken_by_their_place(semi_config):
+    pandas = pytest.importorskip("pandas")
+    x = examples.load_splits(semi_config)["test"].x[:20]
+    game = build.game(semi_config)
+    model = inference.of_state(game.networks, jax.jit(game.init)(jax.random.key(0), batch={"x": x}))
+    label = np.argmax(inference.class_probabilities(model, x), axis=1)
+    label[:3] = [-1, (label[1] + 1) % 10, (label[2] + 1) % 10]
+    column = pandas.Series(label, index=range(19, -1, -1))
+    assert inference.classification_error(model, data.Split(x, column, None)) == 2 / 19
+    assert inference.classification_error(model, data.Split([*x], [*label], None)) == 2 / 19
 
 
 def test_consistency_learns_from_examples_without_labels():

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -27,6 +28,17 @@ def test_an_encoder_is_a_step_of_a_pipeline(tiny_workdir):
     np.testing.assert_array_equal(EncoderFeatures(model, layers="layer_1").transform(x), both[:, :12])
     classifier = make_pipeline(EncoderFeatures(tiny_workdir, layers=("layer_1",)), LogisticRegression())
     assert classifier.fit(x, label).score(x, label) > 0.5
+
+
+def test_images_of_pillow_are_taken_by_their_colours(tiny_workdir):
+    x = data.take(data.load("digits", "test"), slice(5)).x[..., 0]
+    palettes = [Image.fromarray(each).convert("RGB").quantize(256) for each in x]
+    model = inference.load(tiny_workdir)
+    made = EncoderFeatures(model).transform(palettes)
+    np.testing.assert_array_equal(made, inference.encode(model, palettes))
+    np.testing.assert_array_equal(
+        EncoderFeatures(model).transform([Image.fromarray(each) for each in x]), inference.encode(model, x)
+    )
 
 
 def test_it_is_the_model_that_is_there_now(tiny_workdir, tmp_path, monkeypatch):

@@ -90,6 +90,7 @@ class Detector(OutlierMixin, BaseEstimator):
         for fitted in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, fitted)
         x = inputs.checked(self, X, fitting=True)
+        x = inputs.without_copies(x) if x.ndim == 2 else x
         self.shape_ = x.shape[1:]
         of_shape = scores.OF_TABLES if x.ndim == 2 else scores.OF_IMAGES
         self.measure_ = of_shape if self.measure == "auto" else self.measure

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from ali_jax.data.pictures import in_colours
 from ali_jax.errors import UserError, first_line
 from ali_jax.inference.inputs import pixels
 
 MOST_CHANNELS = 4  # of images three pixels high, or one
+GREY = ("1", "L", "I", "I;16", "F")  # modes of Pillow's images
+COPIED, OWN = 0.5, 0.9  # see `without_copies`
 LARGEST = 1e100  # of a cell: sums of squares stay numbers
 
 
@@ -55,7 +58,9 @@ def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
 
 
 def _as_array(x: Any) -> Any:
-    """Lists of numbers as an array; others as they are, for what is said of tables."""
+    """Lists of numbers or of Pillow's images as an array; others as they are, for what is said of tables."""
+    if any(hasattr(each, "getbands") for each in x):
+        x = _of_pil(x)
     try:
         return np.asarray(x)
     except ValueError:  # rows of several lengths
@@ -63,7 +68,35 @@ def _as_array(x: Any) -> Any:
         if len(shapes) > 1:
             first, second, *_ = shapes
             raise UserError(f"X holds images of {first} and of {second}; resize them to one shape.") from None
+        lengths = {len(each): None for each in x if isinstance(each, list | tuple)}
+        if len(lengths) > 1:
+            first, second, *_ = lengths
+            raise UserError(f"X holds rows of {first} and of {second} values; make them as long.") from None
         return x
+
+
+def _of_pil(x: list | tuple) -> list:
+    """Images of Pillow's as arrays: grey ones where all are, else of three channels."""
+    channels = 1 if all(getattr(each, "mode", "L") in GREY for each in x) else 3
+    try:
+        return [np.asarray(in_colours(each, channels)) if hasattr(each, "getbands") else each for each in x]
+    except ValueError as error:
+        raise UserError(f"An image of X cannot be used ({error}); convert it to 8 bits.") from None
+
+
+def without_copies(x: np.ndarray) -> np.ndarray:
+    """Rows (N, columns), each once, where most stand there more than once, as after oversampling.
+
+    Rows that are held out of training would have their copies among those trained on, and say nothing of new
+    ones. Rows that are alike by chance, as of few categories, all stay: of copies, some column holds hardly
+    any value twice.
+    """
+    _, first, counts = np.unique(x, axis=0, return_index=True, return_counts=True)
+    if len(first) < 2 or np.mean(counts > 1) < COPIED:
+        return x
+    each_once = x[np.sort(first)]
+    of_its_own = max(len(np.unique(column)) for column in each_once.T)
+    return each_once if of_its_own >= OWN * len(each_once) else x
 
 
 def _refuse_words(x: Any) -> None:

@@ -76,7 +76,12 @@ def _tails(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(low, high) of each column: (columns,)."""
     low, high = _quantiles(x)
     quarter, three_quarters = np.quantile(x, (0.25, 0.75), axis=0)
-    reach = FOREIGN_BEYOND * (three_quarters - quarter)
+    width = three_quarters - quarter
+    # Where half of the values or more are one, as counts that are mostly 0: what nine in ten are within.
+    same = np.flatnonzero(width == 0)
+    away = np.abs(x[:, same] - quarter[same])
+    width[same] = np.quantile(away, 1 - FOREIGN_SHARE, axis=0, method="lower")
+    reach = FOREIGN_BEYOND * width
     least, most = quarter - reach, three_quarters + reach
     for n in np.flatnonzero((reach > 0) & ((low < least) | (high > most))):
         own = x[(least[n] <= x[:, n]) & (x[:, n] <= most[n]), n]

@@ -112,7 +112,7 @@ def _open(file: Path, member: str, folder: Path) -> Iterator[np.ndarray]:
 def _check_images(file: Path, x: np.ndarray) -> np.ndarray:
     """(N, H, W, C); a UserError where it is not of images."""
     x = x[..., None] if x.ndim == 3 else x
-    if x.ndim != 4 or x.shape[3] not in (1, 3) or not len(x):
+    if x.ndim != 4 or x.shape[3] not in (1, 3) or not x.size:
         raise UserError(
             f"The images of {file} have the shape {x.shape}; it must be (N, H, W), or (N, H, W, C) with 1 or "
             "3 channels."

@@ -29,6 +29,12 @@ def check(name: str, frame: Frame | None) -> Frame:
     """The frame; a UserError where images of the data set `name` cannot be brought to it."""
     if frame is None:
         raise UserError(f"{name} needs the shape of its images; pass frame=data.Frame((64, 64, 3)).")
+    if not isinstance(frame, Frame):
+        raise UserError(f"frame is a {type(frame).__name__}; pass data.Frame((64, 64, 3)), or its like.")
+    if not isinstance(frame.shape, tuple | list) or not all(type(side) is int for side in frame.shape):
+        raise UserError(
+            f"The shape of a frame is {frame.shape!r}; pass three whole numbers, as data.Frame((64, 64, 3))."
+        )
     if len(frame.shape) != 3 or frame.shape[2] not in (1, 3) or min(frame.shape) < 1:
         raise UserError(
             f"Images of {name} cannot have the shape {tuple(frame.shape)} of config.model.x_shape; it must "

@@ -139,10 +139,21 @@ def parse(text: str) -> list[Part]:
 
 
 def join(parts: Sequence[Split]) -> Split:
-    """The examples of all parts, one part after the other; of several, a copy in memory."""
+    """The examples of all parts, one part after the other; of several, a copy in memory.
+
+    Raises:
+      UserError: those of one part have another shape than those of another.
+    """
     if len(parts) == 1:
         return parts[0]
-    fields = zip(*parts, strict=True)
+    fields = [*zip(*parts, strict=True)]
+    for name, field in zip(Split._fields, fields, strict=True):
+        shapes = dict.fromkeys(array.shape[1:] for array in field if array is not None)
+        if len(shapes) > 1:
+            first, second, *_ = shapes
+            raise UserError(
+                f"A sum of splits has {name} of shape {first} and of {second} for an example; make them one."
+            )
     return Split(*(None if any(a is None for a in field) else np.concatenate(field) for field in fields))
 
 

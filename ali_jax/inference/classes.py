@@ -53,11 +53,18 @@ def classification_error(model: Model, split: Split, key: jax.Array | None = Non
     Raises:
       UserError: also where the labels are not a whole number for each example, or none is known.
     """
-    label = np.asarray(split.label)
-    if label.shape != (len(split.x),) or not np.issubdtype(label.dtype, np.integer):
+    if not isinstance(split, Split):
+        raise UserError(
+            f"The split is a {type(split).__name__}; pass data.Split(x, label, attributes), the last None "
+            "where there are none."
+        )
+    # Arrays, as a column of pandas is indexed by its index and not by place.
+    x, label = inputs.examples(model, split.x), np.asarray(split.label)
+    split = Split(x, label, None if split.attributes is None else np.asarray(split.attributes))
+    if label.shape != (len(x),) or not np.issubdtype(label.dtype, np.integer):
         raise UserError(
             f"The labels have the shape {label.shape} and are of type {label.dtype}; pass a whole number for "
-            f"each of the {len(split.x)} examples."
+            f"each of the {len(x)} examples."
         )
     split = with_label(split)
     if not len(split.x):

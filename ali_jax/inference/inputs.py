@@ -43,7 +43,7 @@ def examples(model: Model, x: Any, name: str = "x") -> np.ndarray:
       UserError: they are of another shape, or no such numbers.
     """
     shape = tuple(of_rows(model, "x_shape"))
-    array = numbers(_without_pil(x, shape), name)
+    array = numbers(without_pil(x, shape), name)
     if len(shape) == 3 and shape[2] == 1 and array.shape[1:] == shape[:2]:
         array = array[..., None]  # grey images that do not say so
     _require_shape(name, array, shape)
@@ -139,7 +139,7 @@ def _num_attributes(model: Model) -> int | None:
     return None
 
 
-def _without_pil(x: Any, shape: tuple[int, ...]) -> Any:
+def without_pil(x: Any, shape: tuple[int, ...]) -> Any:
     """PIL images as arrays of the model's colours; anything else as it is."""
     if hasattr(x, "getbands"):
         raise UserError("x is a single image; pass a list of them, such as [image].")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.exceptions import NotFittedError
 
 from ali_jax.anomaly import Detector, inputs
@@ -31,10 +32,35 @@ def test_too_few_too_flat_and_words_are_refused():
     refused([["1", "b"], ["2", "d"]], r"Column 1 holds what is no number \(could not convert .*'b'")
     refused(np.array([[1, "b"], [2, "d"]], object), "Column 1 holds what is no number")
     refused(ROWS.astype("datetime64[s]"), r"Column 0 holds what is no number \(datetime64")
-    refused([[1, 2], [3]], "inhomogeneous|sequence")
+    refused([[1, 2], [3]], "X holds rows of 2 and of 1 values; make them as long")
     refused(np.zeros((6, 2, 2, 2, 3)), r"X has the shape \(6, 2, 2, 2, 3\); give a table")
     refused(np.zeros((6, 3, 8, 8)), r"\(6, 3, 8, 8\), as of images whose channels come first")
     refused([np.zeros((4, 4)), np.zeros((4, 5))], r"images of \(4, 4\) and of \(4, 5\); resize them")
+
+
+def test_images_of_pillow_are_taken_by_their_colours_and_not_by_their_palettes():
+    grey = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
+    images = [Image.fromarray(each) for each in grey]
+    np.testing.assert_array_equal(inputs.checked(Detector(), images, fitting=True)[..., 0], grey)
+    palettes = [each.convert("RGB").quantize(256) for each in images]
+    coloured = inputs.checked(Detector(), [images[0], *palettes], fitting=True)
+    assert coloured.shape == (4, 8, 8, 3)
+    np.testing.assert_allclose(coloured[1:].mean(axis=3), grey, atol=8)
+    refused([*images, Image.new("L", (9, 8))], r"images of \(8, 8\) and of \(8, 9\); resize them")
+    refused(
+        [Image.fromarray(np.full((8, 8), 1e9, np.float32))] * 2, "An image of X cannot be used .its values"
+    )
+
+
+def test_rows_that_were_copied_count_once_and_those_alike_by_chance_all():
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(50, 3))
+    np.testing.assert_array_equal(inputs.without_copies(np.concatenate([rows, rows[::-1]])), rows)
+    np.testing.assert_array_equal(inputs.without_copies(np.repeat(rows, 3, axis=0)), rows)
+    categories = random.integers(0, 3, size=(200, 3)).astype(float)
+    at_rest = np.concatenate([rows, np.zeros((60, 3))])  # one state that comes often
+    for x in (rows, categories, at_rest, np.ones((9, 2))):
+        assert inputs.without_copies(x) is x
 
 
 def test_data_frames_are_named_by_their_columns():

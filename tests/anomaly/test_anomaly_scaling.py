@@ -46,6 +46,15 @@ def test_a_code_for_missing_values_does_not_hide_its_column(code):
     assert made.width[2] > 100
 
 
+def test_a_code_for_missing_values_does_not_hide_a_column_most_of_which_is_one_value():
+    x = np.random.default_rng(0).binomial(1, [0.2, 0.05], size=(1000, 2)).astype(float)
+    clean = scaling.columns(x)
+    x[:50] = -999
+    made = scaling.columns(x)
+    np.testing.assert_allclose(made.width[0], clean.width[0], rtol=0.1)
+    assert made.width[1] > 100  # of one value in nine rows of ten, which says nothing of how it differs
+
+
 def test_the_least_change_of_a_constant_column_is_far():
     made = scaling.columns(np.full((50, 3), [0.0, 7.0, 0.1]))
     scaled = made.apply(np.array([[0.0, 7.0, 0.1], [0.05, 7.1, 0.101]]))

@@ -113,6 +113,9 @@ def test_a_photograph_is_turned_as_its_camera_says_and_shrunk_well(tmp_path):
     ("frame", "words"),
     [
         (None, "images:mine needs the shape"),
+        ((8, 8, 1), r"frame is a tuple; pass data\.Frame"),
+        (Frame(8), "The shape of a frame is 8; pass three whole numbers"),
+        (Frame((8.0, 8, 1)), r"The shape of a frame is \(8.0, 8, 1\); pass three"),
         (Frame((2,)), r"shape \(2,\)"),
         (Frame((8, 8, 2)), r"shape \(8, 8, 2\)"),
         (Frame((8, 8, 3), "squeeze"), "crop, pad, stretch"),

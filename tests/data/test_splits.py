@@ -48,6 +48,8 @@ def test_a_sum_is_one_part_after_the_other():
     assert splits.join([first]) is first
     x, label, attributes = splits.join([first, second])
     assert x[:, 0].tolist() == [0, 0, 1] and label.tolist() == [1, 2, 3] and attributes is None
+    with pytest.raises(UserError, match=r"sum of splits has attributes of shape \(3,\) and of \(2,\) for an"):
+        splits.join([first._replace(attributes=np.ones((2, 3))), second._replace(attributes=np.ones((1, 2)))])
 
 
 IMAGES, LABELS = np.zeros((3, 8, 8, 1), np.uint8), np.arange(3, dtype=np.int32)
