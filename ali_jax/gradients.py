@@ -28,8 +28,9 @@ from ali_jax.terms import Needs
 Losses = Callable[[Roles, Made, Judgement], tuple[tuple[jax.Array, jax.Array], Any]]
 
 # Replaces a derivative of D's loss by a score that is zero or nearly, as where D is sure of a pair, since the
-# loss of G and E is divided by it. Too small for D to learn of it, and large enough that float32, which ends
-# at 1e-38, still holds it times D's derivative by its input: some 1e-8 where weights are small, and far less.
+# loss of G and E is divided by it. What goes back through D has it as a factor, so for G and E it cancels.
+# Too small for D to learn of it, and large enough that float32, which ends at 1e-38, still holds it times D's
+# derivative by its input: some 1e-8 where weights are small, and far less.
 FLAT = 1e-20
 
 
