@@ -152,7 +152,14 @@ def advance(config: ConfigDict, folder: Path, bench: quality.Bench, settings: di
     if measures.diverged or set(steps) <= measures.by_step.keys():
         return
     kept = kept_steps(folder)
-    passed = [step for step in steps if step < max(kept, default=0)]
+    ended = max(kept, default=0)
+    if ended < config.num_steps and ended % config.steps_per_dispatch:
+        raise UserError(
+            f"{folder} ended at step {ended}, amid a call of {config.steps_per_dispatch} steps, from which "
+            "further checkpoints would be of other steps than of a run that goes through; pass another "
+            "--workdir."
+        )
+    passed = [step for step in steps if step < ended]
     if gone := sorted({*passed} - {*kept, *measures.by_step}):
         raise UserError(
             f"{folder} went past step {gone[0]} without a checkpoint, as by other --checkpoints; pass as "

@@ -5,7 +5,6 @@
 Writes into <workdir>/results/curves, or into --output.
 """
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from absl import flags
 from matplotlib.figure import Figure
 
 from ali_jax.errors import UserError
+from ali_jax.files import write_whole, writing
 from ali_jax.run import begun
 from ali_jax.run import command_line as program
 from ali_jax.run.metrics import read_lines
@@ -79,8 +79,9 @@ def draw(metrics: dict[str, np.ndarray]) -> Figure:
 
 def copy_last_figures(figures: Path, output: Path) -> None:
     """The newest of each kind (samples_0003000.png), without its step (samples.png)."""
-    for path in sorted(figures.glob("*.png")):
-        shutil.copyfile(path, output / f"{path.stem.rsplit('_', 1)[0]}.png")
+    for path in sorted(figures.glob("*_[0-9]*.png")):
+        with writing(output):
+            write_whole(output / f"{path.stem.rsplit('_', 1)[0]}.png", path.read_bytes())
 
 
 def summarize(config, metrics: dict[str, np.ndarray]) -> dict:

@@ -129,7 +129,8 @@ def trained(config: ConfigDict, folder: Path, splits: dict[str, data.Split]) -> 
         state = train.train_and_evaluate(config, folder, splits, command=provenance.command())
     except train.Diverged as error:
         print(error)
-        files.write_whole(folder / DIVERGED, f"{error}\n".encode())
+        with files.writing(folder):
+            files.write_whole(folder / DIVERGED, f"{error}\n".encode())
         return {"diverged": str(error)}
     signals.require_last_step(int(state.step), config.num_steps, folder)
     return outcome(config, folder, splits)
@@ -158,7 +159,14 @@ def cells_of(runs: Iterable[tuple[str, int, int]]) -> list[list[tuple[str, int, 
 
 def config_of(method: str, num_labels: int, seed: int) -> ConfigDict:
     """--config in the method's variant, with the overrides of the command line."""
-    config = config_lib.load(program.config_name().split(":")[0], method)
+    file = program.config_name().split(":")[0]
+    try:
+        config = config_lib.load(file, method)
+    except UserError as error:
+        raise UserError(
+            f"Methods of the table are variants of the config, and {file} has none called {method} ({error}) "
+            "Pass one that has, as configs/mnist_semi_supervised.py; others are trained by ali_jax.main."
+        ) from None
     config.update_from_flattened_dict(config_flags.get_override_values(flags.FLAGS["config"]))
     config.num_labels, config.seed, config.label_seed = num_labels, seed, seed
     if method == "supervised":  # as many labels in a batch as the games have

@@ -177,6 +177,16 @@ def test_checkpoints_that_a_run_went_past_are_told_before_it_is_called_done(run_
     assert len(trainings) == 1
 
 
+def test_a_run_that_ended_amid_a_call_is_not_gone_on_with(run_grid, trainings, tiny_config, monkeypatch):
+    tiny_config.steps_per_dispatch = 5
+    run_grid("longer", only=["wide steps"], equal="steps", checkpoints=1)
+    monkeypatch.setattr(ablation, "kept_steps", lambda folder: [8])
+    tiny_config.num_steps = 12
+    with pytest.raises(UserError, match=r"wide_steps/0 ended at step 8, amid a call of 5 steps"):
+        run_grid("longer", only=["wide steps"], equal="steps", checkpoints=1)
+    assert len(trainings) == 1
+
+
 def test_seeds_count_from_the_config_s(run_grid, trainings, tiny_config):
     tiny_config.seed = 4
     runs = run_grid("one", only=["wide steps"], equal="steps", seeds=2, checkpoints=1)["runs"]

@@ -179,7 +179,15 @@ def test_groups_are_single_draws_or_all_that_follow_each_other(tmp_path):
         groups.folder(tmp_path, "ali", group).mkdir()
     (tmp_path / "gan_7").mkdir()
     assert {path.name for path in tmp_path.glob("ali*")} == {"ali_0-2", "ali_4", "ali_10-11"}
+    (tmp_path / "ali_4_copied").mkdir()
     assert groups.kept(tmp_path, "ali") == [range(3), range(10, 12), range(4, 5)]
+
+
+def test_groups_that_are_there_stay_as_they_are_where_all_their_draws_are_asked_for():
+    there = [range(3), range(2, 4), range(7, 9)]
+    assert groups.of([*range(6)], True, there) == [range(3), range(3, 6)]
+    assert groups.of([*range(5)], False, there) == [range(3), range(3, 4), range(4, 5)]
+    assert groups.of([0, 1, 8], True, there) == [range(2), range(8, 9)]
 
 
 def test_rows_of_groups_are_joined_at_the_steps_that_all_have():
@@ -189,6 +197,8 @@ def test_rows_of_groups_are_joined_at_the_steps_that_all_have():
         {"step": 2, "modes": [2, 1, 9]},
         {"step": 6, "modes": [6, 1, 9]},
     ]
+    with pytest.raises(UserError, match="not measured at a common step"):
+        groups.joined([first[:1], second[1:]])
 
 
 def test_diverged_draws_count_as_no_modes_and_are_counted(tiny_study):
@@ -223,6 +233,7 @@ def test_diverged_draws_count_as_no_modes_and_are_counted(tiny_study):
         ({"num_steps": 0}, [0], "num_steps"),
         ({"learning_rate": 1e-3}, [0], "config.learning_rate is 0.001; the study plays"),
         ({"disturbance": {"noise_x": 1.0}}, [0], "config.disturbance is .*; the study plays"),
+        ({"model": {"prior": "uniform"}}, [0], "config.model.prior normal"),
     ],
 )
 def test_what_cannot_be_searched_is_named(tiny_study, tmp_path, change, draws, words):

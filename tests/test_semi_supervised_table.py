@@ -140,6 +140,13 @@ def test_a_table_of_test_errors_needs_a_test_split(tmp_path, in_process):
         in_process(program, *flags, "--config.test_split=")
 
 
+def test_a_config_whose_variants_are_no_methods_is_told(tmp_path, in_process):
+    flags = ["--config=configs/images.py:8,grey,classes=10", "--config.dataset=digits", "--methods=ali"]
+    flags += ["--config.test_split=test", f"--workdir={tmp_path}"]
+    with pytest.raises(UserError, match=r"images\.py has none called ali .*others are trained by"):
+        in_process(program, *flags)
+
+
 def test_a_method_of_which_all_runs_diverged_has_no_numbers():
     rows = program.summarize("digits", {("ali", 20, 0): {"diverged": "loss is not finite"}})
     assert rows["ali", 20] == {"seeds": 0, "diverged": 1, "steps": [], "published": None}

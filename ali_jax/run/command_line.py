@@ -23,6 +23,7 @@ from ali_jax import models, ranges
 from ali_jax.config import CONFIGS
 from ali_jax.errors import UserError, nearest
 from ali_jax.models import onednn
+from ali_jax.run import devices
 from ali_jax.run.signals import Stopped, note_interrupts
 
 DEFAULT = CONFIGS / "digits.py"
@@ -59,7 +60,10 @@ def run(program, define_flags, default: Path = DEFAULT):
     warnings.filterwarnings("ignore", "coroutine '.*' was never awaited")  # orbax's, of what cannot be read
     warnings.filterwarnings("ignore", onednn.NOT_STORED)  # of programs that are compiled anew each time
     try:
-        app.run(program, flags_parser=functools.partial(parse_flags, default=default))
+        app.run(
+            functools.partial(on_devices, program),
+            flags_parser=functools.partial(parse_flags, default=default),
+        )
     except UserError as error:
         sys.exit(f"Error: {error}")
     except Stopped as stopped:
@@ -67,6 +71,15 @@ def run(program, define_flags, default: Path = DEFAULT):
         sys.exit(os.EX_TEMPFAIL)  # 75: "the user is invited to retry"
     except KeyboardInterrupt:  # outside of training, which saves first
         sys.exit("Stopped by Ctrl-C.")
+
+
+def on_devices(program, argv) -> None:
+    """program(argv); a UserError where JAX cannot start a platform, wherever devices are first asked for."""
+    try:
+        program(argv)
+    except (AssertionError, RuntimeError):
+        devices.check_platform()
+        raise
 
 
 def config_name() -> str:

@@ -30,7 +30,7 @@ def output(asked: str | None, workdir: Path, name: str) -> Path:
 
 def asked_output(asked: str | None) -> Path | None:
     """The folder of --output, made; None where it was not given."""
-    return _made(local(asked, "--output")) if asked else None
+    return None if asked is None else _made(local(asked, "--output"))
 
 
 def _made(directory: Path) -> Path:

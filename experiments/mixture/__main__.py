@@ -36,7 +36,8 @@ def main(argv):
     # The workdir is made by a command that found nothing wrong, so its own folder not here.
     output = report.asked_output(values.output) or workdir / "results" / argv[1]
     results = COMMANDS[argv[1]](values.config, which, workdir, output)
-    print(report.write(output, results, begun.read(workdir)))
+    training = None if argv[1] == "speed" else begun.read(workdir)  # which times steps of its own
+    print(report.write(output, results, training))
 
 
 def refuse_what_is_drawn() -> None:

@@ -123,9 +123,8 @@ def load_best(config: ConfigDict, workdir: Path, game: str) -> tuple[Model, int]
             f"The search in {workdir} has trained none of its {game.upper()} runs for {config.num_steps} "
             "steps; run `python -m experiments.mixture search` with this --workdir first."
         )
-    numbers = [n for group in found for n in group]
-    number = numbers[search.best(groups.joined([*found.values()])[-1])]
-    group = next(group for group in found if number in group)
+    members = [(group, n) for group in found for n in group]
+    group, number = members[search.best(groups.joined([*found.values()])[-1])]
     one = {"x": jax.ShapeDtypeStruct((1, *config.model.x_shape), jnp.float32)}
     shapes = jax.eval_shape(functools.partial(search.init_all, config, game, group), one)
     with Checkpoints(groups.folder(workdir, game, group), read_only=True) as checkpoints:

@@ -43,7 +43,8 @@ def main(config: ConfigDict, draws: list[int], workdir: Path, output: Path) -> d
     workdirs.claim(workdir, config, start=starts.describe(provenance.command()))
     trained: dict[str, list[loop.Rows]] = {game: [] for game in GAMES}
     # Game after game of each group: what was stopped has both of as many draws as can be.
-    for group in groups.of(draws, pays_at_once()):
+    there = [group for game in GAMES for group in groups.kept(workdir, game)]
+    for group in groups.of(draws, pays_at_once(), there):
         for game, of_game in trained.items():
             of_game.append(train_group(config, game, group, batches, splits["validation"].x, workdir)[1])
     rows = {game: groups.joined(of_game) for game, of_game in trained.items()}
@@ -73,10 +74,12 @@ def check(config: ConfigDict, draws: list[int]) -> None:
                 f"config.{field} is {asked[field]}; the study plays the paper's game; leave it out."
             )
     model = config.model
-    if config.dataset != "mixture" or model.latent_dim != 2 or model.encoder is None:
+    of_codes = (model.latent_dim, model.prior)
+    if config.dataset != "mixture" or of_codes != (2, "normal") or model.encoder is None:
         raise UserError(
-            "The study is of config.dataset mixture with config.model.latent_dim 2 and an encoder, and makes "
-            "the GAN's networks by itself; pass --config=configs/mixture.py:ali."
+            "The study is of config.dataset mixture with config.model.latent_dim 2, config.model.prior "
+            "normal and an encoder, and makes the GAN's networks by itself; pass "
+            "--config=configs/mixture.py:ali."
         )
 
 

@@ -82,6 +82,7 @@ def test_of_what_nobody_waits_for_orbaxs_own_is_not_told(monkeypatch):
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
     [
+        (UserError("It is wrong."), "Error: It is wrong.", ""),
         (KeyboardInterrupt(), "Stopped by Ctrl-C.", ""),
         (Stopped("Stopped; it goes on."), 75, "Stopped; it goes on.\n"),
     ],
@@ -97,3 +98,18 @@ def test_what_was_stopped_ends_in_one_line_and_is_no_success(monkeypatch, capsys
         command_line.run(print, lambda: None)
     assert ended.value.code == code  # Python writes a string to stderr and exits with 1
     assert capsys.readouterr().err == said
+
+
+def test_a_platform_that_is_not_there_is_told_wherever_devices_are_first_asked_for(monkeypatch):
+    def fail(argv):
+        raise AssertionError
+
+    with pytest.raises(AssertionError):  # of a defect, as the platform is there
+        command_line.on_devices(fail, [])
+
+    def refuse():
+        raise RuntimeError("There is no cuda")
+
+    monkeypatch.setattr(command_line.devices.jax, "devices", refuse)
+    with pytest.raises(UserError, match=r"cannot start the platform .*There is no cuda"):
+        command_line.on_devices(fail, [])
