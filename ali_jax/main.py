@@ -21,7 +21,6 @@ def main(argv):
     command_line.refuse_words(argv)
     values = flags.FLAGS
     devices.start_processes(values.coordinator, values.num_processes, values.process_id)
-    devices.check_platform()
     name = Path(command_line.config_name().split(":")[0]).stem
     workdir = values.workdir or Path("runs", name)
     command = provenance.command()
