@@ -28,7 +28,7 @@ from ml_collections import ConfigDict
 from ali_jax import build, examples, inference, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
-from ali_jax.run import begun, provenance, signals, workdirs
+from ali_jax.run import begun, overrides, provenance, signals, workdirs
 from ali_jax.run import command_line as program
 from ali_jax.run.checkpoints import kept_steps
 from experiments.common import (
@@ -74,7 +74,7 @@ def main(argv):
     values = flags.FLAGS
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
-    if taken := [field for field in CHECKPOINTS if field in program.fields_named(sys.argv)]:
+    if taken := [field for field in CHECKPOINTS if field in overrides.fields_named(sys.argv)]:
         raise UserError(f"config.{taken[0]} is set for all variants by --checkpoints; leave it out.")
     grid, workdir = grids.load(values.grid), workdirs.folder(values.workdir)
     only = chosen(grid, values.only)

@@ -16,7 +16,7 @@ from absl import flags
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
-from ali_jax.run import provenance, signals, workdirs
+from ali_jax.run import overrides, provenance, signals, workdirs
 from experiments.common import shared_flags, together
 
 
@@ -29,7 +29,7 @@ def main(argv):
     values = flags.FLAGS
     if values.workdir is None:
         raise UserError("Where shall the runs be kept? Pass --workdir.")
-    if "seed" in program.fields_named(sys.argv):
+    if "seed" in overrides.fields_named(sys.argv):
         raise UserError("The runs have the seeds of --seeds; leave --config.seed out.")
     if (workdirs.folder(values.workdir) / "config.json").exists():
         raise UserError(

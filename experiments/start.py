@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from ali_jax.errors import UserError
 from ali_jax.run import command_line as program
+from ali_jax.run import overrides
 from experiments.common import contest, markdown, report, shared_flags, spreads
 
 OWN = ("configs", "starts", "output", "workdir")  # flags that no start gets as they are
@@ -39,7 +40,7 @@ def define_flags() -> None:
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
-    if program.config_named(sys.argv):
+    if overrides.config_named(sys.argv):
         raise UserError("Several configs may be started; name them by --configs in place of --config.")
     output, shared = report.asked_output(values.output), contest.without(sys.argv[1:], OWN)
     for config in tqdm(values.configs, desc="not counted", disable=None):

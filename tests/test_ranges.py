@@ -11,7 +11,7 @@ from ali_jax import config as config_lib
 from ali_jax import ranges
 from ali_jax.errors import UserError
 from ali_jax.models.rows import Row
-from ali_jax.run.command_line import paths
+from ali_jax.run.overrides import paths
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 NEVER = (math.nan, math.inf, -math.inf, 1e39, True, "1", None)

@@ -10,22 +10,24 @@ import jax.numpy as jnp
 from ali_jax import ranges
 from ali_jax.errors import UserError, require_known
 from ali_jax.models import rows
+from ali_jax.models.discriminator import (
+    Discriminator,
+    Judgement,
+    judgement,
+    may_mix_pairs,
+    normalises_by_kind,
+    packing_of,
+    scores_each_alone,
+)
 from ali_jax.models.initial import initialize
 from ali_jax.models.layers import APPENDED, NONLINEARITIES, OPERATIONS
 from ali_jax.models.networks import (
     PRIORS,
-    Discriminator,
     Encoder,
     Encoding,
     Generator,
-    Judgement,
     Stack,
-    judgement,
-    may_mix_pairs,
     normalises,
-    normalises_by_kind,
-    packing_of,
-    scores_each_alone,
     unit_interval,
 )
 from ali_jax.models.onednn import compiler_options

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ali_jax.models.networks import any_stack, packing_of
+from ali_jax.models.discriminator import packing_of
+from ali_jax.models.networks import any_stack
 from ali_jax.roles import Roles
 
 

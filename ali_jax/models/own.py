@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from flax.errors import FlaxError
 
 from ali_jax.errors import UserError, first_line
-from ali_jax.models.networks import Discriminator, Encoder, Generator, packing_of
+from ali_jax.models.discriminator import Discriminator, packing_of
+from ali_jax.models.networks import Encoder, Generator
 from ali_jax.roles import Roles, variables
 
 # Beside `init` and `apply`, which every module of Flax has.

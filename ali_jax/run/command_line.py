@@ -1,29 +1,24 @@
-"""The command line of every program: flags, overrides of the config, and mistakes in one sentence."""
+"""The command line of every program: its flags, and mistakes in one sentence."""
 
-import ast
 import contextlib
 import functools
-import itertools
-import json
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import absl.logging
 import jax
 from absl import app, flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 
 from ali_jax import config as config_lib
-from ali_jax import models, ranges
+from ali_jax import ranges
 from ali_jax.config import CONFIGS
-from ali_jax.errors import UserError, nearest
+from ali_jax.errors import UserError
 from ali_jax.models import onednn
-from ali_jax.run import devices
+from ali_jax.run import devices, overrides
 from ali_jax.run.signals import Stopped, note_interrupts
 
 DEFAULT = CONFIGS / "digits.py"
@@ -110,8 +105,8 @@ def data_dir_alone(why: str = "The config of a trained model is kept with it") -
 
 def refuse_config(why: str, but: str = "", hint: str = "") -> None:
     """Raises UserError where --config was given, or a --config.FIELD other than `but`."""
-    fields = (f"--config.{field}" for field in fields_named(sys.argv) if field != but)
-    if ignored := "--config" if config_named(sys.argv) else next(fields, None):
+    fields = (f"--config.{field}" for field in overrides.fields_named(sys.argv) if field != but)
+    if ignored := "--config" if overrides.config_named(sys.argv) else next(fields, None):
         raise UserError(f"{why}; leave {ignored} out{hint}.")
 
 
@@ -121,20 +116,21 @@ def parse_flags(argv, default: Path = DEFAULT):
         # Not the flag's own default: overrides of another config would be tried on that as well.
         argv = [argv[0], f"--config={default}", *argv[1:]]
     argv = [argv[0], *map(_with_home, _config_first(argv[1:]))]
-    fields = paths(config_lib.load(config_named(argv)))  # ml_collections' own errors do not say where
+    # ml_collections' own errors do not say where.
+    fields = overrides.paths(config_lib.load(overrides.config_named(argv)))
     given = sys.argv
     try:
-        sys.argv = [arg for arg in argv if not _sets_terms(arg)]  # where ml_collections finds overrides
+        sys.argv = overrides.without_terms(argv)  # where ml_collections finds overrides
         remaining = flags.FLAGS(sys.argv)
     except (AttributeError, KeyError, flags.Error) as error:
-        raise UserError(_unknown_field(argv, fields) or last_line(error)) from None
+        raise UserError(overrides.unknown_field(argv, fields) or last_line(error)) from None
     except (IndexError, TypeError, ValueError):  # of --config.batch-size
-        if told := _unknown_field(argv, fields):
+        if told := overrides.unknown_field(argv, fields):
             raise UserError(told) from None
         raise
     finally:
         sys.argv = given
-    set_terms(flags.FLAGS.config, argv)
+    overrides.set_terms(flags.FLAGS.config, argv)
     if flags.FLAGS.workdir == "":  # as of a variable of the shell that is not set
         raise UserError("--workdir is empty; name a folder, or leave it out.")
     _require_finite_flags()
@@ -164,116 +160,7 @@ def _config_first(args: list[str]) -> list[str]:
             others.append(arg)
         elif not equals:
             next(left, None)  # its value
-    return [f"--config={config_lib.with_path(config_named(['', *args]))}", *others]
-
-
-def config_named(argv: list[str]) -> str:
-    """The last --config of a command line."""
-    named = ""
-    for arg, following in itertools.pairwise([*argv[1:], ""]):
-        name, equals, value = arg.partition("=")
-        if name in ("-config", "--config"):
-            named = value if equals else following
-    return named
-
-
-def _unknown_field(argv: list[str], fields: Iterable[str]) -> str | None:
-    """The sentence for the first --config.FIELD that is none of the config's fields."""
-    for field in fields_named(arg for arg in argv if not _sets_terms(arg)):
-        if field in fields:
-            continue
-        if field in {f"model.{name}" for name in models.HEADS.values()}:
-            return f"config.{field} is not in this config; add its rows in a config file (docs/extending.md)."
-        return f"There is no config.{field}; is it {nearest(field, fields)}?"
-    return None
-
-
-def fields_named(argv: Iterable[str]) -> Iterator[str]:
-    """FIELD of every --config.FIELD of a command line."""
-    for arg in argv:
-        name = arg.split("=")[0].lstrip("-")
-        if arg.startswith("-") and name.startswith("config."):
-            yield name.removeprefix("config.")
-
-
-def paths(config: ConfigDict, before: str = "") -> dict[str, None]:
-    """Every field of a config and of the configs within it, as overrides name them."""
-    found: dict[str, None] = {}
-    for name, value in config.items():
-        found[f"{before}{name}"] = None
-        if isinstance(value, ConfigDict):
-            found |= paths(value, f"{before}{name}.")
-    return found
-
-
-# --- Terms: a mapping that grows, with keys that hold dots, which ml_collections' overrides do not know ----
-
-
-def set_terms(config: ConfigDict, argv: list[str]) -> None:
-    """Applies every --config.terms of a command line.
-
-    --config.terms={...} is the whole game, --config.terms.NAME={...} a term with its settings, new or not,
-    and --config.terms.NAME.SETTING=VALUE one of its settings.
-    """
-    for path, value in _assignments(argv):
-        terms = config.terms.to_dict()
-        if not path and isinstance(value, dict):
-            terms = value
-        elif path and isinstance(value, dict):
-            terms[path] = value
-        else:
-            name, _, setting = path.rpartition(".")
-            if not name:
-                raise UserError(
-                    f"--config.terms{'.' + path if path else ''} is {value!r}; write a mapping, such as "
-                    "'{\"adversarial\": {}}', or --config.terms.TERM.SETTING=VALUE."
-                )
-            terms[name] = {**_mapping(name, terms.get(name, {})), setting: value}
-        for name, settings in terms.items():
-            _mapping(name, settings)
-        with config.unlocked(), config.ignore_type():
-            config.terms = config_lib.as_terms(terms)
-
-
-def _mapping(name: str, settings: Any) -> dict:
-    if not isinstance(settings, dict):
-        raise UserError(
-            f"--config.terms gives {name} {settings!r}; write a mapping of its settings, or {{}}."
-        )
-    return settings
-
-
-def _assignments(argv: list[str]) -> Iterator[tuple[str, Any]]:
-    """("adversarial.d", 0.5) of --config.terms.adversarial.d=0.5."""
-    for arg in filter(_sets_terms, argv[1:]):
-        path, equals, text = arg.lstrip("-").partition("=")
-        if not equals:
-            raise UserError(f"Write --{path}=VALUE, with = and no space.")
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = _literal(text)
-        yield path.removeprefix("config.terms").removeprefix("."), value
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
-        return text
-
-
-def sets_terms(argv: list[str]) -> bool:
-    """Whether a command line changes the terms of its config."""
-    return any(map(_sets_terms, argv[1:]))
-
-
-def _sets_terms(arg: str) -> bool:
-    name = arg.split("=")[0].lstrip("-")
-    return arg.startswith("-") and (name == "config.terms" or name.startswith("config.terms."))
-
-
-# --- What a person reads ---------------------------------------------------------------------------
+    return [f"--config={config_lib.with_path(overrides.config_named(['', *args]))}", *others]
 
 
 def last_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import models
 from ali_jax.errors import UserError, first_line, nearest
-from ali_jax.run import command_line
+from ali_jax.run import overrides
 
 # Fields that a model may have, and that configs leave out.
 OPTIONAL = tuple(f"model.{field}" for field in models.HEADS.values())
@@ -73,10 +73,10 @@ def configured(config: ConfigDict, name: str, changes: Mapping[str, Any]) -> Con
       UserError: a field that there is not, or a value of another kind than the field's.
     """
     config = config.copy_and_resolve_references()
-    known = (*command_line.paths(config), *OPTIONAL)
+    known = (*overrides.paths(config), *OPTIONAL)
     for field, value in changes.items():
         if field == "terms" or field.startswith("terms."):
-            command_line.set_terms(config, ["", f"--config.{field}={_as_json(name, field, value)}"])
+            overrides.set_terms(config, ["", f"--config.{field}={_as_json(name, field, value)}"])
             continue
         if field not in known:
             raise UserError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from ali_jax.errors import UserError
-from ali_jax.run import begun, workdirs
+from ali_jax.run import begun, overrides, workdirs
 from ali_jax.run import command_line as program
 from experiments.common import report, shared_flags
 from experiments.mixture import compare, search, seeds, speed
@@ -42,7 +42,7 @@ def main(argv):
 
 def refuse_what_is_drawn() -> None:
     """Raises UserError for a field that was passed and that draws say; the learning rate `check` refuses."""
-    for field in program.fields_named(sys.argv):
+    for field in overrides.fields_named(sys.argv):
         if field in ("b1", "model.init_std"):
             raise UserError(f"config.{field} is drawn at random by the study; leave it out.")
 

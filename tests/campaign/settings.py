@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ali_jax import train
 from ali_jax.errors import UserError
-from ali_jax.run.command_line import paths
+from ali_jax.run.overrides import paths
 
 from .tally import Row
 

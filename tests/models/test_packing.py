@@ -10,7 +10,7 @@ from helpers import make_conditional_config, play, untrained
 
 from ali_jax import build, inference, models
 from ali_jax.errors import UserError
-from ali_jax.models.networks import pack
+from ali_jax.models.discriminator import pack
 
 X = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
 
