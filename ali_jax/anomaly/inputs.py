@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from ali_jax.data.pictures import in_colours
+from ali_jax.data.pictures import as_arrays
 from ali_jax.errors import UserError, first_line
 from ali_jax.inference.inputs import pixels
 
@@ -58,9 +58,10 @@ def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
 
 
 def _as_array(x: Any) -> Any:
-    """Lists of numbers or of Pillow's images as an array; others as they are, for what is said of tables."""
+    """Lists as an array, Pillow's images grey where all are; others as they are, as tables have words."""
     if any(hasattr(each, "getbands") for each in x):
-        x = _of_pil(x)
+        grey = all(getattr(each, "mode", "L") in GREY for each in x)
+        x = [np.atleast_3d(each) for each in as_arrays(x, 1 if grey else 3, "X")]
     try:
         return np.asarray(x)
     except ValueError:  # rows of several lengths
@@ -73,15 +74,6 @@ def _as_array(x: Any) -> Any:
             first, second, *_ = lengths
             raise UserError(f"X holds rows of {first} and of {second} values; make them as long.") from None
         return x
-
-
-def _of_pil(x: list | tuple) -> list:
-    """Images of Pillow's as arrays: grey ones where all are, else of three channels."""
-    channels = 1 if all(getattr(each, "mode", "L") in GREY for each in x) else 3
-    try:
-        return [np.asarray(in_colours(each, channels)) if hasattr(each, "getbands") else each for each in x]
-    except ValueError as error:
-        raise UserError(f"An image of X cannot be used ({error}); convert it to 8 bits.") from None
 
 
 def without_copies(x: np.ndarray) -> np.ndarray:

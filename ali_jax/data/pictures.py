@@ -94,6 +94,18 @@ def in_colours(image: Any, channels: int) -> Any:
     return _opaque(image).convert("L" if channels == 1 else "RGB")
 
 
+def as_arrays(images: list | tuple, channels: int, name: str) -> list:
+    """Pillow's images among these as uint8 arrays (H, W, channels); others as they are.
+
+    Raises:
+      UserError: one has more than 8 bits, see `in_colours`; `name` is what it is an image of.
+    """
+    try:
+        return [np.atleast_3d(in_colours(i, channels)) if hasattr(i, "getbands") else i for i in images]
+    except ValueError as error:
+        raise UserError(f"An image of {name} cannot be used ({error}); convert it to 8 bits.") from None
+
+
 def _opaque(image: Any) -> Any:
     """The image in 8 bits a channel, and what is transparent white."""
     from PIL import Image

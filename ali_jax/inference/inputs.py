@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ali_jax.data.pictures import in_colours
+from ali_jax.data.pictures import as_arrays
 from ali_jax.errors import UserError
 from ali_jax.models import Row, Stack
 from ali_jax.pretrained import Model
@@ -143,14 +143,7 @@ def without_pil(x: Any, shape: tuple[int, ...]) -> Any:
     """PIL images as arrays of the model's colours; anything else as it is."""
     if hasattr(x, "getbands"):
         raise UserError("x is a single image; pass a list of them, such as [image].")
-    if not isinstance(x, list | tuple):
-        return x
-    try:
-        return [
-            np.atleast_3d(in_colours(each, shape[-1])) if hasattr(each, "getbands") else each for each in x
-        ]
-    except ValueError as error:
-        raise UserError(f"An image of x cannot be used ({error}); convert it to 8 bits.") from None
+    return as_arrays(x, shape[-1], "x") if isinstance(x, list | tuple) else x
 
 
 def numbers(values: Any, name: str) -> np.ndarray:

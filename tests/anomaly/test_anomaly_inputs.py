@@ -46,7 +46,7 @@ def test_images_of_pillow_are_taken_by_their_colours_and_not_by_their_palettes()
     coloured = inputs.checked(Detector(), [images[0], *palettes], fitting=True)
     assert coloured.shape == (4, 8, 8, 3)
     np.testing.assert_allclose(coloured[1:].mean(axis=3), grey, atol=8)
-    refused([*images, Image.new("L", (9, 8))], r"images of \(8, 8\) and of \(8, 9\); resize them")
+    refused([*images, Image.new("L", (9, 8))], r"images of \(8, 8, 1\) and of \(8, 9, 1\); resize them")
     refused(
         [Image.fromarray(np.full((8, 8), 1e9, np.float32))] * 2, "An image of X cannot be used .its values"
     )
