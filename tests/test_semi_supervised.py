@@ -183,9 +183,11 @@ def test_labels_of_pandas_are_taken_by_their_place(semi_config):
     assert inference.classification_error(model, data.Split([*x], [*label], None)) == 2 / 19
 
 
-def test_consistency_learns_from_examples_without_labels():
+@pytest.mark.parametrize("term", ["consistency", "mixup"])
+def test_d_learns_from_examples_without_labels(term):
     """Where D has no batch normalisation, nothing but the term can carry them to its parameters."""
     config = make_semi_config("consistency")
+    config.terms = config_lib.as_terms({"labels": {}, term: {}})
     config.model.discriminator_x = ()
     config.model.discriminator_joint = (dense(16, dropout=0.2), dense(10, nonlinearity="linear"))
     game = build.game(config)

@@ -25,7 +25,7 @@ def test_every_term_of_the_library_that_goes_beside_the_papers_is_timed():
     timed = {name for beside in terms_cost.TERMS.values() for name in beside}
     instead, of_labels = (
         {"adversarial", "hinge", "relativistic"},
-        {"labels", "consistency", "feature_matching"},
+        {"labels", "consistency", "mixup", "feature_matching"},
     )
     assert timed == {*terms.TERMS} - instead - of_labels
 

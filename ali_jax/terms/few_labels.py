@@ -1,5 +1,7 @@
 """What D and G learn where a few examples have labels."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -38,13 +40,50 @@ def consistency(round: Round, players: Players, key: jax.Array, *, weight: float
       weight: of the sum over classes. The papers let theirs rise, to about 10 as counted here.
     """
     z = None if round.encoding is None else jax.lax.stop_gradient(round.encoding.z)
-    among = None if round.generated is None else (round.x_tilde, round.z)
     first, second = (
-        jax.nn.softmax(_of_classes("consistency", judgement).astype(jnp.float32))
-        for judgement in (round.real, players.judge(round.x, z, key, among=among))
+        jax.nn.softmax(_of_classes("consistency", judgement))
+        for judgement in (round.real, players.judge(round.x, z, key, among=_generated(round)))
     )
     distance = jnp.sum(jnp.square(first - jax.lax.stop_gradient(second)), axis=1)
     return Share(d=weight * jnp.mean(distance))
+
+
+@needs(generated=False, labels=True, unlabelled=True)
+def mixup(round: Round, players: Players, key: jax.Array, *, weight: float = 1.0) -> Share:
+    """D gives the mixture of two pairs the same mixture of their classes (Zhang et al., 2018).
+
+    The cross-entropy of D's classes of lambda (x_i, z_i) + (1 - lambda) (x_j, z_j), where j is another of the
+    batch and lambda uniform from 1/2 to 1. An example without a label has the classes that D gives it, held
+    fixed, so that D learns from all examples (Verma et al., 2019, by averaged parameters; Berthelot et al.,
+    2019). A few labels are soon learned by heart, and their mixtures, each new, are not. Attributes are those
+    of the larger part. Generated pairs are in the batch as in `consistency`.
+    """
+    of_order, of_share, of_judging = jax.random.split(key, 3)
+    order = jax.random.permutation(of_order, len(round.x))
+    share = jax.random.uniform(of_share, (len(round.x),), minval=0.5)
+    mixed = partial(_mixed, order, share)
+    z = None if round.encoding is None else mixed(jax.lax.stop_gradient(round.encoding.z))
+    judged = players.judge(mixed(round.x), z, of_judging, among=_generated(round))
+    log_chances = jax.nn.log_softmax(_of_classes("mixup", judged))
+    return Share(d=-weight * jnp.mean(jnp.sum(mixed(_classes(round)) * log_chances, axis=1)))
+
+
+def _mixed(order: jax.Array, share: jax.Array, values: jax.Array) -> jax.Array:
+    """(N, ...): of each of N values `share` (N,), and the rest of the one whose number stands in `order`."""
+    share = share.reshape(-1, *(1 for _ in values.shape[1:])).astype(values.dtype)
+    return share * values + (1 - share) * values[order]
+
+
+def _classes(round: Round) -> jax.Array:
+    """(M, K): chances of the classes of real examples, by their labels or, without one, by D; held fixed."""
+    label, logits = round.batch["label"], jax.lax.stop_gradient(round.real.joint)
+    of_label = jax.nn.one_hot(label, logits.shape[-1], dtype=logits.dtype)
+    return jnp.where((label >= 0)[:, None], of_label, jax.nn.softmax(logits))
+
+
+def _generated(round: Round) -> tuple[jax.Array, jax.Array] | None:
+    """The generated pairs among which D judges real ones again, where there are any."""
+    return None if round.generated is None else (round.x_tilde, round.z)
 
 
 @needs(labels=True, encoder=False, hidden=True)
@@ -56,10 +95,10 @@ def feature_matching(round: Round, players: Players, key: jax.Array, *, weight: 
 
 
 def _of_classes(term: str, judgement: Judgement) -> jax.Array:
-    """(M, K): D's logits."""
+    """(M, K): D's logits, float32."""
     if judgement.joint.shape[-1] == 1:
         raise UserError(
             f"The term {term} asks D for a logit of each class, and D has one; let its last joint row have "
             "as many features as there are classes."
         )
-    return judgement.joint
+    return judgement.joint.astype(jnp.float32)

@@ -1,3 +1,4 @@
+import functools
 import types
 
 import jax
@@ -8,10 +9,10 @@ import pytest
 from ali_jax import build
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
-from ali_jax.models import judgement, layers
+from ali_jax.models import Encoding, judgement, layers
 from ali_jax.models.rows import dense, embed, row
 from ali_jax.terms import Round, play_for
-from ali_jax.terms.few_labels import consistency, feature_matching, labels
+from ali_jax.terms.few_labels import consistency, feature_matching, labels, mixup
 from ali_jax.terms.pairs import adversarial
 
 GAME = {
@@ -105,6 +106,47 @@ def test_consistency_moves_the_first_prediction_towards_the_second():
     assert judged_again(first - 0.1 * gradients[0], second).d < judged_again(first, second).d
 
 
+def mixed(label, first, second, **settings):
+    """(share of `mixup`, how much of each example is in each mixture) where D gives these logits."""
+    count, seen = len(label), {}
+
+    def judge(x, z, key, among):
+        seen.update(x=x, z=z, among=among)
+        return judgement(second)
+
+    x, z = jnp.eye(count), jax.random.normal(jax.random.key(6), (count, 3))
+    round_ = Round({"label": label}, x, judgement(first), encoding=Encoding(z, None, None))
+    share = mixup(round_, types.SimpleNamespace(judge=judge), jax.random.key(7), **settings)
+    np.testing.assert_allclose(seen["z"], seen["x"] @ z, rtol=1e-5)  # of pairs, and so of both by one share
+    return share, seen["x"]
+
+
+def test_mixup_asks_for_the_classes_of_what_was_mixed():
+    first, second = 3 * jax.random.normal(jax.random.key(5), (2, 12, 3))
+    label = jnp.array([0, 1, 2, 1, *[-1] * 8])
+    share, parts = mixed(label, first, second, weight=2.0)
+    classes = np.concatenate([np.eye(3)[label[:4]], jax.nn.softmax(first[4:])])
+    expected = -np.sum((parts @ classes) * jax.nn.log_softmax(second), axis=1).mean()
+    np.testing.assert_allclose(share.d, 2 * expected, rtol=1e-5)
+    assert share.ge is None
+
+
+def test_mixup_mixes_two_of_a_batch_and_says_most_of_the_first():
+    logits = jnp.zeros((50, 2))
+    _, parts = mixed(jnp.full(50, -1), logits, logits)
+    np.testing.assert_allclose(parts.sum(axis=1), 1, rtol=1e-6)
+    assert np.all(np.count_nonzero(parts, axis=1) <= 2)
+    own = np.diagonal(parts)
+    assert np.all(own >= 0.5) and np.ptp(own[own < 1]) > 0.4
+
+
+def test_mixup_holds_fixed_what_d_says_of_examples_alone():
+    first, second = jax.random.normal(jax.random.key(4), (2, 5, 3))
+    label = jnp.array([1, -1, -1, 0, -1])
+    of_first, of_second = jax.grad(lambda logits: mixed(label, *logits)[0].d)(jnp.stack([first, second]))
+    assert np.all(of_first == 0) and np.any(of_second != 0)
+
+
 def spread(layer, h):
     """As minibatch discrimination: to each example, how much those of its batch differ."""
     return jnp.concatenate([h, jnp.full((len(h), 1), jnp.std(h, axis=0).mean())], axis=1)
@@ -135,9 +177,11 @@ def test_a_d_that_nothing_disturbs_is_consistent(tiny_config, monkeypatch, attri
     assert metrics["loss_consistency"] < 1e-10 < metrics["loss_labels"]
 
 
-def test_consistency_of_one_logit_is_refused():
-    with pytest.raises(UserError, match=r"The term consistency asks D for a logit of each class"):
-        judged_again(jnp.zeros((2, 1)), jnp.zeros((2, 1)))
+def test_classes_of_one_logit_are_refused():
+    one = jnp.zeros((2, 1))
+    for term, play in (("consistency", judged_again), ("mixup", functools.partial(mixed, jnp.zeros(2)))):
+        with pytest.raises(UserError, match=rf"The term {term} asks D for a logit of each class"):
+            play(one, one)
 
 
 def test_feature_matching_compares_means_of_unlabelled_features():
