@@ -212,8 +212,9 @@ _LABELS = {"labels": {}}
 _ALI = _LABELS | {"adversarial": {"unlabelled": True}}
 SEMI_SUPERVISED = {
     "ali": _ALI,
-    "recipe": _ALI | {"consistency": {}},
+    "recipe": _ALI | {"mixup": {}},
     "feature_matching": _LABELS | {"adversarial": {"unlabelled": True, "ge": 0.0}, "feature_matching": {}},
+    "mixup": _LABELS | {"mixup": {}},
     "consistency": _LABELS | {"consistency": {}},
     "supervised": _LABELS,
 }
@@ -227,8 +228,8 @@ def make_semi_supervised(
 
     Args:
       config: its model ends D in one logit.
-      game: of SEMI_SUPERVISED. "ali", the paper's; "recipe", ours, which asks D also to be consistent; or a
-        baseline, in which there is no encoder and D looks at x alone: "feature_matching"; "consistency",
+      game: of SEMI_SUPERVISED. "ali", the paper's; "recipe", ours, which shows D mixtures too; or a baseline,
+        in which there is no encoder and D looks at x alone: "feature_matching"; "mixup" and "consistency",
         without G; "supervised", where D learns from the labelled examples and nothing else.
       num_classes: of the labels.
       labelled: examples of a batch with a label.
