@@ -11,9 +11,9 @@ commas, what else there is to say:
     signs           photographs of signs, as house numbers, which may be light on dark; or
     strokes         no photographs, as handwritten letters, each in the middle of its image
     attributes=40   conditional on as many, as configs/celeba_conditional.py
-    classes=10      semi-supervised: D learns classes too, and to be consistent (`recipes.teach`), of 10
-                    labels of each class, or of as many in all as --config.num_labels says; images without
-                    a label are in a folder unlabelled, or have the label -1
+    classes=10      semi-supervised: D learns classes too, also of mixtures (`recipes.teach`), of 10 labels
+                    of each class, or of as many in all as --config.num_labels says; images without a label
+                    are in a folder unlabelled, or have the label -1
     width=64        networks of twice the width, for many images and a GPU
 
 The game is the small recipe's for the kind of images, with classes without its r1; the networks are its for

@@ -19,7 +19,7 @@ from ali_jax.models.rows import conv, embed
 
 READINGS = ("recommended", "code", "paper")
 OURS = ("recommended", "recipe", "small")
-GAMES = ("ali", "recipe", "feature_matching", "consistency", "supervised")
+GAMES = ("ali", "recipe", "feature_matching", "mixup", "consistency", "supervised")
 STACKS = ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint")
 # The first variant is what the config is without one.
 VARIANTS = {
@@ -54,7 +54,7 @@ def test_it_builds_the_game_that_its_name_says(name):
     config = load_config(*name)
     config_lib.check(config)
     game = build.game(config)
-    alone = name[-1] in ("gan", "feature_matching", "consistency", "supervised")
+    alone = name[-1] in ("gan", "feature_matching", "mixup", "consistency", "supervised")
     assert (game.networks.encoder is None) == alone
     labels = name[0].endswith("semi_supervised")
     assert game.needs.labels == labels
@@ -111,9 +111,9 @@ def test_the_small_recipe_is_the_recipe_on_small_networks(name):
 
 
 @pytest.mark.parametrize("name", [name for name, known in VARIANTS.items() if known == GAMES])
-def test_the_recipe_for_few_labels_is_ali_with_consistency(name):
+def test_the_recipe_for_few_labels_is_ali_with_mixup(name):
     ali, recipe = load_config(name), load_config(name, "recipe")
-    assert recipe.terms.to_dict() == {**ali.terms.to_dict(), "consistency": {}}
+    assert recipe.terms.to_dict() == {**ali.terms.to_dict(), "mixup": {}}
     with recipe.unlocked():
         recipe.terms = ali.terms
     assert recipe == ali

@@ -49,7 +49,7 @@ def test_classes_of_folders_reach_the_game_with_labels(photos):
     game = build.game(config)
     of_strokes = load_config("images", "8,grey,strokes,classes=2").terms
     assert of_strokes.unary_x.unlabelled and of_strokes.adversarial.unlabelled
-    assert game.needs.labels and {"labels", "adversarial", "consistency", "cycle"} < {*game.terms}
+    assert game.needs.labels and {"labels", "adversarial", "mixup", "cycle"} < {*game.terms}
 
 
 def test_images_without_a_label_are_trained_on_and_not_judged_by(tmp_path, tiny_config):

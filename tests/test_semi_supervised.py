@@ -70,7 +70,7 @@ def test_a_run_measures_its_errors_and_names_its_labelled_examples(semi_config, 
     assert errors[-1]["validation_error"] == inference.classification_error(model, splits["validation"])
 
 
-@pytest.mark.parametrize("game", ["recipe", "feature_matching", "consistency", "supervised"])
+@pytest.mark.parametrize("game", ["recipe", "feature_matching", "mixup", "supervised"])
 def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_ended(tmp_path, game):
     config = make_semi_config(game)
     whole = train.train_and_evaluate(config, tmp_path / "whole")
@@ -186,8 +186,7 @@ def test_labels_of_pandas_are_taken_by_their_place(semi_config):
 @pytest.mark.parametrize("term", ["consistency", "mixup"])
 def test_d_learns_from_examples_without_labels(term):
     """Where D has no batch normalisation, nothing but the term can carry them to its parameters."""
-    config = make_semi_config("consistency")
-    config.terms = config_lib.as_terms({"labels": {}, term: {}})
+    config = make_semi_config(term)
     config.model.discriminator_x = ()
     config.model.discriminator_joint = (dense(16, dropout=0.2), dense(10, nonlinearity="linear"))
     game = build.game(config)

@@ -155,7 +155,8 @@ def spread(layer, h):
 @pytest.mark.parametrize(("attributes", "operation"), [(0, None), (2, None), (0, spread)])
 def test_a_d_that_nothing_disturbs_is_consistent(tiny_config, monkeypatch, attributes, operation):
     """Also where pairs have a say in each other's, as both predictions are made among generated pairs."""
-    config_lib.make_semi_supervised(tiny_config, "recipe", num_classes=3, labelled=4, unlabelled=4)
+    config_lib.make_semi_supervised(tiny_config, "ali", num_classes=3, labelled=4, unlabelled=4)
+    tiny_config.terms = config_lib.as_terms(tiny_config.terms.to_dict() | {"consistency": {}})
     model = tiny_config.model
     model.discriminator_x = (dense(12, norm=True),)
     model.discriminator_z, model.discriminator_joint = (dense(12),), (dense(3, nonlinearity="linear"),)
