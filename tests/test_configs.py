@@ -19,7 +19,7 @@ from ali_jax.models.rows import conv, embed
 
 READINGS = ("recommended", "code", "paper")
 OURS = ("recommended", "recipe", "small")
-GAMES = ("ali", "recipe", "feature_matching", "mixup", "consistency", "supervised")
+GAMES = ("ali", "recipe", "ali_consistency", "feature_matching", "mixup", "consistency", "supervised")
 STACKS = ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint")
 # The first variant is what the config is without one.
 VARIANTS = {
