@@ -212,14 +212,14 @@ _LABELS = {"labels": {}}
 _ALI = _LABELS | {"adversarial": {"unlabelled": True}}
 SEMI_SUPERVISED = {
     "ali": _ALI,
-    "recipe": _ALI | {"mixup": {}},
+    "ali_mixup": _ALI | {"mixup": {}},
     "ali_consistency": _ALI | {"consistency": {}},
     "feature_matching": _LABELS | {"adversarial": {"unlabelled": True, "ge": 0.0}, "feature_matching": {}},
     "mixup": _LABELS | {"mixup": {}},
     "consistency": _LABELS | {"consistency": {}},
     "supervised": _LABELS,
 }
-OF_PAIRS = ("ali", "recipe", "ali_consistency")  # of these, the ones with an encoder
+OF_PAIRS = ("ali", "ali_mixup", "ali_consistency")  # of these, the ones with an encoder
 
 
 def make_semi_supervised(
@@ -229,10 +229,10 @@ def make_semi_supervised(
 
     Args:
       config: its model ends D in one logit.
-      game: of SEMI_SUPERVISED. "ali", the paper's; "recipe", ours, which shows D mixtures too;
-        "ali_consistency", which asks D to be consistent instead; or a baseline, in which there is no encoder
-        and D looks at x alone: "feature_matching"; "mixup" and "consistency", without G; "supervised", where
-        D learns from the labelled examples and nothing else.
+      game: of SEMI_SUPERVISED. "ali", the paper's; "ali_mixup" and "ali_consistency", ours, with that term
+        too; or a baseline, in which there is no encoder and D looks at x alone: "feature_matching"; "mixup"
+        and "consistency", without G; "supervised", where D learns from the labelled examples and nothing
+        else.
       num_classes: of the labels.
       labelled: examples of a batch with a label.
       unlabelled: examples of a batch without.

@@ -11,9 +11,9 @@ commas, what else there is to say:
     signs           photographs of signs, as house numbers, which may be light on dark; or
     strokes         no photographs, as handwritten letters, each in the middle of its image
     attributes=40   conditional on as many, as configs/celeba_conditional.py
-    classes=10      semi-supervised: D learns classes too, also of mixtures (`recipes.teach`), of 10 labels
-                    of each class, or of as many in all as --config.num_labels says; images without a label
-                    are in a folder unlabelled, or have the label -1
+    classes=10      semi-supervised: D learns classes too (`recipes.teach`), of 10 labels of each class, or of
+                    as many in all as --config.num_labels says; images without a label are in a folder
+                    unlabelled, or have the label -1
     width=64        networks of twice the width, for many images and a GPU
 
 The game is the small recipe's for the kind of images, with classes without its r1; the networks are its for
@@ -90,11 +90,9 @@ def _teach(config, kind: str, width: int, num_classes: int) -> None:
     A penalty on D's slope is one on telling classes apart: with 1,000 labels of SVHN the error of validation
     images after 1,000 steps was 17.7 % with r1, and 12.5 % without.
     """
-    terms, half = config.terms.to_dict(), config.batch_size // 2
+    terms, half, game = config.terms.to_dict(), config.batch_size // 2, recipes.KINDS[kind].few_labels
     del terms["r1"]
-    recipes.teach(
-        config, "recipe", kind, num_classes=num_classes, labelled=half, unlabelled=half, width=width
-    )
+    recipes.teach(config, game, kind, num_classes=num_classes, labelled=half, unlabelled=half, width=width)
     if "unary_x" in terms:  # a game of images, in which the few with labels would be half of the real ones
         terms["unary_x"] = terms["unary_x"] | {"unlabelled": True}
     config.terms = config_lib.as_terms(terms | config.terms.to_dict())

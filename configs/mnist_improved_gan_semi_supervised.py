@@ -12,8 +12,8 @@ and then one of G; 200 generated images a step for 100; where D's logits start (
 init_std, which to normalised kernels means how fast they turn.
 
 `:ali`, what the config is without a variant, is ours: ALI with a D of these layers, which codes join at the
-fourth. `:recipe` adds mixup, `:ali_consistency` consistency, `:mixup` and `:consistency` are those terms
-without a game, and `:supervised` is D alone on the labelled images. Measured: see experiments/README.md.
+fourth. `:ali_mixup` and `:ali_consistency` add those terms, `:mixup` and `:consistency` are they without a
+game, and `:supervised` is D alone on the labelled images. Measured: see experiments/README.md.
 """
 
 from pathlib import Path

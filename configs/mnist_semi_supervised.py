@@ -5,8 +5,8 @@
 
 Permutation-invariant: dense networks, as in Salimans et al. (2016), whose feature matching reaches an error
 of 0.93 % +- 0.065. `:feature_matching` is that baseline on our networks, `:supervised` the discriminator
-without z on the labelled images alone, `:recipe` (ours) adds mixup, `:ali_consistency` consistency, and
-`:mixup` and `:consistency` are those terms without a game. Measured: see experiments/README.md.
+without z on the labelled images alone, `:ali_mixup` and `:ali_consistency` (ours) add those terms,
+`:mixup` and `:consistency` are they without a game. Measured: see experiments/README.md.
 """
 
 from pathlib import Path

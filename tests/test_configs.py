@@ -19,7 +19,7 @@ from ali_jax.models.rows import conv, embed
 
 READINGS = ("recommended", "code", "paper")
 OURS = ("recommended", "recipe", "small")
-GAMES = ("ali", "recipe", "ali_consistency", "feature_matching", "mixup", "consistency", "supervised")
+GAMES = ("ali", "ali_mixup", "ali_consistency", "feature_matching", "mixup", "consistency", "supervised")
 STACKS = ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint")
 # The first variant is what the config is without one.
 VARIANTS = {
@@ -111,12 +111,13 @@ def test_the_small_recipe_is_the_recipe_on_small_networks(name):
 
 
 @pytest.mark.parametrize("name", [name for name, known in VARIANTS.items() if known == GAMES])
-def test_the_recipe_for_few_labels_is_ali_with_mixup(name):
-    ali, recipe = load_config(name), load_config(name, "recipe")
-    assert recipe.terms.to_dict() == {**ali.terms.to_dict(), "mixup": {}}
-    with recipe.unlocked():
-        recipe.terms = ali.terms
-    assert recipe == ali
+@pytest.mark.parametrize("term", ["mixup", "consistency"])
+def test_our_games_for_few_labels_are_ali_with_a_term_more(name, term):
+    ali, ours = load_config(name), load_config(name, f"ali_{term}")
+    assert ours.terms.to_dict() == {**ali.terms.to_dict(), term: {}}
+    with ours.unlocked():
+        ours.terms = ali.terms
+    assert ours == ali
 
 
 def count(tree) -> int:
