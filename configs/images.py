@@ -16,8 +16,8 @@ commas, what else there is to say:
                     unlabelled, or have the label -1
     width=64        networks of twice the width, for many images and a GPU
 
-The game is the small recipe's for the kind of images, with classes without its r1; the networks are its for
-their size (see `recipes`).
+The game is the small recipe's for the kind of images, with classes without its r1 and with mixup, of strokes
+consistency; the networks are its for their size (see `recipes`).
 
 Measured with classes (experiments/README.md): `32,mirrored` with 4,000 labels of CIFAR-10 an error of 27.8 %
 after 4,000 steps, and reconstructions and samples that are much worse than without classes; `32,signs` with
@@ -91,7 +91,8 @@ def _teach(config, kind: str, width: int, num_classes: int) -> None:
     A penalty on D's slope is one on telling classes apart: with 1,000 labels of SVHN the error of validation
     images after 1,000 steps was 17.7 % with r1, and 12.5 % without.
     """
-    terms, half, game = config.terms.to_dict(), config.batch_size // 2, recipes.KINDS[kind].few_labels
+    terms, half = config.terms.to_dict(), config.batch_size // 2
+    game = recipes.KINDS[kind].few_labels
     del terms["r1"]
     recipes.teach(config, game, kind, num_classes=num_classes, labelled=half, unlabelled=half, width=width)
     if "unary_x" in terms:  # a game of images, in which the few with labels would be half of the real ones

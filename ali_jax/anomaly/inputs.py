@@ -58,7 +58,7 @@ def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
 
 
 def _as_array(x: Any) -> Any:
-    """Lists as an array, Pillow's images grey where all are; others as they are, as tables have words."""
+    """Lists as an array, Pillow's images grey where all are; what makes none stays, to be told later."""
     if any(hasattr(each, "getbands") for each in x):
         grey = all(getattr(each, "mode", "L") in GREY for each in x)
         x = [np.atleast_3d(each) for each in as_arrays(x, 1 if grey else 3, "X")]
