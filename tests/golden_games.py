@@ -41,10 +41,10 @@ def configs():
     bigan.encoder = (*bigan.encoder[:-1], dense(4, nonlinearity="linear", bias="none"))
     bigan.plain_norm = bigan.norm_by_kind = ()
     bigan.discriminator_joint = (dense(8), bigan.discriminator_joint[-1])
-    # So few steps that the rate decays within those that are played, and that the average, which starts as
-    # the plain mean, becomes the exponential one.
+    # So few steps that the rate decays within those that are played, and an average that is soon, after three
+    # of them, the exponential one.
     found["bigan"].num_steps = found["input_noise"].num_steps = 6
-    found["input_noise"].average_rate = 0.4
+    found["input_noise"].average_rate = 0.8
     found["input_noise"].terms.adversarial.d = 0.5
     return found
 
