@@ -23,7 +23,14 @@ STEPS = 20
 
 
 def make_config(name):
-    """configs/<name>.py with small networks, or "packs": digits, whose D has all that it may have beside."""
+    """configs/<name>.py with small networks, or "packs": digits, whose D has all that it may have beside, or
+    "few_labels": digits, where D mixes pairs across a batch.
+    """
+    if name == "few_labels":
+        config = load_config("digits_semi_supervised", "ali_mixup")
+        # Logits of 10, which weights of 0.1 give here, take rounding to what decides how D learns.
+        config.model.init_std, config.labelled_batch_size = 0.03, 8
+        return config
     if name != "packs":
         return with_few_layers(narrow(name))
     config = load_config("digits", "paper")
@@ -67,7 +74,8 @@ def findings(name):
     config.batch_size = 16
     random = np.random.default_rng(0)
     x = random.integers(0, 256, (64, *config.model.x_shape), dtype=np.uint8)
-    batches = data.Batches(data.Split(x, None, None), config.batch_size, config.seed)
+    label = random.integers(-1, 10, len(x), dtype=np.int32) if "labels" in config.terms else None
+    batches = data.Batches(data.Split(x, label, None), config.batch_size, config.seed)
     meshes = {count: jax.sharding.Mesh(np.asarray(jax.devices()[:count]), ("data",)) for count in (1, 8)}
     # Once for both: compiling it takes longer than compiling the step.
     game = build.game(config)

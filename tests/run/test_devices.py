@@ -37,8 +37,8 @@ def run(script: str, *arguments) -> str:
     return done.stdout
 
 
-# svhn has batch normalisation in D, cifar10 has none; see eight_devices.py for packs.
-NAMES = ("svhn", "cifar10", "packs")
+# svhn has batch normalisation in D, cifar10 has none; see eight_devices.py for the others.
+NAMES = ("svhn", "cifar10", "packs", "few_labels")
 
 
 @pytest.fixture(scope="module")
