@@ -153,7 +153,7 @@ def _check_labels(config: ConfigDict, names: str, needs: Needs) -> None:
             f"config.classes is {tuple(config.classes)}, and config.terms ({names}) learns from labels of "
             "all classes; set it to (), or drop the terms that learn from labels."
         )
-    if config.num_labels < 1:
+    if not config.num_labels:
         raise UserError(f"config.num_labels is {config.num_labels}; config.terms ({names}) needs labels.")
     # A classifier sees labelled examples alone; a game, or a term that learns from others too, both kinds.
     both = needs.generated or needs.unlabelled

@@ -59,7 +59,7 @@ def default() -> ConfigDict:
     # What is done to all pairs (x, z) before D sees them: nothing. What there is: `disturbance.NOTHING`.
     config.disturbance = ConfigDict(disturbance.NOTHING)
 
-    config.num_labels = 0  # training examples whose label is known, as many of each class
+    config.num_labels = 0  # labels that training sees, as many of each class; -1: all that are known
     config.label_seed = 0  # which ones
     config.labelled_batch_size = 0  # of the batch_size examples, those with a label
 

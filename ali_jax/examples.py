@@ -46,7 +46,22 @@ def all_fit(config: ConfigDict, given: Mapping[str, data.Split] | None = None) -
                 f"No example of the split {role} of {config.dataset} has a label, by which classes are "
                 "learned or judged; name a split in which some have."
             )
-    return {role: fit(split, config) for role, split in splits.items()}
+    splits = {role: fit(split, config, role) for role, split in splits.items()}
+    if config.num_labels:
+        _require_classes_of_training(splits, config.dataset)
+    return splits
+
+
+def _require_classes_of_training(splits: Mapping[str, data.Split], dataset: str) -> None:
+    """Raises UserError for an example of a class that D does not learn, which would count as a mistake."""
+    most = {role: int(np.max(split.label)) for role, split in splits.items()}
+    for role, label in most.items():
+        if label > most["train"]:
+            raise UserError(
+                f"An example of the split {role} of {dataset} has the label {label}, and D learns the "
+                f"classes 0 to {most['train']} of the training examples; leave its class out of {role}, or "
+                "train on some of it."
+            )
 
 
 def not_finite(x: np.ndarray) -> int | None:
@@ -85,8 +100,12 @@ def frame(config: ConfigDict) -> data.Frame:
     return data.Frame(tuple(config.model.x_shape), **config.images)
 
 
-def fit(split: data.Split, config: ConfigDict) -> data.Split:
-    """The split as the networks want it, of config.classes alone; a UserError where they cannot take it."""
+def fit(split: data.Split, config: ConfigDict, role: str | None = None) -> data.Split:
+    """The split as the networks want it, of config.classes alone; a UserError where they cannot take it.
+
+    Args:
+      role: by which an error names it among others of the data set.
+    """
     if config.classes or config.num_labels:
         _require_labels(split.label, config.dataset)
     split = of_classes(split, tuple(config.classes), config.dataset)
@@ -97,8 +116,9 @@ def fit(split: data.Split, config: ConfigDict) -> data.Split:
         )
     if config.num_labels and split.label is None:
         raise UserError(
-            f"config.num_labels is {config.num_labels}, and {config.dataset} has no labels; pass a data set "
-            "that has: of images of your own, folders of classes with no image outside them, or an array y."
+            f"config.num_labels is {config.num_labels}, and {f'the split {role} of ' if role else ''}"
+            f"{config.dataset} has no labels; pass data that have: of images of your own, folders of classes "
+            "with no image outside them, or an array y."
         )
     if config.num_labels:
         split = split._replace(label=np.asarray(split.label, np.int32))

@@ -46,6 +46,7 @@ SHARE = Range(0, 1)
 RATE = Range(0, 1, open_above=True)  # of a moment, which at 1 would never change; of dropout
 COUNT = Range(1, 2**31 - 1, whole=True)  # what an int32 holds
 NUMBER = Range(0, 2**31 - 1, whole=True)
+NUMBER_OR_ALL = Range(-1, 2**31 - 1, whole=True)
 
 # Of a config, by the path of the field; every other number of it is FINITE.
 FIELDS = {
@@ -63,7 +64,8 @@ FIELDS = {
     **dict.fromkeys((f"disturbance.{change}" for change in CHANGES), SHARE),
     "images.zoom": Range(0, 1, open_below=True),
     "images.unreadable": RATE,
-    **dict.fromkeys(("num_labels", "label_seed", "labelled_batch_size", "model.num_attributes"), NUMBER),
+    "num_labels": NUMBER_OR_ALL,
+    **dict.fromkeys(("label_seed", "labelled_batch_size", "model.num_attributes"), NUMBER),
     "classes": NUMBER,  # each
     **dict.fromkeys(("model.x_shape", "model.latent_dim", "model.packing"), COUNT),
     "model.leak": SHARE,

@@ -14,6 +14,7 @@ from jax.dtypes import canonicalize_dtype
 from ml_collections import ConfigDict
 
 from ali_jax import build, data, examples, inference, models
+from ali_jax.data.labels import UNLABELLED
 from ali_jax.errors import UserError
 from ali_jax.pretrained import starts
 from ali_jax.run import begun, devices, pictures, workdirs
@@ -61,6 +62,9 @@ def train_and_evaluate(
     devices.check_batch_size(config.batch_size, mesh, config.model.packing)
     splits = examples.all_fit(config, splits)
     labelled, known = known_examples(config, splits["train"], workdir)
+    if labelled is not None:
+        there = np.count_nonzero(np.asarray(splits["train"].label) != UNLABELLED)
+        logger.info("Labels of %s of %s examples are used (config.num_labels).", len(labelled), there)
     process = (jax.process_index(), jax.process_count())
     batches = examples.open_batches(config, splits["train"], labelled, *process)
     run_steps = compiled_steps(game, mesh)

@@ -152,6 +152,8 @@ def train_step(
     Raises:
       UserError: networks or batch lack what a term needs, or images are integers but not uint8.
     """
+    if not isinstance(state, TrainState):
+        raise UserError(f"The state is a {type(state).__name__}; pass a TrainState, as init_state makes it.")
     wanted = needs_of(terms)
     check_needs(wanted, networks, batch)
 

@@ -12,8 +12,8 @@ commas, what else there is to say:
     strokes         no photographs, as handwritten letters, each in the middle of its image
     attributes=40   conditional on as many, as configs/celeba_conditional.py
     classes=10      semi-supervised: D learns classes too (`recipes.teach`), of 10 labels of each class, or of
-                    as many in all as --config.num_labels says; images without a label are in a folder
-                    unlabelled, or have the label -1
+                    as many in all as --config.num_labels says, or with -1 of all that there are; images
+                    without a label are in a folder unlabelled, or have the label -1
     width=64        networks of twice the width, for many images and a GPU
 
 The game is the small recipe's for the kind of images, with classes without its r1 and with mixup, of strokes
@@ -68,6 +68,8 @@ def _read(variant: str) -> tuple[int, dict[str, int]]:
         raise _unread(variant)
     if int(side) < SMALLEST:
         raise UserError(f"Images of side {side} are too small for convolutions; choose {SMALLEST} or more.")
+    if options.get("classes") == 1:
+        raise UserError(f"configs/images.py cannot read {variant!r}; a single class is none, leave it out.")
     if len(kinds := [kind for kind in KINDS if kind in options]) > 1:
         raise UserError(f"configs/images.py cannot read {variant!r}; choose one of {', '.join(kinds)}.")
     return int(side), options

@@ -11,6 +11,7 @@ import numpy as np
 from absl import flags
 from matplotlib.figure import Figure
 
+from ali_jax import data, examples
 from ali_jax.errors import UserError
 from ali_jax.files import write_whole, writing
 from ali_jax.run import begun
@@ -94,7 +95,7 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
         "data": trained_runs.describe(config, config.train_split, split),
         "steps": steps,
         "batch_size": config.batch_size,
-        "epochs": epochs(config, steps, len(split.x)),
+        "epochs": epochs(config, steps, split),
         "dtype": config.dtype,
         "seed": config.seed,
         "median_images_per_second": float(np.median(metrics["images_per_second"])),
@@ -106,11 +107,11 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
     }
 
 
-def epochs(config, steps: int, count: int) -> float:
-    """How often steps went round all `count` examples, or, where batches are of these alone, the labelled."""
+def epochs(config, steps: int, split: data.Split) -> float:
+    """How often steps went round the training examples, or, where batches are of these, the labelled ones."""
     if config.labelled_batch_size == config.batch_size:
-        return steps * config.batch_size / config.num_labels
-    return steps * (config.batch_size - config.labelled_batch_size) / count
+        return steps * config.batch_size / len(examples.labelled_examples(config, split))
+    return steps * (config.batch_size - config.labelled_batch_size) / len(split.x)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from ml_collections import ConfigDict, config_flags
 
 from ali_jax import build, data, examples, files, inference, train
 from ali_jax import config as config_lib
+from ali_jax.data.labels import ALL
 from ali_jax.errors import UserError
 from ali_jax.run import begun, overrides, provenance, signals, workdirs
 from ali_jax.run import command_line as program
@@ -69,6 +70,8 @@ def main(argv):
         raise UserError("Where shall the runs be kept? Pass --workdir.")
     if not values.config.test_split:
         raise UserError("config.test_split is empty, and the table is of test errors; name a split.")
+    if values.config.num_labels == ALL and not values.labels:
+        raise UserError(f"config.num_labels is {ALL}; name the label counts of the table by --labels.")
     if overrides.sets_terms(sys.argv):
         raise UserError("The methods of the table are games of their own; leave --config.terms out.")
     runs = {run: config_of(*run) for run in runs_of(values)}

@@ -33,6 +33,19 @@ def test_classes_that_are_not_there_are_named(digits):
         examples.of_classes(digits._replace(label=None), (3,), "digits")
 
 
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        (None, "the split test of digits has no labels"),
+        (np.full(3, 10), "split test of digits has the label 10, and D learns the classes 0 to 9"),
+    ],
+)
+def test_examples_by_which_no_d_can_be_judged_are_named(digits, label, words):
+    given = {"train": digits, "validation": digits, "test": data.Split(digits.x[:3], label, None)}
+    with pytest.raises(UserError, match=words):
+        examples.all_fit(load_config("digits_semi_supervised"), given)
+
+
 @pytest.mark.parametrize("role", ["train", "validation"])
 def test_a_split_without_examples_is_named(digits, role):
     given = {"train": digits, "validation": digits} | {role: data.take(digits, slice(0, 0))}

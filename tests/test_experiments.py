@@ -228,9 +228,13 @@ def test_errors_of_a_classifier_are_told_at_every_look(tiny_workdir, tmp_path):
 def test_an_epoch_is_once_round_the_examples_without_labels_or_where_there_are_none_the_others():
     config = config_lib.default()
     config.update({"batch_size": 100, "labelled_batch_size": 50, "num_labels": 100})
-    assert curves.epochs(config, 30, 1500) == 1
+    split = data.Split(np.zeros((1500, 2)), np.resize([0, 1, -1], 1500), None)
+    config.model.discriminator_joint = (dense(2),)
+    assert curves.epochs(config, 30, split) == 1
     config.batch_size = 50
-    assert curves.epochs(config, 30, 1500) == 15
+    assert curves.epochs(config, 30, split) == 15
+    config.num_labels = -1  # all 1,000 that are known
+    assert curves.epochs(config, 30, split) == 1.5
 
 
 def test_what_judges_learns_from_no_image_that_is_judged():

@@ -269,6 +269,14 @@ def test_both_paths_begin_and_end_at_the_codes():
     np.testing.assert_allclose(half, [[0.5**0.5, 0.5**0.5], [0, 5], [1, 1]], atol=1e-5)
 
 
+def test_what_is_no_fraction_of_a_path_and_no_state_is_refused(model):
+    z = np.zeros((1, 2), np.float32)
+    with pytest.raises(UserError, match="along holds values of type"):
+        inference.linear(z, z, ["a", "b"])
+    with pytest.raises(UserError, match="The state is a tuple; pass a TrainState"):
+        inference.of_state(model.networks, (model.params, model.batch_stats))
+
+
 def test_codes_of_an_arc_are_as_long_as_their_ends():
     z1, z2 = np.random.default_rng(0).normal(size=(2, 1000, 2)).astype(np.float32)
     z2[0], z2[1] = -2 * z1[0], -z1[1] + 1e-5

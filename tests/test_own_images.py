@@ -39,6 +39,11 @@ def test_the_command_line_takes_a_folder_and_what_stands_behind_the_size(photos,
         )
 
 
+def test_a_single_class_is_refused():
+    with pytest.raises(UserError, match="a single class is none"):
+        load_config("images", "8,grey,classes=1")
+
+
 def test_classes_of_folders_reach_the_game_with_labels(photos):
     config = load_config("images", "8,grey,classes=2")
     config.dataset, config.num_labels = f"images:{photos}", 4
@@ -75,6 +80,9 @@ def test_images_without_a_label_are_trained_on_and_not_judged_by(tmp_path, tiny_
     assert inference.classification_error(model, validation) == by_hand.mean()
     with pytest.raises(UserError, match="None of the examples has a label"):
         inference.classification_error(model, data.take(validation, np.flatnonzero(~known)))
+    config.num_labels = -1
+    all_known = examples.labelled_examples(config, splits["train"])
+    np.testing.assert_array_equal(all_known, np.flatnonzero(splits["train"].label >= 0))
     with pytest.raises(UserError, match=r"No example of .* has a label"):
         examples.labelled_examples(config, splits["train"]._replace(label=np.full(len(y), -1)))
 

@@ -91,6 +91,12 @@ def test_losses_of_other_dtypes_are_learned_from_in_float32(tiny_config):
     assert moved(state.params, after.params) == (True, False, True)
 
 
+def test_a_step_is_of_a_state(game):
+    _, batch, arguments = game
+    with pytest.raises(UserError, match="The state is a NoneType; pass a TrainState"):
+        train_step(None, batch, **arguments)
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.uint16])
 def test_integers_that_are_not_uint8_are_refused(game, dtype):
     """Taken as floats they would be images of up to 255 times white."""

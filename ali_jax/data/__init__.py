@@ -62,6 +62,8 @@ def load(name: str, split: str, data_dir: str | None = None, frame: Frame | None
     Raises:
       UserError: name, split or slice do not exist, or the data are missing or damaged.
     """
+    if not isinstance(name, str):
+        raise UserError(f"The name of a data set is a string, and this is a {type(name).__name__}.")
     return splits.join([_load_part(name, part, data_dir, frame) for part in splits.parse(split)])
 
 

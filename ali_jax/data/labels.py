@@ -9,6 +9,7 @@ from ali_jax.data.splits import Split, take
 from ali_jax.errors import UserError
 
 UNLABELLED = -1  # in place of a label that is not known, or that training may not see
+ALL = -1  # as a number of labels: as many as are known
 
 
 def with_label(split: Split) -> Split:
@@ -20,24 +21,26 @@ def with_label(split: Split) -> Split:
 
 
 def labelled_rows(label: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
-    """Which examples keep their labels: as many of each class, at random, in ascending order.
+    """Which examples keep their labels: as many of each class, at random, or ALL; in ascending order.
 
     A pure function of its arguments; of an example's label it uses no more than the draw needs.
 
     Args:
       label: (N,) of all training examples, classes from 0, UNLABELLED where it is not known.
-      num_labels: in all, a multiple of the number of classes.
+      num_labels: in all, a multiple of the number of classes; or ALL, however many each class has.
       seed: of the draw.
 
     Raises:
       UserError: the labels cannot be shared equally, or a class has too few examples.
     """
+    if num_labels == ALL:
+        return np.flatnonzero(np.asarray(label) != UNLABELLED)
     num_classes = int(np.max(label)) + 1
     each, left = divmod(num_labels, num_classes)
     if left or not each:
         raise UserError(
             f"config.num_labels is {num_labels}, which {num_classes} classes cannot share equally; "
-            f"it must be a multiple of {num_classes}."
+            f"it must be a multiple of {num_classes}, or {ALL} for all that are known."
         )
     # A stream of its own: with the same seed, the order of the data is another one.
     source = np.random.Philox(np.random.SeedSequence(seed, spawn_key=(1,)))
@@ -48,7 +51,7 @@ def labelled_rows(label: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
         if len(of_class) < each:
             raise UserError(
                 f"config.num_labels asks for {each} labels of class {k}, which has {len(of_class)} examples; "
-                "lower it."
+                f"lower it, or say {ALL} for all that are known."
             )
         rows.append(of_class[:each])
     return np.sort(np.concatenate(rows))

@@ -58,7 +58,7 @@ def _ends(z1: np.ndarray, z2: np.ndarray, along: np.ndarray) -> tuple[np.ndarray
         np.asarray(z, np.result_type(z.dtype, np.float32))
         for z in (inputs.numbers(z1, "z1"), inputs.numbers(z2, "z2"))
     )
-    along = np.asarray(along)
+    along = inputs.numbers(along, "along")
     if z1.ndim != 2 or z1.shape != z2.shape or along.ndim != 1:
         raise UserError(
             f"A path leads from codes (N, n) to as many others at fractions (T,); these have the shapes "

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ali_jax.data import Split
-from ali_jax.data.labels import UNLABELLED, MixedBatches, interleave_blocks, labelled_rows
+from ali_jax.data.labels import ALL, UNLABELLED, MixedBatches, interleave_blocks, labelled_rows
 from ali_jax.errors import UserError
 
 LABEL = np.random.default_rng(0).integers(0, 5, 200).astype(np.int32)
@@ -20,6 +20,11 @@ def test_labelled_examples_are_balanced_and_depend_on_the_seed_alone():
 def test_more_labels_keep_the_fewer():
     """A curve over label counts of one seed adds labels, it does not exchange them."""
     assert set(labelled_rows(LABEL, 15, seed=1)) < set(labelled_rows(LABEL, 50, seed=1))
+
+
+def test_all_labels_that_are_known_may_be_kept_however_many_each_class_has():
+    label = np.array([1, -1, 0, 1, -1, 1])
+    np.testing.assert_array_equal(labelled_rows(label, ALL, seed=0), [0, 2, 3, 5])
 
 
 @pytest.mark.parametrize(("num_labels", "words"), [(12, "multiple of 5"), (500, "lower it")])
