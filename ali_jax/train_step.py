@@ -39,7 +39,7 @@ from ali_jax.terms import (
     play_for,
 )
 
-NEWEST = 0.1  # share of the steps so far that an average spans while they are few
+NEWEST = 0.2  # share of the steps so far that an average spans while they are few
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -143,7 +143,8 @@ def train_step(
         its sign alone, as Lion, are not for D.
       terms: what the players play for, by name; see `ali_jax.terms`.
       disturb: what is done to all pairs before D sees them, (key, step, x, z) -> (x, z); see `disturbance`.
-      average_rate: weight of the newest parameters in `state.average`, where that is kept.
+      average_rate: weight of the newest parameters in `state.average`, where that is kept; more while steps
+        are few, see `advance`.
       sharding: how the batch axis is laid out over devices, where it is; sampled noise follows it.
 
     Returns:
@@ -179,9 +180,9 @@ def advance(
 ) -> TrainState:
     """The state after a step that gave these, its average, where it keeps one, brought up to date.
 
-    The average is exponential at `average_rate`; until that many steps are done, it is of about the newest
-    tenth of them. A mean over all would hold parameters of the start, with running statistics that do not fit
-    it: on handwritten digits such a D made 91 % of mistakes where that of the newest tenth made 5 %.
+    The average is exponential at `average_rate`; before 1 / (NEWEST average_rate) steps it is of about the
+    newest fifth of them. A mean over all would hold parameters of the start, and running statistics that do
+    not fit it: on handwritten digits such a D made 91 % of mistakes where that of the newest fifth made 5 %.
     """
     average = state.average
     if average is not None:

@@ -44,7 +44,7 @@ def configs():
     # So few steps that the rate decays within those that are played, and an average that is soon, after three
     # of them, the exponential one.
     found["bigan"].num_steps = found["input_noise"].num_steps = 6
-    found["input_noise"].average_rate = 0.8
+    found["input_noise"].average_rate = 0.7
     found["input_noise"].terms.adversarial.d = 0.5
     return found
 
