@@ -151,7 +151,7 @@ def of_state(networks: Roles, state: Any) -> Model:
     Its arrays are the state's. A step that is given the state to donate deletes them; to keep a model beyond
     it, pass `jax.device_get(state)`.
     """
-    if not isinstance(state, Kept) and not hasattr(state, "batch_stats"):
+    if not hasattr(state, "batch_stats"):
         raise UserError(f"The state is a {type(state).__name__}; pass a TrainState, as train_step gives it.")
     return Model(networks, *(state.average or (state.params, state.batch_stats)))
 
