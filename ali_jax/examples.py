@@ -41,7 +41,7 @@ def all_fit(config: ConfigDict, given: Mapping[str, data.Split] | None = None) -
             )
         if not len(split.x):
             raise UserError(f"The split {role} of {config.dataset} has no examples; pass some.")
-        if config.num_labels and split.label is not None and not np.any(split.label != labels.UNLABELLED):
+        if config.num_labels and split.label is not None and not len(labels.known_rows(split.label)):
             raise UserError(
                 f"No example of the split {role} of {config.dataset} has a label, by which classes are "
                 "learned or judged; name a split in which some have."

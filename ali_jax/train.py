@@ -14,7 +14,7 @@ from jax.dtypes import canonicalize_dtype
 from ml_collections import ConfigDict
 
 from ali_jax import build, data, examples, inference, models
-from ali_jax.data.labels import UNLABELLED
+from ali_jax.data.labels import known_rows
 from ali_jax.errors import UserError
 from ali_jax.pretrained import starts
 from ali_jax.run import begun, devices, pictures, workdirs
@@ -63,7 +63,7 @@ def train_and_evaluate(
     splits = examples.all_fit(config, splits)
     labelled, known = known_examples(config, splits["train"], workdir)
     if labelled is not None:
-        there = np.count_nonzero(np.asarray(splits["train"].label) != UNLABELLED)
+        there = len(known_rows(splits["train"].label))
         logger.info("Labels of %s of %s examples are used (config.num_labels).", len(labelled), there)
     process = (jax.process_index(), jax.process_count())
     batches = examples.open_batches(config, splits["train"], labelled, *process)

@@ -12,12 +12,17 @@ UNLABELLED = -1  # in place of a label that is not known, or that training may n
 ALL = -1  # as a number of labels: as many as are known
 
 
+def known_rows(label: np.ndarray) -> np.ndarray:
+    """Which examples have a label that is known, in ascending order."""
+    return np.flatnonzero(np.asarray(label) != UNLABELLED)
+
+
 def with_label(split: Split) -> Split:
     """The examples whose label is known, copied; all of them where all are, or the data set has none."""
     if split.label is None:
         return split
-    known = np.asarray(split.label) != UNLABELLED
-    return split if known.all() else take(split, np.flatnonzero(known))
+    known = known_rows(split.label)
+    return split if len(known) == len(split.label) else take(split, known)
 
 
 def labelled_rows(label: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
@@ -34,7 +39,7 @@ def labelled_rows(label: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
       UserError: the labels cannot be shared equally, or a class has too few examples.
     """
     if num_labels == ALL:
-        return np.flatnonzero(np.asarray(label) != UNLABELLED)
+        return known_rows(label)
     num_classes = int(np.max(label)) + 1
     each, left = divmod(num_labels, num_classes)
     if left or not each:
