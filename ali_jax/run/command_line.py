@@ -18,7 +18,7 @@ from ali_jax import ranges
 from ali_jax.config import CONFIGS
 from ali_jax.errors import UserError
 from ali_jax.models import onednn
-from ali_jax.run import devices, overrides
+from ali_jax.run import devices, memory, overrides
 from ali_jax.run.signals import Stopped, note_interrupts
 
 DEFAULT = CONFIGS / "digits.py"
@@ -49,6 +49,7 @@ def run(program, define_flags, default: Path = DEFAULT):
     define_flags()
     log_to_stderr()
     note_interrupts()
+    memory.keep_freed()
     if jax.config.jax_compilation_cache_dir is None:  # so that a second run starts in seconds
         with contextlib.suppress(RuntimeError):  # of a user who has no home, as in some containers
             jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))

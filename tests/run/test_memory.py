@@ -1,0 +1,44 @@
+"""What a step frees is kept for the next one."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT, environment
+
+# Page faults of five calls, each of which takes 34 MB on the way and gives as many.
+FAULTS = """
+import resource, sys
+import jax, jax.numpy as jnp
+from ali_jax.run import memory
+if "keep" in sys.argv:
+    memory.keep_freed()
+step, x = jax.jit(jnp.cumsum), jnp.arange(2.0**23)
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    step(x).block_until_ready()
+before = faults()
+for _ in range(5):
+    step(x).block_until_ready()
+print(faults() - before)
+"""
+
+
+def faults(*arguments) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS, *arguments],
+        cwd=ROOT,
+        env=environment(),
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
+def test_a_step_does_not_fault_in_the_pages_that_the_last_one_freed():
+    assert faults() > 10_000
+    assert faults("keep") < 1_000
