@@ -46,7 +46,7 @@ def encode(
     encoder = inputs.network(model, "encoder")
     x = inputs.examples(model, x)
     attributes = inputs.attributes(model, attributes, len(x))
-    noise = jnp.zeros((len(x), encoder.noise_dim), jnp.float32)
+    noise = np.zeros((len(x), encoder.noise_dim), np.float32)
     if key is not None:
         noise = jax.random.normal(require_key(key), noise.shape, noise.dtype)
     run = functools.partial(_encode, encoder, model.variables("encoder"))

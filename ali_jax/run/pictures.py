@@ -10,7 +10,8 @@ from ali_jax.run import images
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = 8  # as the paper's figures: 8 x 8 images
+COLUMNS = 8
+CELLS = COLUMNS**2  # as the paper's figures
 POINTS = 5000
 
 
@@ -25,21 +26,21 @@ def of_training(model: inference.Model, validation: data.Split) -> dict[str, np.
 
 
 def _of_images(model: inference.Model, validation: data.Split) -> dict[str, np.ndarray]:
-    key_z, key_noise = jax.random.split(jax.random.key(0))
-    figures = {"samples": images.grid(_samples(model, validation, key_z, COLUMNS**2), COLUMNS)}
+    key_z, key_noise = map(jax.random.key, range(2))
+    figures = {"samples": images.grid(_samples(model, validation, key_z, CELLS), COLUMNS)}
     if model.networks.encoder is not None:
-        originals = _head(validation.x, COLUMNS**2 // 2)
-        attributes = _head(validation.attributes, COLUMNS**2 // 2)
+        # As many as samples, twice what is shown, so that G is not compiled for two sizes.
+        originals, attributes = _head(validation.x, CELLS), _head(validation.attributes, CELLS)
         # Through a draw from q(z|x), as the paper's figures, not through its mean.
         codes = inference.encode(model, originals, attributes, key_noise)
         if _finite(codes):
-            again = inference.decode(model, codes, attributes)
-            figures["reconstructions"] = images.grid(images.alternate(originals, again), COLUMNS)
+            pairs = images.alternate(originals, inference.decode(model, codes, attributes))
+            figures["reconstructions"] = images.grid(pairs[:CELLS], COLUMNS)
     return figures
 
 
 def _of_points(model: inference.Model, validation: data.Split) -> np.ndarray:
-    key_z, key_noise = jax.random.split(jax.random.key(0))
+    key_z, key_noise = map(jax.random.key, range(2))
     x, component = _head(validation.x, POINTS), _head(_as_colours(validation.label), POINTS)
     attributes = _head(validation.attributes, POINTS)
     panels = {"data": (x, component, 6.0)}

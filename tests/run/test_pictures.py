@@ -79,7 +79,7 @@ def test_a_conditional_model_draws_a_sample_for_each_of_five_rows_of_attributes(
     assert [white(cell) for cell in pairs] == [False] * 10 + [True] * 6
     np.testing.assert_array_equal(pairs[:10:2], x)
     # By the sampling and the encoding that `inference` offers: each image with its own attributes.
-    key_z, key_noise = jax.random.split(jax.random.key(0))
+    key_z, key_noise = map(jax.random.key, range(2))
     expected = inference.sample(model, key_z, 5, attributes)
     np.testing.assert_allclose(samples[:5].astype(int), images.to_uint8(expected), atol=1)
     expected = inference.reconstruct(model, x, attributes, key_noise)
