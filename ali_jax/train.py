@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from ali_jax import build, data, examples, inference, models
 from ali_jax.data.labels import known_rows
 from ali_jax.errors import UserError
+from ali_jax.models import onednn
 from ali_jax.pretrained import starts
 from ali_jax.run import begun, devices, pictures, workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
@@ -268,9 +269,9 @@ def compiled_steps(game: build.Game, mesh) -> Callable:
         return state, jax.tree.map(lambda m: m[None], metrics)
 
     platform = mesh.devices.flat[0].platform
-    options = models.compiler_options(game.dtype, game.shapes.params, platform) or None
+    options = models.compiler_options(game.dtype, game.shapes.params, platform)
     layout = {"out_shardings": devices.replicated(mesh), "donate_argnums": 0}
-    return jax.jit(run, static_argnames="due", compiler_options=options, **layout)
+    return onednn.jit(run, options, static_argnames="due", **layout)
 
 
 def trace(run_steps, config: ConfigDict, game: build.Game, example, mesh) -> jax.stages.Traced:

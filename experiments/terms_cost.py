@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 from ali_jax import build, examples, models, terms, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
+from ali_jax.models import onednn
 from ali_jax.models.rows import dense
 from ali_jax.run import command_line as program
 from ali_jax.run import devices
@@ -125,9 +126,9 @@ class Steps:
         self._state = train.fresh_state(config, game, split, devices.replicated(mesh))
         run_steps = train.compiled_steps(game, mesh)
         self._due = [penalties.due(config.terms, step) for step in range(PERIOD)]
-        self._programs = {
-            due: run_steps.lower(self._state, self._batch, due=due).compile() for due in {*self._due}
-        }
+        lowered = {due: run_steps.lower(self._state, self._batch, due=due) for due in {*self._due}}
+        with onednn.not_stored():
+            self._programs = {due: step.compile() for due, step in lowered.items()}
         self._take(2)  # the first step, of either program, is slower
 
     def __call__(self) -> float:

@@ -11,9 +11,10 @@ products and softmax, too.) Images are NHWC, kernels HWIO.
 Times in comments: 100 images of the SVHN networks, bfloat16, one core with AMX.
 """
 
+import contextlib
 import functools
 import math
-import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -24,15 +25,15 @@ from jax import lax
 OPTIONS = {"xla_cpu_use_onednn": True, "xla_cpu_experimental_onednn_custom_call": True}
 MARK = "__onednn$convolution"  # what a compiled program calls a convolution that oneDNN runs
 LARGE = 2**14  # numbers in a kernel of convolutions that oneDNN is worth asking for in float32
-NOT_STORED = "Error writing persistent compilation cache entry .*MemoryError"  # of what JAX warns then
+STORED_FROM = "jax_persistent_cache_min_compile_time_secs"  # what takes as long to compile, JAX stores
 
 
 def compiler_options(dtype: str, params: Any, platform: str | None = None) -> dict[str, bool]:
     """What a `jax.jit` of steps takes as `compiler_options`, for networks that compute in `dtype`.
 
     Empty but for a CPU whose instructions and whose jaxlib run it (0.12 does, 0.10 does not), and for small
-    networks in float32. `jax.jit` takes options at the outermost call alone. What oneDNN compiled, JAX cannot
-    store in its cache (with jaxlib 0.12: it warns NOT_STORED), so that every start compiles it.
+    networks in float32. `jax.jit` takes options at the outermost call alone. Where JAX has a cache of
+    programs, compile with them in `not_stored`, or by `jit`.
 
     Args:
       dtype: "float32" or "bfloat16", as of `models.build`.
@@ -42,6 +43,39 @@ def compiler_options(dtype: str, params: Any, platform: str | None = None) -> di
     on_cpu = (platform or jax.default_backend()) == "cpu"
     pays = jnp.dtype(dtype) == jnp.bfloat16 or any(map(is_large, jax.tree.leaves(params)))
     return dict(OPTIONS) if on_cpu and pays and serves(dtype) else {}
+
+
+def jit(function: Callable, options: dict[str, bool], **how: Any) -> Callable:
+    """jax.jit(function, **how) with `compiler_options`; what they let oneDNN run is `not_stored`."""
+    jitted = jax.jit(function, compiler_options=options or None, **how)
+    return NotStored(jitted) if options else jitted
+
+
+class NotStored:
+    """A jitted function whose calls are made in `not_stored`."""
+
+    def __init__(self, jitted: Callable):
+        self.trace, self.lower, self._jitted = jitted.trace, jitted.lower, jitted
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with not_stored():
+            return self._jitted(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def not_stored() -> Iterator[None]:
+    """What is compiled within, JAX does not put into its cache of programs; every start compiles it.
+
+    It cannot (jaxlib 0.12): of what oneDNN compiled it takes any number in memory for a length, and asks for
+    as many bytes, of which it warns in the best case. Where glibc has not as many, it also gives the thread
+    another heap, in which what a step frees is not kept (see `run.memory`).
+    """
+    before = getattr(jax.config, STORED_FROM)
+    jax.config.update(STORED_FROM, math.inf)
+    try:
+        yield
+    finally:
+        jax.config.update(STORED_FROM, before)
 
 
 def is_large(kernel: jax.typing.ArrayLike | jax.ShapeDtypeStruct) -> bool:
@@ -68,8 +102,7 @@ def runs(dtype: np.dtype) -> bool:
     shapes = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((1, 8, 8, 32), (3, 3, 32, 32)))
     adjoint = functools.partial(convolve, layout=("NHWC", "HWIO", "NHWC"), padding=((2, 2), (2, 2)))
     program = jax.jit(adjoint).lower(*shapes)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", NOT_STORED)
+    with not_stored():
         try:
             return MARK in program.compile(compiler_options=OPTIONS).as_text()
         except jax.errors.JaxRuntimeError:  # "No such compile option"

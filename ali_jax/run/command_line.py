@@ -17,7 +17,6 @@ from ali_jax import config as config_lib
 from ali_jax import ranges
 from ali_jax.config import CONFIGS
 from ali_jax.errors import UserError
-from ali_jax.models import onednn
 from ali_jax.run import devices, memory, overrides
 from ali_jax.run.signals import Stopped, note_interrupts
 
@@ -54,7 +53,6 @@ def run(program, define_flags, default: Path = DEFAULT):
         with contextlib.suppress(RuntimeError):  # of a user who has no home, as in some containers
             jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "ali_jax"))
     warnings.filterwarnings("ignore", "coroutine '.*' was never awaited")  # orbax's, of what cannot be read
-    warnings.filterwarnings("ignore", onednn.NOT_STORED)  # of programs that are compiled anew each time
     try:
         app.run(
             functools.partial(on_devices, program),

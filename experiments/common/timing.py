@@ -10,6 +10,7 @@ import numpy as np
 
 from ali_jax import build, data, examples, train
 from ali_jax import config as config_lib
+from ali_jax.models import onednn
 from ali_jax.run import devices
 from experiments.common import contest
 
@@ -40,7 +41,8 @@ def time_step(config, split: data.Split, steps: int) -> dict:
     placed = devices.put_batches([batches[s] for s in range(count)], mesh)
 
     start = time.perf_counter()
-    compiled = run_steps.lower(state, placed).compile()
+    with onednn.not_stored():
+        compiled = run_steps.lower(state, placed).compile()
     compile_seconds = time.perf_counter() - start
     seconds = []
     for _ in range(WARM_UP + steps):

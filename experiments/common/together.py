@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 
 from ali_jax import build, data, examples, models, train
 from ali_jax.errors import UserError
+from ali_jax.models import onednn
 from ali_jax.pretrained import starts
 from ali_jax.run import begun, devices, workdirs
 from ali_jax.run.checkpoints import Checkpoints, kept_steps
@@ -228,5 +229,5 @@ def run_all(game: build.Game):
         return after._replace(step=jnp.broadcast_to(after.step, states.step.shape)), metrics
 
     platform = jax.local_devices()[0].platform
-    options = models.compiler_options(game.dtype, game.shapes.params, platform) or None
-    return jax.jit(of_all, static_argnames="due", donate_argnums=0, compiler_options=options)
+    options = models.compiler_options(game.dtype, game.shapes.params, platform)
+    return onednn.jit(of_all, options, static_argnames="due", donate_argnums=0)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ali_jax.models import onednn
 from ali_jax.models.layers import Layer
 from experiments.layers.clock import median_seconds
 from experiments.layers.of_step import Seen
@@ -20,8 +21,9 @@ class Timed:
         self._calls = {}
         arguments = random_arguments(seen)
         for name, program in programs(seen).items():
-            jitted = jax.jit(program, compiler_options=options or None)
-            self._calls[name] = jitted.lower(*arguments).compile(), arguments
+            lowered = jax.jit(program, compiler_options=options or None).lower(*arguments)
+            with onednn.not_stored():
+                self._calls[name] = lowered.compile(), arguments
 
     def __call__(self) -> dict[str, float]:
         return {

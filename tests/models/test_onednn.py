@@ -1,6 +1,7 @@
 """The forms of convolutions for oneDNN, and the options that ask for it."""
 
 import functools
+import math
 from pathlib import Path
 
 import jax
@@ -16,8 +17,6 @@ from ali_jax.models.convolution import conv, conv_transpose
 from ali_jax.models.rows import conv as row
 from ali_jax.models.rows import transposed
 from configs import digits
-
-pytestmark = pytest.mark.filterwarnings(f"ignore:{onednn.NOT_STORED}")
 
 
 @pytest.fixture
@@ -57,6 +56,19 @@ def test_small_kernels_have_options_in_bfloat16_alone(monkeypatch):
         assert models.compiler_options("bfloat16", params, "cpu") == onednn.OPTIONS
 
 
+def test_what_is_compiled_with_options_is_not_stored():
+    stored_from, seen = getattr(jax.config, onednn.STORED_FROM), []
+
+    def traced(x):
+        seen.append(getattr(jax.config, onednn.STORED_FROM))
+        return x
+
+    for options in ({"xla_backend_optimization_level": 0}, {}):
+        onednn.jit(traced, options)(1.0)
+    assert seen == [math.inf, stored_from]
+    assert getattr(jax.config, onednn.STORED_FROM) == stored_from
+
+
 def test_an_option_that_this_jaxlib_does_not_know_is_left_out(asked_anew, monkeypatch, recwarn):
     monkeypatch.setattr(onednn, "OPTIONS", {"xla_cpu_an_option_of_another_year": True})
     assert models.compiler_options("bfloat16", {}) == {} and not recwarn.list
@@ -77,7 +89,9 @@ def test_what_the_options_promise_they_do(asked_anew, dtype, features, calls):
     def loss(x, kernel):
         return jnp.sum(jnp.sin(conv(x, kernel, 2)).astype(jnp.float32))
 
-    program = jax.jit(jax.grad(loss, (0, 1))).lower(shape, kernel).compile(compiler_options=options).as_text()
+    lowered = jax.jit(jax.grad(loss, (0, 1))).lower(shape, kernel)
+    with onednn.not_stored():
+        program = lowered.compile(compiler_options=options).as_text()
     if dtype == "bfloat16" and not has_bfloat16():
         calls -= 1
     assert program.count(f'custom_call_target="{onednn.MARK}"') == (calls if options else 0)
@@ -137,8 +151,7 @@ def test_convolutions_in_bfloat16_play_the_game_of_float32():
         config.dtype = dtype
         game = build.game(config)
         state = jax.jit(game.init)(jax.random.key(0), batch=batches[0])
-        options = models.compiler_options(dtype, state.params) or None
-        step, course = jax.jit(game.step, compiler_options=options), []
+        step, course = onednn.jit(game.step, models.compiler_options(dtype, state.params)), []
         for number in range(200):
             state, metrics = step(state, batches[number])
             course.append(metrics)
