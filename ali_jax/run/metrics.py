@@ -18,7 +18,8 @@ from ali_jax.run.events import Events
 
 logger = logging.getLogger(__name__)
 
-# Calls that the host may be ahead of the device: enough to keep it busy, few enough to stop in a moment.
+# Calls that the host may be ahead of a GPU or TPU: enough to keep it busy, few enough to stop in a moment. On
+# a CPU a call returns when its steps are done (see `memory`), and nothing is to be waited for.
 AHEAD = 2
 SHOWN = ("loss_discriminator", "loss_generator_encoder")  # on the progress bar
 LOGGED = {  # metric -> its name in a line of the log
@@ -36,6 +37,7 @@ class Recorder:
     def __init__(self, writer: "MetricWriter", log_every: int, first_step: int):
         self._writer = writer
         self._log_every = log_every
+        self._ahead = 0 if jax.default_backend() == "cpu" else AHEAD
         self._settled = first_step
         self._pending = collections.deque()
         self._sums: dict[str, float] = {}  # over the steps since the last `write`
@@ -48,7 +50,7 @@ class Recorder:
           NotFinite: an earlier loss is not finite.
         """
         self._pending.append((step, metrics))
-        while len(self._pending) > AHEAD:
+        while len(self._pending) > self._ahead:
             self._settle()
 
     def catch_up(self) -> None:

@@ -59,11 +59,12 @@ def test_small_kernels_have_options_in_bfloat16_alone(monkeypatch):
 def test_what_is_compiled_with_options_is_not_stored():
     stored_from, seen = getattr(jax.config, onednn.STORED_FROM), []
 
-    def traced(x):
-        seen.append(getattr(jax.config, onednn.STORED_FROM))
-        return x
-
     for options in ({"xla_backend_optimization_level": 0}, {}):
+
+        def traced(x):
+            seen.append(getattr(jax.config, onednn.STORED_FROM))
+            return x
+
         onednn.jit(traced, options)(1.0)
     assert seen == [math.inf, stored_from]
     assert getattr(jax.config, onednn.STORED_FROM) == stored_from

@@ -7,7 +7,7 @@ import sys
 import pytest
 from helpers import ROOT, environment
 
-# Page faults of five calls, each of which takes 34 MB on the way and gives as many.
+# The fewest page faults of ten calls, each of which takes 34 MB on the way and gives as many.
 FAULTS = """
 import resource, sys
 import jax, jax.numpy as jnp
@@ -15,13 +15,12 @@ from ali_jax.run import memory
 if "keep" in sys.argv:
     memory.keep_freed()
 step, x = jax.jit(jnp.cumsum), jnp.arange(2.0**23)
-faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(3):
+faults, found = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt, []
+for _ in range(10):
+    before = faults()
     step(x).block_until_ready()
-before = faults()
-for _ in range(5):
-    step(x).block_until_ready()
-print(faults() - before)
+    found.append(faults() - before)
+print(min(found))
 """
 
 
@@ -40,5 +39,5 @@ def faults(*arguments) -> int:
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_a_step_does_not_fault_in_the_pages_that_the_last_one_freed():
-    assert faults() > 10_000
-    assert faults("keep") < 1_000
+    assert faults() > 4_000
+    assert faults("keep") < 100
