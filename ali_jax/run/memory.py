@@ -1,6 +1,7 @@
 """Memory that a step on a CPU frees is kept for the next one."""
 
 import ctypes
+import sys
 
 import jax
 
@@ -19,8 +20,8 @@ def keep_freed() -> None:
     To be called before JAX is first used. Nothing changes without glibc, or on GPUs and TPUs but for what
     NumPy frees. What a process held at its peak, it holds to its end.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # as on a Mac
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
         return
     mallopt(M_MMAP_MAX, 0)  # all from one heap ...
     mallopt(M_TRIM_THRESHOLD, -1)  # ... whose end is never given back
