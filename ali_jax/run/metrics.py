@@ -19,7 +19,8 @@ from ali_jax.run.events import Events
 logger = logging.getLogger(__name__)
 
 # Calls that the host may be ahead of a GPU or TPU: enough to keep it busy, few enough to stop in a moment. On
-# a CPU a call returns when its steps are done (see `memory`), and nothing is to be waited for.
+# a CPU none: a call of our programs returns when its steps are done (see `memory`), and what then waits to be
+# recorded is counted to the wrong interval, whose rate is off.
 AHEAD = 2
 SHOWN = ("loss_discriminator", "loss_generator_encoder")  # on the progress bar
 LOGGED = {  # metric -> its name in a line of the log
