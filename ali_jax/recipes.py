@@ -77,7 +77,7 @@ def vary(
     Reconstructions are held to their images by a cycle; codes of an image and of a changed copy are held
     together by a contrast, so that what they say first is not where things are or how bright; a recognition
     asks that E can tell each image from the others of its batch by its reconstruction; D's slope is kept in
-    check, and the parameters are averaged under a falling rate. See "Ablations" in experiments/README.md.
+    check, and the parameters are averaged under a falling rate. See experiments/reports/ablations.md.
 
     Args:
       variant: "recipe": our terms on the config's networks; "small": on small ones, see `make_small`.

@@ -10,7 +10,7 @@ and never trained:
     --config=configs/celeba_conditional.py:code       one that is not trained
     --config=configs/celeba_conditional.py:paper      D(x) as in configs/celeba.py:paper
 
-Measured: `:small` (experiments/README.md). The full run: not run.
+Measured: `:small` (experiments/reports/celeba.md). The full run: not run.
 
 Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, on small networks too (see `recipes`).
 """

@@ -13,7 +13,7 @@ table and its code disagree about it in two places:
     --config=configs/cifar10.py:code      both as in the code
     --config=configs/cifar10.py:paper     both as in the table
 
-Measured: 1,628 steps, and `:small` (experiments/README.md). The full run: not run.
+Measured: 1,628 steps, and `:small` (experiments/reports/cifar10.md). The full run: not run.
 
 Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, on small networks too (see `recipes`).
 """

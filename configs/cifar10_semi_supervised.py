@@ -10,7 +10,7 @@ held out, to choose among settings. `:feature_matching` is the baseline of Salim
 networks, `:supervised` the discriminator without z on the labelled images alone, `:ali_mixup` and
 `:ali_consistency` (ours) add those terms, `:mixup` and `:consistency` are they without a game.
 Other label counts of the paper: --config.num_labels=1000, 2000, 8000 (19.98, 19.09, 17.05 %).
-Measured: 26,000 steps (experiments/README.md). The full run: not run.
+Measured: 26,000 steps (experiments/reports/few_labels.md). The full run: not run.
 """
 
 from pathlib import Path

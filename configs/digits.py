@@ -4,10 +4,11 @@
 
 The game is ours: beside the paper's, a cycle that ties reconstructions to their images, a contrast that keeps
 codes as far apart as their images are, a score of x alone that widens the samples, a check on D's slope, and
-an average of the parameters under a falling rate (chosen on training images; see "Ablations" in
-experiments/README.md). The paper's game alone, on the same networks: `--config=configs/digits.py:paper`.
+an average of the parameters under a falling rate (chosen on training images; see
+experiments/reports/ablations.md). The paper's game alone, on the same networks:
+`--config=configs/digits.py:paper`.
 
-Measured: see experiments/README.md.
+Measured: see experiments/reports/digits.md.
 """
 
 from ali_jax import config as config_lib

@@ -7,7 +7,7 @@ noise beside z, E and G move five times for each step of D, and a cycle in z cou
 all move once a step, as often as E and G do there, and the cycle is in x. How much the cycle counts is
 `--config.terms.cycle.weight`; the game without it: `--config=configs/five_gaussians.py:ali`.
 
-Measured: see "ALICE's trade-off, on its toy data" in experiments/README.md.
+Measured: see experiments/reports/mixture.md.
 """
 
 from ali_jax import config as config_lib

@@ -19,11 +19,11 @@ commas, what else there is to say:
 The game is the small recipe's for the kind of images, with classes without its r1 and with mixup, of signs
 and strokes with consistency; the networks are its for their size (see `recipes`).
 
-Measured with classes (experiments/README.md): `32,mirrored` with 4,000 labels of CIFAR-10 an error of 27.8 %
-after 4,000 steps, and reconstructions and samples that are much worse than without classes; `32,signs` with
-1,000 labels of SVHN one of 6.9 % after 4,000 steps, 3 seeds, and reconstructions that keep 61 % of the
-digits; `28,grey,strokes` with 100 labels of MNIST one of 1.6 % after 4,000 steps, and reconstructions that
-keep 88 % of the digits.
+Measured with classes (experiments/reports/own_images.md): `32,mirrored` with 4,000 labels of CIFAR-10 an
+error of 27.8 % after 4,000 steps, and reconstructions and samples that are much worse than without classes;
+`32,signs` with 1,000 labels of SVHN one of 6.9 % after 4,000 steps, 3 seeds, and reconstructions that keep 61
+% of the digits; `28,grey,strokes` with 100 labels of MNIST one of 1.6 % after 4,000 steps, and
+reconstructions that keep 88 % of the digits.
 """
 
 from pathlib import Path

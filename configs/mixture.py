@@ -11,7 +11,7 @@ q(z|x), and an average of the parameters under a rate that falls when the noise 
                                          fixed ones of its code, whose "0.8" is today's b1 = 0.2
     --config=configs/mixture.py:gan      its baseline: the same generator, no encoder, D sees x alone
 
-Measured: see "The 25-mode study" in experiments/README.md.
+Measured: see experiments/reports/mixture.md.
 """
 
 from ali_jax import config as config_lib

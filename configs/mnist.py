@@ -5,7 +5,7 @@
 Game and networks are the small recipe's for strokes and for the size (see `recipes`). The paper's game, on
 layers like those of its SVHN model: `--config=configs/mnist.py:paper`.
 
-Measured: see "MNIST" in experiments/README.md.
+Measured: see experiments/reports/mnist.md.
 """
 
 from ali_jax import config as config_lib

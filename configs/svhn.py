@@ -4,11 +4,11 @@
 
 The networks of the paper's SVHN table and the settings of its code: 531,131 images of the "extra" split,
 100 epochs. Measured: 6,500 steps on a subset of 4,000 images, 2 cores of a CPU: samples show digits,
-reconstructions seldom the digit of their original (experiments/README.md). The full run: not run.
+reconstructions seldom the digit of their original (experiments/reports/svhn.md). The full run: not run.
 
 Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, on small networks too (see `recipes`).
 `:small` measured: 10,000 steps on 7,000 images, 45 minutes on a busy core; reconstructions keep the digit of
-three test images in four (experiments/README.md).
+three test images in four (experiments/reports/svhn.md).
 """
 
 from ali_jax import config as config_lib

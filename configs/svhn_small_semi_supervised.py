@@ -7,7 +7,7 @@ E, G and splits of configs/svhn.py:small, a D made to tell classes apart, and th
 weight for D, which sees images moved and changed in colour (`recipes.teach`). The paper's error of 7.42 % is
 of large networks, many epochs and all images: configs/svhn_semi_supervised.py. Other games as there.
 Measured on 7,000 images, 3 seeds: 7.8 %, 9.5 % by the labelled images alone, and 7.4 % by `:consistency`, in
-less time (experiments/README.md).
+less time (experiments/reports/few_labels.md).
 """
 
 from pathlib import Path

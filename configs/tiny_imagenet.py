@@ -6,7 +6,7 @@ All 1,281,167 training images of ILSVRC 2012 (not the 200 classes that go by the
 paper's number; its code says 1,000). `imagenet_resized/64x64` holds them ready made; with
 `--config.dataset=imagenet2012` the shorter side is resized to 64 and the centre cropped.
 
-Measured: `:small` (experiments/README.md). The full run: not run.
+Measured: `:small` (experiments/reports/tiny_imagenet.md). The full run: not run.
 
 Ours, not the paper's: `:recipe`, with terms of our own, and `:small`, on small networks too (see `recipes`).
 """
