@@ -61,7 +61,8 @@ def note_interrupts() -> None:
 def stop_signals() -> Iterator[list[int]]:
     """A list in which Ctrl-C or SIGTERM leaves its number; a second Ctrl-C interrupts at once.
 
-    Within another `stop_signals` it is the same list.
+    Within another `stop_signals` it is the same list. What a process was started to ignore, as shells have
+    jobs in the background ignore Ctrl-C, stays ignored.
 
     Of several processes each would stop at its own step. There JAX's preemption service takes SIGTERM and
     agrees with all of them on one step (`Checkpoints.preempted`). Signals reach the main thread alone: in
@@ -71,6 +72,7 @@ def stop_signals() -> Iterator[list[int]]:
     if getattr(signal.getsignal(signal.SIGINT), "noted", False):
         raise KeyboardInterrupt
     ours = (signal.SIGINT, signal.SIGTERM) if in_main and jax.process_count() == 1 else ()
+    ours = [number for number in ours if signal.getsignal(number) is not signal.SIG_IGN]
     outer = signal.getsignal(signal.SIGTERM)
     note = outer if ours and isinstance(outer, _Noting) else _Noting()
     before = {number: signal.signal(number, note) for number in ours}

@@ -29,3 +29,13 @@ def test_an_interrupt_that_is_heard_ends_a_program_at_once(before):
     note_interrupts()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_that_a_shell_ignores_stays_ignored(before):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stop_signals() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not stop
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
