@@ -17,6 +17,17 @@ from ali_jax.errors import UserError
 CHANGES = ("colour", "negative", "translation", "cutout", "mirror", "zoom", "shear")
 
 
+def _in_float32(change: Callable) -> Callable:
+    """A change whose sums a CPU would convert to float32, and back to bfloat16, one by one."""
+
+    @functools.wraps(change)
+    def changed(key: jax.Array, x: jax.Array, strength: float) -> jax.Array:
+        return change(key, x.astype(jnp.float32), strength).astype(x.dtype)
+
+    return changed
+
+
+@_in_float32
 def colour(key: jax.Array, x: jax.Array, strength: float) -> jax.Array:
     """Brightness, saturation and contrast of each image at random; 1 is the strength of the paper's code."""
     uniform = strength * jax.random.uniform(key, (3, len(x), 1, 1, 1), x.dtype, -1.0)
@@ -71,6 +82,7 @@ def negative(key: jax.Array, x: jax.Array, share: float) -> jax.Array:
     return jnp.where(turned, 1 - x, x)
 
 
+@_in_float32
 def shear(key: jax.Array, x: jax.Array, slope: float) -> jax.Array:
     """Each image slanted: rows moved by up to `slope` times their distance from the middle, then columns."""
     slopes = slope * jax.random.uniform(key, (2, len(x), 1, 1, 1), minval=-1.0)

@@ -127,6 +127,14 @@ def test_images_keep_their_type(change):
     assert changed.dtype == jnp.bfloat16 and changed.shape == IMAGES.shape
 
 
+@pytest.mark.parametrize("change, strength", [(augmentation.colour, 1.0), (augmentation.shear, 0.3)])
+def test_what_is_many_sums_is_rounded_once(change, strength):
+    """In bfloat16 the images are those of float32."""
+    images = IMAGES.astype(jnp.bfloat16)
+    exact = change(KEY, images.astype(jnp.float32), strength)
+    np.testing.assert_array_equal(change(KEY, images, strength), exact.astype(jnp.bfloat16))
+
+
 def test_a_box_of_no_width_is_told():
     with pytest.raises(UserError, match=r"cutout of 0\.1 .* of 64x4 and changes none; .* at least 0\.25"):
         augmentation.cutout(KEY, jnp.ones((4, 64, 4, 1)), 0.1)
