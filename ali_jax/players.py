@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from ali_jax.disturbance import Disturb
+from ali_jax.errors import UserError
 from ali_jax.interleaving import interleave, part, twice
 from ali_jax.models import Encoding, Judgement, may_mix_pairs, packing_of
 from ali_jax.roles import Roles, variables
@@ -28,6 +29,7 @@ class BoundNetworks(NamedTuple):
     condition: jax.Array | None = None  # attributes of the examples that are passed, (M, A)
     disturb: Disturb | None = None  # what is done to all pairs before D sees them
     sharding: jax.sharding.NamedSharding | None = None  # how the batch axis of sampled noise is laid out
+    average: Roles | None = None  # of the parameters over steps, where the state keeps one
 
     def players(self) -> Players:
         """The passes that terms may ask for, their running statistics left out."""
@@ -50,19 +52,33 @@ class BoundNetworks(NamedTuple):
         key: jax.Array,
         frozen: bool = False,
         among: Pairs | None = None,
+        averaged: bool = False,
     ) -> tuple[Judgement, Statistics]:
         """D's judgement of pairs, disturbed where the game disturbs them; `key` is of that and of dropout.
 
         Args:
+          averaged: by the average of D's parameters over steps, which does not learn.
           among: as many generated pairs, beside which D judges them as in a round: its batch normalisation,
             or what else mixes pairs, sees what it sees there. None: alone.
         """
+        if averaged:
+            return self._averaged().judge(x, z, key, frozen=True, among=among)
         if among is None or not may_mix_pairs(self.networks.discriminator):
             return self.judge_shown(*self.disturbed(x, z, key), key, frozen=frozen)
         x_tilde, z_tilde = among
         pairs = self.interleaved((x, z), (x_tilde.astype(x.dtype), z_tilde))
         judged, stats = self.for_both_kinds().judge_shown(*self.disturbed(*pairs, key), key, frozen=frozen)
         return part(judged, 0), stats
+
+    def _averaged(self) -> "BoundNetworks":
+        if self.average is None:
+            raise UserError(
+                "A term asks for the judgement of averaged parameters, and none are kept; set "
+                "config.average_rate, as to 0.002, or pass init_state keep_average=True."
+            )
+        # Averages are float32 where parameters are bfloat16.
+        params = jax.tree.map(lambda a, p: a.astype(p.dtype), self.average, self.params)
+        return self._replace(params=params)
 
     def interleaved(self, real: Pairs, generated: Pairs) -> Pairs:
         """As many pairs of each kind as one batch for D, or for its packs; see `interleave`."""

@@ -40,6 +40,7 @@ class ForwardPass(NamedTuple):
     key: jax.Array  # of this step alone; see `keys`
     step: jax.Array | int
     needs: Needs = Needs()  # of all terms
+    average: Roles | None = None  # of the parameters over steps, where the state keeps one
     disturb: Disturb | None = None  # what is done to all pairs before D sees them
     sharding: jax.sharding.NamedSharding | None = None  # how the batch axis of sampled noise is laid out
 
@@ -91,5 +92,12 @@ class ForwardPass(NamedTuple):
     def _bound(self, params: Roles) -> BoundNetworks:
         condition = self.batch.get("attributes")
         return BoundNetworks(
-            self.networks, params, self.batch_stats, self.step, condition, self.disturb, self.sharding
+            self.networks,
+            params,
+            self.batch_stats,
+            self.step,
+            condition,
+            self.disturb,
+            self.sharding,
+            self.average,
         )

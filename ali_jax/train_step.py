@@ -159,7 +159,10 @@ def train_step(
     check_needs(wanted, networks, batch)
 
     key = jax.random.fold_in(state.key, state.step)
-    forward = ForwardPass(networks, batch, state.batch_stats, key, state.step, wanted, disturb, sharding)
+    average = None if state.average is None else state.average[0]
+    forward = ForwardPass(
+        networks, batch, state.batch_stats, key, state.step, wanted, average, disturb, sharding
+    )
 
     def losses(params: Roles, made: Made, judged: Judgement):
         round_ = forward.round(made, judged)

@@ -7,7 +7,9 @@ import pytest
 from helpers import make_conditional_config, play
 
 from ali_jax import build
+from ali_jax.errors import UserError
 from ali_jax.models import judgement
+from ali_jax.players import BoundNetworks
 
 
 @pytest.mark.parametrize("m", [1, 2])
@@ -47,3 +49,27 @@ def test_D_sees_both_pairs_of_an_example_with_its_attributes(m):
     from_z = networks.generator.apply({"params": state.params.generator}, z, attributes)
     np.testing.assert_allclose(of_kind("x", 1), from_z, rtol=1e-5)
     assert not np.allclose(from_z[0], from_z[1])
+
+
+def test_the_average_judges_and_does_not_learn(tiny_config):
+    """With its own statistics of the batch and the dropout of the key, as the parameters themselves do."""
+    game = build.game(tiny_config)
+    x, key = jax.random.uniform(jax.random.key(2), (4, 8, 8, 1)), jax.random.key(3)
+    z = jax.random.normal(key, (4, 3))
+    first, second = (jax.jit(game.init)(jax.random.key(seed), batch={"x": x}) for seed in range(2))
+    statistics, first, second = first.batch_stats, first.params, second.params
+
+    def score(params, average=None, **how):
+        bound = BoundNetworks(game.networks, params, statistics, average=average)
+        return bound.players().judge(x, z, key, among=(1 - x, -z), **how).score
+
+    of_average = score(first, second, averaged=True)
+    np.testing.assert_array_equal(of_average, score(second))
+    assert not np.allclose(of_average, score(first, second))
+    learned = jax.grad(lambda params: score(params, second, averaged=True).sum())(first)
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(learned))
+    # As where parameters are bfloat16, whose average is float32.
+    halves = jax.tree.map(lambda p: p.astype(jnp.bfloat16), first)
+    assert score(halves, second, averaged=True).dtype == score(halves).dtype
+    with pytest.raises(UserError, match=r"averaged parameters, and none are kept; set config\.average_rate"):
+        score(first, averaged=True)

@@ -27,7 +27,9 @@ def labels(round: Round, players: Players, key: jax.Array, *, weight: float = 1.
 
 
 @needs(generated=False, labels=True, unlabelled=True)
-def consistency(round: Round, players: Players, key: jax.Array, *, weight: float = 1.0) -> Share:
+def consistency(
+    round: Round, players: Players, key: jax.Array, *, weight: float = 1.0, averaged: bool = False
+) -> Share:
     """D gives an example the classes that it gives it a second time (Sajjadi et al., 2016).
 
     The squared distance of two predictions for the same pairs, over other dropout, noise and disturbance, as
@@ -38,11 +40,16 @@ def consistency(round: Round, players: Players, key: jax.Array, *, weight: float
 
     Args:
       weight: of the sum over classes. The papers let theirs rise, to about 10 as counted here.
+      averaged: whether the average of D's parameters over steps makes the second prediction, as the teacher
+        of Tarvainen & Valpola (2017) does.
     """
     z = None if round.encoding is None else jax.lax.stop_gradient(round.encoding.z)
     first, second = (
         jax.nn.softmax(_of_classes("consistency", judgement))
-        for judgement in (round.real, players.judge(round.x, z, key, among=_generated(round)))
+        for judgement in (
+            round.real,
+            players.judge(round.x, z, key, among=_generated(round), averaged=averaged),
+        )
     )
     distance = jnp.sum(jnp.square(first - jax.lax.stop_gradient(second)), axis=1)
     return Share(d=weight * jnp.mean(distance))

@@ -42,9 +42,10 @@ class Players(NamedTuple):
 
     `generate(z, frozen=False)`: G's x (M, ...) of z (M, n).
     `encode(x, key, frozen=False)`: E's `Encoding` of x (M, ...), with a draw from q(z|x) by the key.
-    `judge(x, z, key, frozen=False, among=None)`: D's `Judgement` of pairs, disturbed as the game's are; the
-    key is of that and of the dropout. Batch normalisation is over these pairs alone, or with
-    `among=(x_tilde, z)` over as many generated pairs too, as in the round.
+    `judge(x, z, key, frozen=False, among=None, averaged=False)`: D's `Judgement` of pairs, disturbed as the
+    game's are; the key is of that and of the dropout. Batch normalisation is over these pairs alone, or with
+    `among=(x_tilde, z)` over as many generated pairs too, as in the round. With `averaged=True` the average
+    of D's parameters over steps judges, frozen.
     `compare("xx" or "zz", v, v2, key, frozen=False)`: the `Comparison` of (v, v) and (v, v2), as one batch.
 
     With `frozen=True` gradients go through to the inputs, and the network does not learn. Conditional

@@ -86,7 +86,7 @@ def test_labels_teach_only_the_discriminator():
 
 def judged_again(first, second, **settings):
     """The share of `consistency` where D gives these logits, and those the second time."""
-    players = types.SimpleNamespace(judge=lambda x, z, key, among: judgement(second))
+    players = types.SimpleNamespace(judge=lambda x, z, key, among, averaged: judgement(second))
     return consistency(Round({}, None, judgement(first)), players, None, **settings)
 
 
