@@ -19,7 +19,8 @@ from ali_jax.models.rows import conv, embed
 
 READINGS = ("recommended", "code", "paper")
 OURS = ("recommended", "recipe", "small")
-GAMES = ("ali", "ali_mixup", "ali_consistency", "feature_matching", "mixup", "consistency", "supervised")
+ALONE = ("feature_matching", "mixup", "consistency", "mean_teacher", "supervised")
+GAMES = ("ali", "ali_mixup", "ali_consistency", "ali_mean_teacher", *ALONE)
 STACKS = ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint")
 # The first variant is what the config is without one.
 VARIANTS = {
@@ -54,7 +55,7 @@ def test_it_builds_the_game_that_its_name_says(name):
     config = load_config(*name)
     config_lib.check(config)
     game = build.game(config)
-    alone = name[-1] in ("gan", "feature_matching", "mixup", "consistency", "supervised")
+    alone = name[-1] in ("gan", *ALONE)
     assert (game.networks.encoder is None) == alone
     labels = name[0].endswith("semi_supervised")
     assert game.needs.labels == labels
@@ -111,10 +112,17 @@ def test_the_small_recipe_is_the_recipe_on_small_networks(name):
 
 
 @pytest.mark.parametrize("name", [name for name, known in VARIANTS.items() if known == GAMES])
-@pytest.mark.parametrize("term", ["mixup", "consistency"])
-def test_our_games_for_few_labels_are_ali_with_a_term_more(name, term):
-    ali, ours = load_config(name), load_config(name, f"ali_{term}")
-    assert ours.terms.to_dict() == {**ali.terms.to_dict(), term: {}}
+@pytest.mark.parametrize(
+    "named, term",
+    [
+        ("mixup", {"mixup": {}}),
+        ("consistency", {"consistency": {}}),
+        ("mean_teacher", {"consistency": {"averaged": True}}),
+    ],
+)
+def test_our_games_for_few_labels_are_ali_with_a_term_more(name, named, term):
+    ali, ours = load_config(name), load_config(name, f"ali_{named}")
+    assert ours.average_rate > 0 and ours.terms.to_dict() == {**ali.terms.to_dict(), **term}
     with ours.unlocked():
         ours.terms = ali.terms
     assert ours == ali
