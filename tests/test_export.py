@@ -122,7 +122,7 @@ def test_a_card_shows_what_was_measured_of_this_seed_and_of_others(exported, tmp
         (tmp_path / f"{seed}.json").write_text(json.dumps(results(kept=kept)))
     file = exported("--card", f"--scores={tmp_path / '0.json'},{tmp_path / '1.json'}")
     card = file.with_suffix(".md").read_text()
-    assert "| class that reconstructions keep, % | 90; 91 +- 1 | 98 |" in card
+    assert "| class that reconstructions keep (of attributes: the mean), % | 90; 91 +- 1 | 98 |" in card
     assert "| coverage of samples | 0.5; 0.5 +- 0 | - |" in card
     assert "12 steps of 16 examples, 0.5 hours" in card and "1,500 for train" in card
     assert inference.about(file).sha256 in card and f"`inference.load({file.name!r})`" in card

@@ -63,3 +63,10 @@ def test_a_shared_flag_is_the_same_in_every_program(programs):
                 found.setdefault(name, []).append((flag.default, flag.help))
     assert {name: len(set(definitions)) for name, definitions in found.items()} == dict.fromkeys(SHARED, 1)
     assert all(len(definitions) > 1 for definitions in found.values())
+
+
+def test_help_shows_what_every_program_takes(programs):
+    """absl's --help shows flags of the file that is run alone, and these are of another."""
+    with flags_of(programs["ali_jax.main"]):
+        shown = flags.FLAGS.main_module_help()
+    assert {"--config:", "--workdir:"} < {*shown.split()}

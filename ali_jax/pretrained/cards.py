@@ -20,9 +20,13 @@ RECONSTRUCTIONS, ENCODER, SAMPLES = ("reconstruction", "through_mu"), ("encoder"
 PROBE = "standardised_probe_accuracy_percent"
 NEAREST = "nearest_neighbour_accuracy_percent"
 ROWS = {
-    "class that reconstructions keep, %": (
+    "class that reconstructions keep (of attributes: the mean), %": (
         (*RECONSTRUCTIONS, "kept_percent"),
         ("referee", "accuracy_percent"),
+    ),
+    "attributes that they keep, balanced accuracy, the mean, %": (
+        (*RECONSTRUCTIONS, "kept_balanced_percent"),
+        ("referee", "balanced_accuracy_percent"),
     ),
     "squared error of reconstructions over that of the mean image": (
         (*RECONSTRUCTIONS, "mse_over_mean_training_image"),

@@ -27,6 +27,8 @@ def define_shared_flags() -> None:
     """The flags of every program that `run` runs."""
     config_flags.DEFINE_config_file("config", None, f"What to train; default: {DEFAULT}.", lock_config=True)
     flags.DEFINE_string("workdir", None, "Where to keep the run; default: runs/<name of the config>.")
+    for name in ("config", "workdir"):  # so that --help shows them, too
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
 def run(program, define_flags, default: Path = DEFAULT):
