@@ -28,9 +28,9 @@ class Kind(NamedTuple):
     latent_dim: int = 128
     # Where D learns classes from few labels: strength of the changes of colour in all images that it sees,
     # and the game, of config.SEMI_SUPERVISED. On photographs mixup makes fewer mistakes than consistency, on
-    # signs and strokes more; on signs an average of D teaches it sooner than D itself.
+    # signs and strokes more. An average of D teaches sooner than D itself, but for strokes.
     colour: float = 0.0
-    few_labels: str = "ali_mixup"
+    few_labels: str = "ali_ict"
 
 
 # A copy may differ in what says nothing of the thing that is seen: where it is, how large, in which light.

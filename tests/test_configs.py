@@ -19,8 +19,9 @@ from ali_jax.models.rows import conv, embed
 
 READINGS = ("recommended", "code", "paper")
 OURS = ("recommended", "recipe", "small")
-ALONE = ("feature_matching", "mixup", "consistency", "mean_teacher", "supervised")
-GAMES = ("ali", "ali_mixup", "ali_consistency", "ali_mean_teacher", *ALONE)
+TERMS = ("mixup", "ict", "consistency", "mean_teacher")
+ALONE = ("feature_matching", *TERMS, "supervised")
+GAMES = ("ali", *(f"ali_{term}" for term in TERMS), *ALONE)
 STACKS = ("encoder", "generator", "discriminator_x", "discriminator_z", "discriminator_joint")
 # The first variant is what the config is without one.
 VARIANTS = {
@@ -116,6 +117,7 @@ def test_the_small_recipe_is_the_recipe_on_small_networks(name):
     "named, term",
     [
         ("mixup", {"mixup": {}}),
+        ("ict", {"mixup": {"averaged": True}}),
         ("consistency", {"consistency": {}}),
         ("mean_teacher", {"consistency": {"averaged": True}}),
     ],

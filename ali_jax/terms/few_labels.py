@@ -43,20 +43,16 @@ def consistency(
       averaged: whether the average of D's parameters over steps makes the second prediction, as the teacher
         of Tarvainen & Valpola (2017) does.
     """
-    z = None if round.encoding is None else jax.lax.stop_gradient(round.encoding.z)
-    first, second = (
-        jax.nn.softmax(_of_classes("consistency", judgement))
-        for judgement in (
-            round.real,
-            players.judge(round.x, z, key, among=_generated(round), averaged=averaged),
-        )
-    )
+    again = players.judge(round.x, _codes(round), key, among=_generated(round), averaged=averaged)
+    first, second = (jax.nn.softmax(_of_classes("consistency", seen)) for seen in (round.real, again))
     distance = jnp.sum(jnp.square(first - jax.lax.stop_gradient(second)), axis=1)
     return Share(d=weight * jnp.mean(distance))
 
 
 @needs(generated=False, labels=True, unlabelled=True)
-def mixup(round: Round, players: Players, key: jax.Array, *, weight: float = 1.0) -> Share:
+def mixup(
+    round: Round, players: Players, key: jax.Array, *, weight: float = 1.0, averaged: bool = False
+) -> Share:
     """D gives the mixture of two pairs the same mixture of their classes (Zhang et al., 2018).
 
     The cross-entropy of D's classes of lambda (x_i, z_i) + (1 - lambda) (x_j, z_j), where j is another of the
@@ -64,15 +60,23 @@ def mixup(round: Round, players: Players, key: jax.Array, *, weight: float = 1.0
     fixed, so that D learns from all examples (Verma et al., 2019, by averaged parameters; Berthelot et al.,
     2019). A few labels are soon learned by heart, and their mixtures, each new, are not. Attributes are those
     of the larger part. Generated pairs are in the batch as in `consistency`.
+
+    Args:
+      averaged: whether the average of D's parameters over steps says what an example without a label is, as
+        Verma et al. have it.
     """
     of_order, of_share, of_judging = jax.random.split(key, 3)
     order = jax.random.permutation(of_order, len(round.x))
     share = jax.random.uniform(of_share, (len(round.x),), minval=0.5)
     mixed = partial(_mixed, order, share)
-    z = None if round.encoding is None else mixed(jax.lax.stop_gradient(round.encoding.z))
-    judged = players.judge(mixed(round.x), z, of_judging, among=_generated(round))
+    z, among, teacher = _codes(round), _generated(round), round.real
+    if averaged:
+        of_teacher = jax.random.fold_in(of_judging, 1)
+        teacher = players.judge(round.x, z, of_teacher, among=among, averaged=True)
+    judged = players.judge(mixed(round.x), None if z is None else mixed(z), of_judging, among=among)
     log_chances = jax.nn.log_softmax(_of_classes("mixup", judged))
-    return Share(d=-weight * jnp.mean(jnp.sum(mixed(_classes(round)) * log_chances, axis=1)))
+    classes = mixed(_classes(round.batch["label"], teacher))
+    return Share(d=-weight * jnp.mean(jnp.sum(classes * log_chances, axis=1)))
 
 
 def _mixed(order: jax.Array, share: jax.Array, values: jax.Array) -> jax.Array:
@@ -81,9 +85,14 @@ def _mixed(order: jax.Array, share: jax.Array, values: jax.Array) -> jax.Array:
     return share * values + (1 - share) * values[order]
 
 
-def _classes(round: Round) -> jax.Array:
-    """(M, K): chances of the classes of real examples, by their labels or, without one, by D; held fixed."""
-    label, logits = round.batch["label"], jax.lax.stop_gradient(round.real.joint)
+def _codes(round: Round) -> jax.Array | None:
+    """(M, n): E's draws from q(z|x), which do not learn; None in a game without E."""
+    return None if round.encoding is None else jax.lax.stop_gradient(round.encoding.z)
+
+
+def _classes(label: jax.Array, judgement: Judgement) -> jax.Array:
+    """(M, K): chances of the classes of examples, by their labels or, without one, by D; held fixed."""
+    logits = jax.lax.stop_gradient(judgement.joint)
     of_label = jax.nn.one_hot(label, logits.shape[-1], dtype=logits.dtype)
     return jnp.where((label >= 0)[:, None], of_label, jax.nn.softmax(logits))
 

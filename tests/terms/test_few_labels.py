@@ -106,11 +106,14 @@ def test_consistency_moves_the_first_prediction_towards_the_second():
     assert judged_again(first - 0.1 * gradients[0], second).d < judged_again(first, second).d
 
 
-def mixed(label, first, second, **settings):
+def mixed(label, first, second, of_average=None, **settings):
     """(share of `mixup`, how much of each example is in each mixture) where D gives these logits."""
     count, seen = len(label), {}
 
-    def judge(x, z, key, among):
+    def judge(x, z, key, among, averaged=False):
+        if averaged:
+            np.testing.assert_array_equal(x, jnp.eye(count))
+            return judgement(of_average)
         seen.update(x=x, z=z, among=among)
         return judgement(second)
 
@@ -129,6 +132,14 @@ def test_mixup_asks_for_the_classes_of_what_was_mixed():
     expected = -np.sum((parts @ classes) * jax.nn.log_softmax(second), axis=1).mean()
     np.testing.assert_allclose(share.d, 2 * expected, rtol=1e-5)
     assert share.ge is None
+
+
+def test_an_average_of_d_says_what_is_mixed():
+    first, second, of_average = 3 * jax.random.normal(jax.random.key(5), (3, 12, 3))
+    label = jnp.array([0, 1, 2, 1, *[-1] * 8])
+    share, _ = mixed(label, first, second, of_average, averaged=True)
+    np.testing.assert_array_equal(share.d, mixed(label, of_average, second)[0].d)
+    assert share.d != mixed(label, first, second)[0].d
 
 
 def test_mixup_mixes_two_of_a_batch_and_says_most_of_the_first():
