@@ -7,7 +7,7 @@
 The networks and the game of configs/svhn_small_semi_supervised.py, on images that mean the same in a mirror.
 The paper's error of 17.99 % is of large networks and many epochs: configs/cifar10_semi_supervised.py.
 Other games as there. Measured, 16,000 steps, one seed: 27.5 %, 28.3 % by the labelled images
-alone, and 24.4 % by `:mixup` (experiments/reports/few_labels.md).
+alone, and 24.6 % by `:mixup`, two seeds (experiments/reports/few_labels.md).
 """
 
 from pathlib import Path
