@@ -96,9 +96,9 @@ def check(config: ConfigDict) -> None:
             )
         require_known(config[part], usual[part], f"config.{part}.")
     ranges.check(config.to_dict())
-    shape = config.model.x_shape
+    shape = config.model.get("x_shape")
     for field in CHANGES:
-        # What is no shape at all, `models.build` says.
+        # What is no shape at all, or missing, `models.build` says.
         if config.disturbance[field] and isinstance(shape, tuple | list) and len(shape) != 3:
             raise UserError(
                 f"config.disturbance.{field} is of images, and {config.dataset} holds none; set it to 0."

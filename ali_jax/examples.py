@@ -162,6 +162,8 @@ def _require_labels(label: np.ndarray | None, dataset: str) -> None:
             f"The labels of {dataset} are {label.dtype} of shape {label.shape}; make them int32, (N,), "
             "classes from 0."
         )
+    if len(label) and np.max(label) > np.iinfo(np.int32).max:
+        raise UserError(f"A label of {dataset} is {np.max(label)}; make labels int32, classes from 0.")
     if len(label) and (least := int(np.min(label))) < labels.UNLABELLED:
         raise UserError(
             f"A label of {dataset} is {least}; make labels classes from 0, and {labels.UNLABELLED} where the "

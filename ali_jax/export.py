@@ -55,7 +55,7 @@ def main(argv):
     workdir, output = workdirs.folder(values.workdir), local(values.output, "--output")
     config = workdirs.read_config(workdir)
     config.data_dir = command_line.data_dir_alone() or config.data_dir
-    if not values.discriminator and not build.needs_of_config(config).generated:
+    if not values.discriminator and not _has_trained_pairs(config):
         raise UserError(
             f"{workdir} holds a classifier, whose G and E are untrained; pass --discriminator, which "
             "tells classes apart."
@@ -135,9 +135,17 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(np.asarray(values, np.float64)))))
 
 
+def _has_trained_pairs(config: ConfigDict) -> bool:
+    """Whether G and E are trained, and not of a classifier; with terms of a user's own they are taken to be.
+
+    Those need not be there to be imported.
+    """
+    return any(":" in name for name in config.terms) or build.needs_of_config(config).generated
+
+
 def write_card(config: ConfigDict, splits: Mapping[str, data.Split], output: Path) -> None:
     """NAME.md beside NAME.safetensors, and its pictures, which are those of the exported model."""
-    trained = build.needs_of_config(config).generated  # else G and E of a classifier
+    trained = _has_trained_pairs(config)
     drawn = pictures.of_training(inference.load(output), splits["validation"]) if trained else {}
     for name, picture in drawn.items():
         files.save_png(output.with_name(f"{output.stem}_{name}.png"), picture)

@@ -99,6 +99,14 @@ def test_what_a_file_may_get_wrong_is_named(changes, words):
         build.game(config)
 
 
+def test_a_model_without_a_shape_is_named():
+    config = load_config("digits")
+    with config.model.unlocked():
+        del config.model.x_shape
+    with pytest.raises(UserError, match=r"x_shape"):
+        build.game(config)
+
+
 @pytest.mark.parametrize(
     ("path", "variant", "words"),
     [

@@ -81,6 +81,9 @@ def test_labels_become_int32_and_none_but_one_stands_for_unknown(digits):
     ignored = digits._replace(label=np.where(digits.label == 0, -100, digits.label))  # as in PyTorch
     with pytest.raises(UserError, match="A label of digits is -100; make labels classes from 0, and -1"):
         examples.fit(ignored, config)
+    beyond = digits._replace(label=digits.label.astype(np.int64) + 2**32)  # as int32 the same as before
+    with pytest.raises(UserError, match=r"A label of digits is 42949\d+; make labels int32"):
+        examples.fit(beyond, config)
 
 
 def test_a_class_that_training_examples_lack_is_thought_of(digits):

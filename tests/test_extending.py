@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import CONFIGS
 
-from ali_jax import build, data, inference, models, train
+from ali_jax import build, data, export, inference, models, train
 from ali_jax import config as config_lib
 from ali_jax.errors import UserError
 from ali_jax.models import layers
@@ -60,7 +60,7 @@ def test_networks_of_ones_own_are_trained(folder, capsys):
     assert re.match(r"L_D \d\.\d{3}, mean sigma \d\.\d{3}\n", capsys.readouterr().out)
 
 
-def test_a_term_is_trained_resumed_and_not_needed_afterwards(folder, tiny_config, monkeypatch):
+def test_a_term_is_trained_resumed_and_not_needed_afterwards(in_process, folder, tiny_config, monkeypatch):
     tiny_config.terms = TERMS
     tiny_config.num_steps = 4
     train.train_and_evaluate(tiny_config, "run")
@@ -76,6 +76,8 @@ def test_a_term_is_trained_resumed_and_not_needed_afterwards(folder, tiny_config
     (folder / "my_terms.py").unlink()
     monkeypatch.delitem(sys.modules, "my_terms")
     assert inference.sample(inference.load("run"), np.uint32([0, 0]), 2).shape == (2, 8, 8, 1)
+    in_process(export, "--workdir=run", f"--output={folder / 'run.safetensors'}", "--card")
+    assert inference.sample(inference.load(folder / "run.safetensors"), np.uint32([0, 0]), 2).shape[0] == 2
 
 
 def test_a_misspelt_setting_of_a_term_is_refused(folder, tiny_config):

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 OTHERS = (".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".tga")  # images too, and told of
 UNKNOWN = ("unlabelled", "unlabeled")
+RUNS = ("checkpoints", "figures", "results")  # folders that a run writes into its workdir
 SPLITS = ("train", "validation", "val", "valid", "test", "extra")
 
 
@@ -122,15 +123,19 @@ def _find(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[in
         status, outer = os.stat(folder), above.pop(folder)
         itself = status.st_dev, status.st_ino
         # A link that leads back; one to a folder elsewhere may be another class, or another split.
-        if itself in outer or ("config.json" in files and "checkpoints" in inner):
+        is_workdir = "config.json" in files and "checkpoints" in inner
+        if itself in outer or (is_workdir and outer):
             inner.clear()
             continue
-        inner[:] = [name for name in inner if not name.startswith(".")]
+        # Of the folder of the images, too, which may be the workdir, what a run has written is left out.
+        written = RUNS if is_workdir else ()
+        inner[:] = [name for name in inner if not name.startswith(".") and name not in written]
         above |= {os.path.join(folder, name): (*outer, itself) for name in inner}
         for name in files:
             if name.lower().endswith(suffixes) and not name.startswith("."):
                 path = os.path.join(folder, name)
-                yield os.path.relpath(path, root).replace(os.sep, "/"), _mark(path)
+                if not _is_pipe(path):
+                    yield os.path.relpath(path, root).replace(os.sep, "/"), _mark(path)
 
 
 def _refuse(error: OSError) -> None:
@@ -138,6 +143,11 @@ def _refuse(error: OSError) -> None:
     raise UserError(
         f"The folder {error.filename} cannot be read ({error.strerror}); allow reading it, or remove it."
     ) from error
+
+
+def _is_pipe(path: str) -> bool:
+    """Whether this, or what a link leads to, is there and no file: reading might wait for ever."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def _mark(path: str) -> tuple[int, int]:

@@ -99,8 +99,9 @@ class MixedBatches:
         hidden = split._replace(label=np.full(len(split.x), UNLABELLED, np.int32))
         process = (seed, process_index, process_count)
         known = labelled_split(split, rows, labelled_batch_size)
-        # Where all labels are known, an order of the same seed would bring every example twice in a batch.
-        apart = 2**32 if len(rows) == len(split.x) else 0  # seeds of configs are smaller
+        # Where all labels are known, or most, an order of the same seed would bring many examples twice in a
+        # batch.
+        apart = 2**32 if 2 * len(rows) > len(split.x) else 0  # seeds of configs are smaller
         self._labelled = Batches(known, labelled_batch_size, seed + apart, process_index, process_count)
         self._unlabelled = Batches(hidden, batch_size - labelled_batch_size, *process)
         self._blocks //= process_count

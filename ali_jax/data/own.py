@@ -148,6 +148,8 @@ def _write(folder: Path, frame: Frame, source: Source) -> None:
     }
     (whole / NAMES).write_text(json.dumps(names) + "\n")
     once.publish(whole, folder)
+    if whole != partial:
+        shutil.rmtree(partial, ignore_errors=True)
     # What was decoded, or half of it, of files that are no longer there as they were.
     for former in folder.parent.iterdir():
         if former.is_dir() and former != folder and not former.name.startswith(f".{folder.name}-"):

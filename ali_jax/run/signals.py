@@ -73,8 +73,8 @@ def stop_signals() -> Iterator[list[int]]:
         raise KeyboardInterrupt
     ours = (signal.SIGINT, signal.SIGTERM) if in_main and jax.process_count() == 1 else ()
     ours = [number for number in ours if signal.getsignal(number) is not signal.SIG_IGN]
-    outer = signal.getsignal(signal.SIGTERM)
-    note = outer if ours and isinstance(outer, _Noting) else _Noting()
+    outer = [handler for number in ours if isinstance(handler := signal.getsignal(number), _Noting)]
+    note = outer[0] if outer else _Noting()
     before = {number: signal.signal(number, note) for number in ours}
     try:
         yield note.received

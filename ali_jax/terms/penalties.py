@@ -56,8 +56,8 @@ def _penalty(round, players, key, gamma, every, pairs) -> Share:
 
     applied = every == 1 or round.step % every == 0
     if isinstance(applied, bool):  # known while the program is made
-        return Share(d=penalty() if applied else jnp.zeros(()))
-    return Share(d=jax.lax.cond(applied, penalty, lambda: jnp.zeros(())))
+        return Share(d=penalty() if applied else jnp.float32(0))
+    return Share(d=jax.lax.cond(applied, penalty, lambda: jnp.float32(0)))
 
 
 def seldom(named: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

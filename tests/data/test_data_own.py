@@ -73,6 +73,13 @@ def test_what_was_unreadable_is_tried_again_and_told_of_again(photos):
             load(photos)
 
 
+def test_with_an_unreadable_image_all_others_are_kept_once(photos):
+    (photos / "cat" / "torn.png").write_text("no image")
+    frame = FRAME._replace(unreadable=0.5)
+    assert len(load(photos, frame=frame).x) == 40
+    assert len(list((photos / ".ali_jax").rglob("x.npy"))) == 1
+
+
 def test_an_interrupted_decoding_is_gone_on_with(photos, monkeypatch):
     monkeypatch.setattr(own, "_BLOCK", 8)
     monkeypatch.setattr(own, "cores", lambda: 1)

@@ -98,6 +98,21 @@ def test_figures_of_a_run_within_are_no_images(photos):
     assert 99 not in greys(load(photos))
 
 
+def test_a_run_may_be_kept_beside_its_images(photos):
+    """The folder of the images is the workdir, and is read again when the run is gone on with."""
+    before = sorted(greys(load(photos)))
+    save(photos / "figures" / "samples.png", 99)
+    (photos / "config.json").write_text("{}")
+    (photos / "checkpoints").mkdir()
+    assert sorted(greys(load(photos))) == before
+
+
+def test_what_is_no_file_is_not_waited_for(photos):
+    before = sorted(greys(load(photos)))
+    os.mkfifo(photos / "cat" / "pipe.png")
+    assert sorted(greys(load(photos))) == before
+
+
 def test_formats_that_hold_one_picture_or_more_are_taken(tmp_path):
     for value, suffix in enumerate(("tif", "TIFF", "gif", "bmp", "jpeg", "webp")):
         save(tmp_path / f"{value}.{suffix}", 10 * value)

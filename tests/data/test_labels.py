@@ -47,6 +47,16 @@ def test_where_all_labels_are_known_both_kinds_are_in_orders_of_their_own():
     assert len(np.intersect1d(batch["x"][labelled], batch["x"][~labelled])) < 10  # 2 are expected of 20
 
 
+@pytest.mark.parametrize("unknown", [[199], [100], range(150, 200)])
+def test_so_they_are_where_most_labels_are_known(unknown):
+    rows = np.setdiff1d(np.arange(200), unknown)
+    batches = MixedBatches(SPLIT, rows, batch_size=40, labelled_batch_size=20, seed=0)
+    for step in range(4):
+        batch = batches[step]
+        labelled = batch["label"] != UNLABELLED
+        assert len(np.intersect1d(batch["x"][labelled], batch["x"][~labelled])) < 10  # 2 or 3 are expected
+
+
 def mixed(**process):
     rows = labelled_rows(LABEL, 15, seed=1)
     return MixedBatches(SPLIT, rows, batch_size=40, labelled_batch_size=16, seed=3, **process), rows

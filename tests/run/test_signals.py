@@ -39,3 +39,17 @@ def test_an_interrupt_that_a_shell_ignores_stays_ignored(before):
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("ignored", [None, signal.SIGINT, signal.SIGTERM])
+def test_within_another_it_is_the_same_list(before, ignored):
+    """Or who trains a part of something would go on with the rest."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        if ignored:
+            signal.signal(ignored, signal.SIG_IGN)
+        with stop_signals() as outer, stop_signals() as inner:
+            assert inner is outer
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -105,6 +105,15 @@ def test_penalties_play_with_the_networks_and_leave_g_and_e_alone(tiny_config):
     assert metrics["loss_r1"] == 0 and metrics["loss_r2"] > 0
 
 
+def test_seldom_penalties_play_where_numbers_are_float64_by_default(tiny_config):
+    """As by JAX_ENABLE_X64: both branches give float32."""
+    with jax.enable_x64(True):
+        tiny_config.terms = {"adversarial": {}, "r1": {"every": 2}}
+        game, state, batch = begun(tiny_config)
+        _, metrics = jax.jit(game.step)(state, batch)
+    assert metrics["loss_r1"] > 0 and metrics["loss_r1"].dtype == np.float32
+
+
 def test_penalties_that_are_due_are_known_by_the_number_of_the_step():
     named = {"adversarial": {}, "r1": {"every": 4}, "r2": {"every": 2}}
     assert [due(named, step) for step in range(5)] == [("r1", "r2"), (), ("r2",), (), ("r1", "r2")]
