@@ -1,7 +1,8 @@
 """What comes in, checked: in one sentence each where it cannot be used."""
 
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ MOST_CHANNELS = 4  # of images three pixels high, or one
 GREY = ("1", "L", "I", "I;16", "F")  # modes of Pillow's images
 COPIED, OWN = 0.5, 0.9  # see `without_copies`
 LARGEST = 1e100  # of a cell: sums of squares stay numbers
+NO_TABLE = (str, bytes, os.PathLike, Mapping, Set, Iterator)
 
 
 def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
@@ -26,6 +28,7 @@ def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
     Raises:
       UserError: there is nothing in it that can be used as it is.
     """
+    _refuse_no_table(x)
     x = _as_array(x) if isinstance(x, list | tuple) else x
     if np.ma.is_masked(x):
         raise UserError(
@@ -55,6 +58,17 @@ def checked(estimator: Any, x: Any, *, fitting: bool) -> np.ndarray:
     )
     _refuse_gaps(x, names)
     return x
+
+
+def _refuse_no_table(x: Any) -> None:
+    """Raises UserError for a file's name, a mapping and the like, or a list of such."""
+    first = x[0] if isinstance(x, list | tuple) and x else None
+    for what, each in (("", x), ("a list of ", first)):
+        if isinstance(each, NO_TABLE):
+            raise UserError(
+                f"X is {what}{type(each).__name__}; give a table of numbers, (N, columns), or images, "
+                "(N, H, W) or (N, H, W, C), as an array, a data frame or a list of rows."
+            )
 
 
 def _as_array(x: Any) -> Any:

@@ -1,5 +1,7 @@
 """Data that cannot be used end in one sentence."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -111,3 +113,19 @@ def test_images_are_checked():
 def test_predict_before_fit_says_so():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         Detector().predict(ROWS)
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ("table.csv", "X is str; give a table"),
+        (Path("table.csv"), "X is PosixPath; give a table"),
+        ({"a": [1, 2]}, "X is dict; give a table"),
+        ({1, 2}, "X is set; give a table"),
+        (iter([[1], [2]]), "X is list_iterator; give a table"),
+        (["a.png", "b.png"], "X is a list of str; give a table"),
+        ([{"a": 1}, {"a": 2}], "X is a list of dict; give a table"),
+    ],
+)
+def test_what_is_no_table_is_told(given, words):
+    refused(given, words)
