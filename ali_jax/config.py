@@ -213,17 +213,13 @@ _ALI = _LABELS | {"adversarial": {"unlabelled": True}}
 SEMI_SUPERVISED = {
     "ali": _ALI,
     "ali_mixup": _ALI | {"mixup": {}},
-    "ali_ict": _ALI | {"mixup": {"averaged": True}},
     "ali_consistency": _ALI | {"consistency": {}},
-    "ali_mean_teacher": _ALI | {"consistency": {"averaged": True}},
     "feature_matching": _LABELS | {"adversarial": {"unlabelled": True, "ge": 0.0}, "feature_matching": {}},
     "mixup": _LABELS | {"mixup": {}},
-    "ict": _LABELS | {"mixup": {"averaged": True}},  # interpolation consistency training
     "consistency": _LABELS | {"consistency": {}},
-    "mean_teacher": _LABELS | {"consistency": {"averaged": True}},
     "supervised": _LABELS,
 }
-OF_PAIRS = tuple(game for game in SEMI_SUPERVISED if game.startswith("ali"))  # those with an encoder
+OF_PAIRS = ("ali", "ali_mixup", "ali_consistency")  # of these, the ones with an encoder
 
 
 def make_semi_supervised(
@@ -234,10 +230,9 @@ def make_semi_supervised(
     Args:
       config: its model ends D in one logit.
       game: of SEMI_SUPERVISED. "ali", the paper's; "ali_mixup" and "ali_consistency", ours, with that term
-        too, "ali_ict" and "ali_mean_teacher" with those taught by an average of D, as config.average_rate
-        keeps one; or a baseline, in which there is no encoder and D looks at x alone: "feature_matching";
-        "mixup", "ict", "consistency" and "mean_teacher", without G; "supervised", where D learns from the
-        labelled examples and nothing else.
+        too; or a baseline, in which there is no encoder and D looks at x alone: "feature_matching"; "mixup"
+        and "consistency", without G; "supervised", where D learns from the labelled examples and nothing
+        else.
       num_classes: of the labels.
       labelled: examples of a batch with a label.
       unlabelled: examples of a batch without.

@@ -28,9 +28,9 @@ class Kind(NamedTuple):
     latent_dim: int = 128
     # Where D learns classes from few labels: strength of the changes of colour in all images that it sees,
     # and the game, of config.SEMI_SUPERVISED. On photographs mixup makes fewer mistakes than consistency, on
-    # signs and strokes more. An average of D teaches sooner than D itself, but for strokes.
+    # signs and strokes more; an average of D teaches them no better than D itself.
     colour: float = 0.0
-    few_labels: str = "ali_ict"
+    few_labels: str = "ali_mixup"
 
 
 # A copy may differ in what says nothing of the thing that is seen: where it is, how large, in which light.
@@ -48,7 +48,7 @@ KINDS = {
         cycle=3.0,
         recognition={"weight": 5.0},
         colour=0.5,
-        few_labels="ali_mean_teacher",
+        few_labels="ali_consistency",
     ),
     # No photographs, as handwritten digits: in their middle, of one size, and of one colour. They keep their
     # class without a recognition; in its place a score of x alone widens the samples. (On photographs such a

@@ -7,9 +7,8 @@ The networks of configs/cifar10.py with a logit for each class. The paper states
 length for this; they are ours, after Salimans et al. (2016): 100 labelled and 100 unlabelled images a step,
 1,200 epochs, Adam at 3e-4 that decays at the end, averaged parameters. The last 5,000 training images are
 held out, to choose among settings. `:feature_matching` is the baseline of Salimans et al. on the same
-networks, `:supervised` the discriminator without z on the labelled images alone, `:ali_mixup`,
-`:ali_ict`, `:ali_consistency` and `:ali_mean_teacher` (ours) add terms, and without the `ali_` are these
-without a game.
+networks, `:supervised` the discriminator without z on the labelled images alone, `:ali_mixup` and
+`:ali_consistency` (ours) add those terms, `:mixup` and `:consistency` are they without a game.
 Other label counts of the paper: --config.num_labels=1000, 2000, 8000 (19.98, 19.09, 17.05 %).
 Measured: 26,000 steps (experiments/reports/few_labels.md). The full run: not run.
 """

@@ -4,9 +4,9 @@
     python -m experiments.semi_supervised --config=configs/digits_semi_supervised.py --workdir=runs/table
 
 The networks of configs/digits.py, with a logit for each class. `:feature_matching` is the baseline of
-Salimans et al. (2016): no encoder, a D of x alone, G trained to match the mean of D's features; `:supervised`
-is that D trained on the labelled images alone; `:ali_mixup`, `:ali_ict`, `:ali_consistency` and
-`:ali_mean_teacher` (ours) add terms, and without the `ali_` are these without a game. Measured: see
+Salimans et al. (2016): no encoder, a D of x alone, G trained to match the mean of D's features;
+`:supervised` is that D trained on the labelled images alone; `:ali_mixup` and `:ali_consistency` (ours)
+add those terms, `:mixup` and `:consistency` are they without a game. Measured: see
 experiments/reports/few_labels.md.
 """
 

@@ -16,9 +16,8 @@ commas, what else there is to say:
                     without a label are in a folder unlabelled, or have the label -1
     width=64        networks of twice the width, for many images and a GPU
 
-The game is the small recipe's for the kind of images, with classes without its r1 and with mixup as an
-average of D teaches it, of signs with consistency that it teaches, of strokes with D's own consistency; the
-networks are its for their size (see `recipes`).
+The game is the small recipe's for the kind of images, with classes without its r1 and with mixup, of signs
+and strokes with consistency; the networks are its for their size (see `recipes`).
 
 Measured with classes (experiments/reports/own_images.md): `32,mirrored` with 4,000 labels of CIFAR-10 an
 error of 27.8 % after 4,000 steps, and reconstructions and samples that are much worse than without classes;

@@ -12,9 +12,8 @@ and then one of G; 200 generated images a step for 100; where D's logits start (
 init_std, which to normalised kernels means how fast they turn.
 
 `:ali`, what the config is without a variant, is ours: ALI with a D of these layers, which codes join at the
-fourth. `:ali_mixup`, `:ali_ict`, `:ali_consistency` and `:ali_mean_teacher` add terms, without the `ali_`
-these are alone, and `:supervised` is D alone on the labelled images. Measured: see
-experiments/reports/few_labels.md.
+fourth. `:ali_mixup` and `:ali_consistency` add those terms, `:mixup` and `:consistency` are they without a
+game, and `:supervised` is D alone on the labelled images. Measured: see experiments/reports/few_labels.md.
 """
 
 from pathlib import Path

@@ -5,9 +5,8 @@
 
 Permutation-invariant: dense networks, as in Salimans et al. (2016), whose feature matching reaches an error
 of 0.93 % +- 0.065. `:feature_matching` is that baseline on our networks, `:supervised` the discriminator
-without z on the labelled images alone, `:ali_mixup`, `:ali_ict`, `:ali_consistency` and `:ali_mean_teacher`
-(ours) add terms, and without the `ali_` are these without a game. Measured: see
-experiments/reports/few_labels.md.
+without z on the labelled images alone, `:ali_mixup` and `:ali_consistency` (ours) add those terms,
+`:mixup` and `:consistency` are they without a game. Measured: see experiments/reports/few_labels.md.
 """
 
 from pathlib import Path

@@ -8,8 +8,8 @@ for this; they are ours, after Salimans et al. (2016): 100 labelled and 100 unla
 epochs, Adam at 3e-4 that decays at the end, averaged parameters. All but the last 10,000 images of the split
 `train` are trained on (those choose among settings), `extra` is not used. `:feature_matching` is the
 baseline of Salimans et al. on the same networks, `:supervised` the discriminator without z on the labelled
-images alone, `:ali_mixup`, `:ali_ict`, `:ali_consistency` and `:ali_mean_teacher` (ours) add terms, and
-without the `ali_` are these without a game. Measured: nothing yet. The full run: not run.
+images alone, `:ali_mixup` and `:ali_consistency` (ours) add those terms, `:mixup` and `:consistency` are
+they without a game. Measured: nothing yet. The full run: not run.
 """
 
 from pathlib import Path

@@ -3,14 +3,13 @@
     python -m experiments.semi_supervised --config=configs/digits_semi_supervised.py --workdir=runs/table
 
 Methods are variants of the config: `ali`, `feature_matching` (Salimans et al., 2016) and `supervised` (the
-same discriminator without z, on the labelled images alone); where --methods names them also `ali_mixup`,
-`ali_consistency` (ALI with that term), `ali_ict` and `ali_mean_teacher` (with these, taught by an average of
-D), and `mixup`, `ict`, `consistency` and `mean_teacher` (those terms alone, without G and E). Each run has a
-workdir of its own below --workdir, METHOD_LABELS_SEED, and goes on from its last checkpoint. A seed is both
-that of the draw of labels and that of the training; these, the number of labels and the method are set here,
-whatever --config says. A run that diverges is left out of the means, and noted in diverged.txt in its
-workdir, without which a later call trains it again. results.json, the curves of the error and table.md, in
-WORKDIR/results/semi_supervised or --output, are written anew whenever a run ends.
+same discriminator without z, on the labelled images alone); where --methods names them also `ali_mixup` and
+`ali_consistency` (ALI with that term), `mixup` and `consistency` (those terms alone, without G and E). Each
+run has a workdir of its own below --workdir, METHOD_LABELS_SEED, and goes on from its last checkpoint. A seed
+is both that of the draw of labels and that of the training; these, the number of labels and the method are
+set here, whatever --config says. A run that diverges is left out of the means, and noted in diverged.txt in
+its workdir, without which a later call trains it again. results.json, the curves of the error and table.md,
+in WORKDIR/results/semi_supervised or --output, are written anew whenever a run ends.
 """
 
 import sys

@@ -58,7 +58,7 @@ def test_a_classifier_sees_images_moved_and_in_a_mirror_where_that_says_nothing(
     assert seen == {"signs": (1 / 8, 0, 0.5), "mirrored": (1 / 8, 0.5, 0), "strokes": (1 / 14, 0, 0)}
 
 
-@pytest.mark.parametrize("game", ["ali", "ali_mean_teacher", "consistency"])
+@pytest.mark.parametrize("game", ["ali", "ali_mixup", "consistency"])
 def test_beside_labels_the_game_weighs_half_in_what_d_learns(game):
     config = config_lib.default()
     joint = (conv(1, nonlinearity="linear"),)
