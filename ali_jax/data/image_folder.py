@@ -12,6 +12,7 @@ first file that it cannot read.
 
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -134,8 +135,8 @@ def _find(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[in
         for name in files:
             if name.lower().endswith(suffixes) and not name.startswith("."):
                 path = os.path.join(folder, name)
-                if not _is_pipe(path):
-                    yield os.path.relpath(path, root).replace(os.sep, "/"), _mark(path)
+                if mark := _mark(path):
+                    yield os.path.relpath(path, root).replace(os.sep, "/"), mark
 
 
 def _refuse(error: OSError) -> None:
@@ -145,16 +146,14 @@ def _refuse(error: OSError) -> None:
     ) from error
 
 
-def _is_pipe(path: str) -> bool:
-    """Whether this, or what a link leads to, is there and no file: reading might wait for ever."""
-    return os.path.exists(path) and not os.path.isfile(path)
-
-
-def _mark(path: str) -> tuple[int, int]:
+def _mark(path: str) -> tuple[int, int] | None:
+    """(bytes, time of change); None of what is there and no file, as a pipe, on which reading would wait."""
     try:
         status = os.stat(path)
     except OSError:  # a link to nowhere, which decoding will name
         return 0, 0
+    if not stat.S_ISREG(status.st_mode):
+        return None
     return status.st_size, status.st_mtime_ns
 
 
