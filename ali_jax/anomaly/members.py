@@ -54,8 +54,9 @@ def fit(plan: Plan, x: np.ndarray, held_out: np.ndarray, seed: int, bar: tqdm) -
     # A table of few rows comes round several times in a batch, so that all tables share their compiled steps.
     split = labelled_split(data.Split(x, None, None), np.arange(len(x)), config.batch_size)
     batches = data.Batches(split, config.batch_size, seed)
-    # The start looks at as many of any number of rows, so that it is compiled once, too.
-    enough = labelled_split(split, np.arange(len(split.x)), train.EXAMPLES_FOR_BIAS)
+    enough = split
+    if len(split.x) < train.EXAMPLES_FOR_BIAS:  # so that the start is compiled once for all of them, too
+        enough = labelled_split(split, np.arange(len(split.x)), train.EXAMPLES_FOR_BIAS)
     state = train.fresh_state(config, game, enough, devices.replicated(one_device()))
     best = Best(game.networks, held_out[:LOOKED_AT])
     with stop_signals() as stop:

@@ -9,10 +9,12 @@ from ali_jax.run.signals import note_interrupts, stop_signals
 
 @pytest.fixture
 def before():
-    """Python's own handler of Ctrl-C, and afterwards what there was."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Python's own handler of Ctrl-C, and afterwards what there was, of SIGTERM too."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def test_an_interrupt_that_went_unheard_stops_where_training_would_begin(before):
@@ -44,12 +46,7 @@ def test_an_interrupt_that_a_shell_ignores_stays_ignored(before):
 @pytest.mark.parametrize("ignored", [None, signal.SIGINT, signal.SIGTERM])
 def test_within_another_it_is_the_same_list(before, ignored):
     """Or who trains a part of something would go on with the rest."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        if ignored:
-            signal.signal(ignored, signal.SIG_IGN)
-        with stop_signals() as outer, stop_signals() as inner:
-            assert inner is outer
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    if ignored:
+        signal.signal(ignored, signal.SIG_IGN)
+    with stop_signals() as outer, stop_signals() as inner:
+        assert inner is outer
