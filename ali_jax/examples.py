@@ -20,7 +20,7 @@ def load_splits(config: ConfigDict) -> dict[str, data.Split]:
     names = {role: config[f"{role}_split"] for role in ("train", "validation", "test")}
     if not names["test"]:
         del names["test"]
-    return {role: load(config, name) for role, name in names.items()}
+    return data.load_roles(config.dataset, names, config.data_dir, frame(config))
 
 
 def all_fit(config: ConfigDict, given: Mapping[str, data.Split] | None = None) -> dict[str, data.Split]:

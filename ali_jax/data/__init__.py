@@ -9,7 +9,9 @@ which needs TensorFlow), and so does that of the user's own images (`own`); from
 memory-mapped array files beside the data (`array_files`).
 """
 
-from collections.abc import Callable
+import functools
+import logging
+from collections.abc import Callable, Mapping
 
 from ali_jax.data import array_sets, image_folder, offline, splits, tfds_sets
 from ali_jax.data.batches import Batches
@@ -29,8 +31,11 @@ __all__ = [
     "Gaussians",
     "Split",
     "load",
+    "load_roles",
     "take",
 ]
+
+logger = logging.getLogger(__name__)
 
 # name -> function of a whole split's name and the data_dir of `load`
 SETS: dict[str, Callable[[str, str | None], Split]] = {**tfds_sets.SETS, **offline.SETS}
@@ -62,20 +67,47 @@ def load(name: str, split: str, data_dir: str | None = None, frame: Frame | None
     Raises:
       UserError: name, split or slice do not exist, or the data are missing or damaged.
     """
+    return load_roles(name, {"": split}, data_dir, frame)[""]
+
+
+def load_roles(
+    name: str, texts: Mapping[str, str], data_dir: str | None = None, frame: Frame | None = None
+) -> dict[str, Split]:
+    """Several splits, by what they are for, as `load` has them, for which no whole one is read twice.
+
+    Examples of "train" that are in another, too, are warned of: by them a model is judged on what it has
+    learned by heart.
+    """
     if not isinstance(name, str):
         raise UserError(f"The name of a data set is a string, and this is a {type(name).__name__}.")
-    return splits.join([_load_part(name, part, data_dir, frame) for part in splits.parse(split)])
+    parts = {role: splits.parse(text) for role, text in texts.items()}
+    read = functools.cache(lambda base: _load_whole(name, base, data_dir, frame))
+
+    def rows_of(part: splits.Part) -> slice:
+        whole, row_at = read(part.base)
+        return part.rows(name, len(whole.x), row_at)
+
+    rows = {role: [(part.base, rows_of(part)) for part in parts[role]] for role in parts}
+    for role in [role for role in rows if "train" in rows and role != "train"]:
+        if common := splits.count_common(rows["train"], rows[role]):
+            logger.warning(
+                "%d examples of %s are in the training split, %r, and in the %s split, %r: by these a model "
+                "is judged on what it was trained on.",
+                *(common, name, texts["train"], role, texts[role]),
+            )
+    return {role: splits.join([take(read(base)[0], within) for base, within in rows[role]]) for role in rows}
 
 
-def _load_part(name: str, part: splits.Part, data_dir: str | None, frame: Frame | None) -> Split:
+def _load_whole(
+    name: str, base: str, data_dir: str | None, frame: Frame | None
+) -> tuple[Split, Callable[[int], int] | None]:
+    """A whole split, and the row at which a percentage of it is, if it is not in proportion."""
     if name in SETS:
-        whole = splits.require_split(SETS[name](part.base, data_dir), name)
-        return take(whole, part.rows(name, len(whole.x)))
+        return splits.require_split(SETS[name](base, data_dir), name), None
     kind, colon, path = name.partition(":")
     if kind not in OWN or not colon:
         known = ", ".join([*SETS, *(f"{kind}:PATH" for kind in OWN)])
         raise UserError(f"There is no data set {name!r}; choose one of {known}.")
     if not path:
         raise UserError(f"The data set {name!r} names no path; write it behind the colon, as in {name}PATH.")
-    whole, row_at = OWN[kind](path, part.base, data_dir, frame)
-    return take(whole, part.rows(name, len(whole.x), row_at))
+    return OWN[kind](path, base, data_dir, frame)

@@ -84,7 +84,7 @@ def _source(
     known = {field: _check_known(file, field, a, len(x))[order] for field, a in arrays.items()}
 
     def decode(row: int) -> np.ndarray:
-        image = _as_uint8(file, x[order[row]])
+        image = _as_uint8(file, int(order[row]), x)
         if image.shape == frame.shape and frame.zoom == 1:
             return image
         from PIL import Image
@@ -127,13 +127,15 @@ def _check_images(file: Path, x: np.ndarray) -> np.ndarray:
     return x
 
 
-def _as_uint8(file: Path, image: np.ndarray) -> np.ndarray:
+def _as_uint8(file: Path, row: int, x: np.ndarray) -> np.ndarray:
+    """Image x[row], uint8; a UserError where its floats are no brightness."""
+    image = x[row]
     if image.dtype == np.uint8:
         return np.asarray(image)
     if not -ROUNDING <= image.min() <= image.max() <= 1 + ROUNDING:  # nor NaN
         raise UserError(
-            f"The images of {file} hold values from {image.min():g} to {image.max():g}; save them as uint8 "
-            "or as floats in [0, 1]."
+            f"Image {row} (from 0) of {file} holds values from {image.min():g} to {image.max():g}; save the "
+            "images as uint8 or as floats in [0, 1]."
         )
     return np.rint(np.asarray(image, np.float32) * 255).astype(np.uint8)
 

@@ -138,6 +138,12 @@ def parse(text: str) -> list[Part]:
     return [Part(*match.groups(default="")) for match in found]
 
 
+def count_common(parts: Sequence[tuple[str, slice]], others: Sequence[tuple[str, slice]]) -> int:
+    """Examples that are in two sums of parts, each the name of a whole split and rows of it."""
+    pairs = [(a, b) for base, a in parts for other, b in others if base == other]
+    return sum(max(0, min(a.stop, b.stop) - max(a.start, b.start)) for a, b in pairs)
+
+
 def join(parts: Sequence[Split]) -> Split:
     """The examples of all parts, one part after the other; of several, a copy in memory.
 

@@ -88,7 +88,7 @@ def test_images_of_another_size_are_brought_to_the_frame(tmp_path):
         ({"x": np.zeros((5, 4, 4, 2), np.uint8)}, r"the shape \(5, 4, 4, 2\)"),
         ({"x": np.zeros((5, 0, 8), np.uint8)}, r"the shape \(5, 0, 8, 1\)"),
         ({"x": X.astype(np.int64)}, "are int64"),
-        ({"x": X.astype(np.float32)}, r"values from \d+ to \d+; save them"),
+        ({"x": X.astype(np.float32)}, r"Image \d+ \(from 0\) .* values from \d+ to \d+; save the images"),
         ({"x": np.full((5, 4, 4), np.nan)}, "values from nan"),
         (
             {"x": np.uint8(X > 19)},

@@ -1,7 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 
 from ali_jax import data
+from ali_jax.data import offline
 from ali_jax.errors import UserError
 
 
@@ -17,6 +20,42 @@ def test_sums_are_one_split_after_the_other():
         parts = [getattr(data.load("digits", split), field) for split in ("test", "train[:300]")]
         np.testing.assert_array_equal(array, np.concatenate(parts))
     assert attributes is None
+
+
+def test_a_whole_split_is_read_once_for_all_roles(monkeypatch):
+    read = []
+
+    def load(base, data_dir):
+        read.append(base)
+        return offline.SETS["digits"](base, data_dir)
+
+    monkeypatch.setitem(data.SETS, "digits", load)
+    texts = {"train": "train[:1000]", "validation": "train[1000:1200]+train[1300:]", "test": "test"}
+    splits = data.load_roles("digits", texts)
+    assert sorted(read) == ["test", "train"]
+    for role, text in texts.items():
+        np.testing.assert_array_equal(splits[role].x, data.load("digits", text).x)
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ({"train": "train", "validation": "train[90%:]"}, ["150 .* validation"]),
+        (
+            {"train": "train[:1000]+test[:5]", "validation": "train[990:]", "test": "test"},
+            ["10 ", "5 "],
+        ),
+        ({"train": "train[:90%]", "validation": "train[90%:]", "test": "train[1350:]"}, []),
+        ({"validation": "test", "test": "test"}, []),
+    ],
+)
+def test_examples_that_are_trained_on_and_judged_are_told_of(texts, told, caplog):
+    with caplog.at_level("WARNING"):
+        data.load_roles("digits", texts)
+    said = sorted(record.getMessage() for record in caplog.records)
+    assert len(said) == len(told)
+    for message, pattern in zip(said, told, strict=True):
+        assert re.search(rf"^{pattern}", message)
 
 
 @pytest.mark.parametrize(
