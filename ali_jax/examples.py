@@ -245,7 +245,7 @@ def open_batches(
         # Labels that no term of the game wants never reach it.
         return data.Batches(split._replace(label=None), config.batch_size, *process)
     if config.labelled_batch_size == config.batch_size:
-        known = labels.labelled_split(split, labelled, config.batch_size)
-        return data.Batches(known, config.batch_size, *process)
+        known = labels.as_often(labelled, config.batch_size)
+        return data.Batches(split, config.batch_size, *process, rows=known)
     sizes = (config.batch_size, config.labelled_batch_size)
     return labels.MixedBatches(split, labelled, *sizes, *process)

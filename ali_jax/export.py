@@ -36,7 +36,7 @@ CHANGE = {"samples": 0.5 / 255, "codes": 0.01}  # root mean square, of pixels an
 
 
 def define_flags() -> None:
-    """Of what is written beside the networks, and where to."""
+    """Where to write the model, and what to write beside the networks."""
     flags.DEFINE_string("output", None, f"The file to write; its name ends in {weights.SUFFIX}.")
     flags.DEFINE_list("scores", None, "results.json of this run, and of runs of other seeds.")
     flags.DEFINE_bool("discriminator", False, "Whether to export D, too.")

@@ -24,7 +24,7 @@ from ali_jax.roles import Roles
 from ali_jax.rounds import ForwardPass, Made
 from ali_jax.terms import Needs
 
-# Of parameters, what was made, and its judgement: the losses of D, and of G and E; and what else there is.
+# (parameters, what was made, its judgement) -> ((the loss of D, the loss of G and E), auxiliary output)
 Losses = Callable[[Roles, Made, Judgement], tuple[tuple[jax.Array, jax.Array], Any]]
 
 # Replaces a derivative of D's loss by a score that is zero or nearly, as where D is sure of a pair, since the
@@ -49,7 +49,7 @@ def gradients(forward: ForwardPass, losses: Losses, params: Roles) -> tuple[Role
     d_direct, _, ct_judged_d = pull_losses((one, zero))
     ge_direct, ct_made_ge, ct_judged_ge = pull_losses((zero, one))
     # Also a custom D that says so of itself: with a logit for each class a pair has no single score.
-    if through_d_once(forward.networks, forward.needs) and judged.joint.shape[-1] == 1:
+    if through_d_once(forward.bound.networks, forward.needs) and judged.joint.shape[-1] == 1:
         by_score_d, by_score_ge = _by_score(ct_judged_d), _by_score(ct_judged_ge)
         by_score_d = jnp.where(jnp.abs(by_score_d) < FLAT, FLAT, by_score_d)
         d_through_d, ct_shown_d = pull_judged(_of_score(ct_judged_d, by_score_d))

@@ -9,7 +9,10 @@ from ali_jax.run import command_line, devices, provenance, signals
 
 
 def define_flags() -> None:
-    """But for the first, of a run of several processes (docs/scaling.md); Cloud TPU and SLURM tell JAX."""
+    """--init_from, and three for a run of several processes, which Cloud TPU and SLURM make needless.
+
+    See docs/scaling.md.
+    """
     flags.DEFINE_string("init_from", None, "A model to start from: a file, a name, or a workdir.")
     flags.DEFINE_string("coordinator", None, "host:port of process 0.")
     flags.DEFINE_integer("num_processes", None, "Processes of the whole run.")

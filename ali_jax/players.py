@@ -17,7 +17,7 @@ Statistics = dict[str, Any]  # running statistics of a role after a pass
 
 
 class BoundNetworks(NamedTuple):
-    """The networks with a round's parameters, to be run in training.
+    """The networks with a round's parameters and all else that their passes depend on, to be run in training.
 
     With `frozen=True` a pass gives no gradient to the parameters.
     """

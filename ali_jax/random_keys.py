@@ -1,4 +1,4 @@
-"""What is taken for a random key."""
+"""Checks that what a caller passed is a random key."""
 
 from typing import Any
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import jax
 
-from ali_jax.disturbance import Disturb
 from ali_jax.interleaving import part
 from ali_jax.models import Encoding, Judgement, unit_interval
 from ali_jax.players import BoundNetworks, Pairs, Statistics
@@ -32,27 +31,22 @@ class Keys(NamedTuple):
 
 
 class ForwardPass(NamedTuple):
-    """The forward pass of a step, of which all but the parameters is known."""
+    """The forward pass of a step, as a function of the parameters."""
 
-    networks: Roles
+    bound: BoundNetworks  # as before the step; each part of the pass has the parameters that it is given
     batch: Mapping[str, jax.Array]  # as given to `train_step`
-    batch_stats: Roles  # running statistics before the step
     key: jax.Array  # of this step alone; see `keys`
-    step: jax.Array | int
     needs: Needs = Needs()  # of all terms
-    average: Roles | None = None  # of the parameters over steps, where the state keeps one
-    disturb: Disturb | None = None  # what is done to all pairs before D sees them
-    sharding: jax.sharding.NamedSharding | None = None  # how the batch axis of sampled noise is laid out
 
     def make(self, params: Roles) -> tuple[Made, tuple[Statistics, Statistics]]:
         """x -> z_hat, z -> x_tilde; and the running statistics of G and of E after it."""
-        x, keys, bound = unit_interval(self.batch["x"]), self.keys(), self._bound(params)
+        x, keys, bound = unit_interval(self.batch["x"]), self.keys(), self.bound._replace(params=params)
         if not self.needs.generated:  # D alone learns, of real examples
-            return Made(bound.disturbed(x, None, keys.discriminator)), self.batch_stats[:2]
-        z = bound.sharded(self.networks.generator.sample_prior(keys.z, len(x)))
+            return Made(bound.disturbed(x, None, keys.discriminator)), bound.batch_stats[:2]
+        z = bound.sharded(bound.networks.generator.sample_prior(keys.z, len(x)))
         x_tilde, stats_g = bound.generate(z)
         encoding, z_hat, stats_e = None, z, {}  # A plain GAN: no encoder, and a D that does not look at z.
-        if self.networks.encoder is not None:
+        if bound.networks.encoder is not None:
             encoding, stats_e = bound.encode(x, keys.noise)
             z_hat = encoding.z
         pairs = bound.interleaved((x.astype(x_tilde.dtype), z_hat), (x_tilde, z))
@@ -60,7 +54,7 @@ class ForwardPass(NamedTuple):
 
     def judge(self, params: Roles, shown: tuple) -> tuple[Judgement, Statistics]:
         """D's judgement of `Made.shown`, as far as terms ask for it; and D's running statistics after it."""
-        bound = self._bound(params)
+        bound = self.bound._replace(params=params)
         if self.needs.generated:
             bound = bound.for_both_kinds()
         judged, stats = bound.judge_shown(*shown, self.keys().discriminator)
@@ -71,14 +65,14 @@ class ForwardPass(NamedTuple):
         """The pass as terms see it."""
         x = unit_interval(self.batch["x"])
         if not self.needs.generated:
-            return Round(self.batch, x, judged, step=self.step)
+            return Round(self.batch, x, judged, step=self.bound.step)
         _, z, x_tilde, encoding = made
         real, generated = part(judged, 0), part(judged, 1)
-        return Round(self.batch, x, real, z, x_tilde, generated, encoding, self.step)
+        return Round(self.batch, x, real, z, x_tilde, generated, encoding, self.bound.step)
 
     def players(self, params: Roles) -> Players:
         """Further passes with these parameters, as terms may ask for them."""
-        return self._bound(params).players()
+        return self.bound._replace(params=params).players()
 
     def keys(self) -> Keys:
         """The step's key by purpose.
@@ -88,16 +82,3 @@ class ForwardPass(NamedTuple):
         """
         z, noise, discriminator, terms = jax.random.split(self.key, 4)
         return Keys(z, noise, discriminator if self.needs.generated else self.key, terms)
-
-    def _bound(self, params: Roles) -> BoundNetworks:
-        condition = self.batch.get("attributes")
-        return BoundNetworks(
-            self.networks,
-            params,
-            self.batch_stats,
-            self.step,
-            condition,
-            self.disturb,
-            self.sharding,
-            self.average,
-        )

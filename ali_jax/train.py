@@ -196,6 +196,7 @@ class Watch:
     def __init__(self, config: ConfigDict, writer: MetricWriter | Silent, step: int, look: Callable):
         self._config, self._writer, self._look = config, writer, look
         self._recorder = Recorder(writer, config.log_every, step)
+        self._found_finite = None  # the step whose parameters were looked at last
 
     def after(self, step: int, count: int, state: TrainState, metrics, finished: bool) -> None:
         """Records what a call gave and, where it is time, shows figures of its state."""
@@ -211,8 +212,11 @@ class Watch:
     def before_save(self, step: int, state: TrainState) -> None:
         """Raises NotFinite rather than let a state that is not finite into a checkpoint, or a figure."""
         self._recorder.catch_up()
+        if self._found_finite == step:  # for its figures
+            return
         if not _all_finite((state.params, state.batch_stats)):
             raise NotFinite(f"The parameters are not finite after step {step}")
+        self._found_finite = step
 
 
 def _all_finite(tree: Any) -> bool:

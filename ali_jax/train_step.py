@@ -24,6 +24,7 @@ from ali_jax.disturbance import Disturb
 from ali_jax.errors import UserError
 from ali_jax.gradients import gradients
 from ali_jax.models import Judgement, own, unit_interval
+from ali_jax.players import BoundNetworks
 from ali_jax.random_keys import require_key
 from ali_jax.ranges import ROUNDING
 from ali_jax.roles import Roles
@@ -158,11 +159,17 @@ def train_step(
     wanted = needs_of(terms)
     check_needs(wanted, networks, batch)
 
-    key = jax.random.fold_in(state.key, state.step)
-    average = None if state.average is None else state.average[0]
-    forward = ForwardPass(
-        networks, batch, state.batch_stats, key, state.step, wanted, average, disturb, sharding
+    bound = BoundNetworks(
+        networks,
+        state.params,
+        state.batch_stats,
+        state.step,
+        condition=batch.get("attributes"),
+        disturb=disturb,
+        sharding=sharding,
+        average=None if state.average is None else state.average[0],
     )
+    forward = ForwardPass(bound, batch, jax.random.fold_in(state.key, state.step), wanted)
 
     def losses(params: Roles, made: Made, judged: Judgement):
         round_ = forward.round(made, judged)

@@ -8,7 +8,8 @@ an average of the parameters under a falling rate (chosen on training images; se
 experiments/reports/ablations.md). The paper's game alone, on the same networks:
 `--config=configs/digits.py:paper`.
 
-Measured: see experiments/reports/digits.md.
+Measured: 8,000 steps, about a minute on one core of a CPU, 3 seeds: reconstructions keep the digit of 95.2 %
+of test images, and the nearest neighbour by code is right for 98.4 % (experiments/reports/digits.md).
 """
 
 from ali_jax import config as config_lib

@@ -6,8 +6,9 @@
 The networks of configs/digits.py, with a logit for each class. `:feature_matching` is the baseline of
 Salimans et al. (2016): no encoder, a D of x alone, G trained to match the mean of D's features;
 `:supervised` is that D trained on the labelled images alone; `:ali_mixup` and `:ali_consistency` (ours)
-add those terms, `:mixup` and `:consistency` are they without a game. Measured: see
-experiments/reports/few_labels.md.
+add those terms, `:mixup` and `:consistency` are they without a game.
+Measured, 5 seeds: 5.32 %, `:feature_matching` 5.05 and `:supervised` 10.84 %
+(experiments/reports/few_labels.md).
 """
 
 from pathlib import Path

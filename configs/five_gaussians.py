@@ -7,7 +7,8 @@ noise beside z, E and G move five times for each step of D, and a cycle in z cou
 all move once a step, as often as E and G do there, and the cycle is in x. How much the cycle counts is
 `--config.terms.cycle.weight`; the game without it: `--config=configs/five_gaussians.py:ali`.
 
-Measured: see experiments/reports/mixture.md.
+Measured, ten seeds: a reconstruction error of 0.29, without the cycle 1.02; samples are as good by the
+inception score (experiments/reports/mixture.md).
 """
 
 from ali_jax import config as config_lib

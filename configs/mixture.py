@@ -11,7 +11,8 @@ q(z|x), and an average of the parameters under a rate that falls when the noise 
                                          fixed ones of its code, whose "0.8" is today's b1 = 0.2
     --config=configs/mixture.py:gan      its baseline: the same generator, no encoder, D sees x alone
 
-Measured: see experiments/reports/mixture.md.
+Measured, ten seeds: all 25 modes, 97.8 % of samples good, a reconstruction error of 0.19; `:ali` and `:gan`
+for 12 of their 200 epochs, ten draws: 22.4 and 23.3 modes (experiments/reports/mixture.md).
 """
 
 from ali_jax import config as config_lib

@@ -5,7 +5,9 @@
 Game and networks are the small recipe's for strokes and for the size (see `recipes`). The paper's game, on
 layers like those of its SVHN model: `--config=configs/mnist.py:paper`.
 
-Measured: see experiments/reports/mnist.md.
+Measured: 12,000 steps in bfloat16, half an hour of one core of a CPU, 3 seeds: reconstructions keep the
+digit of 97.9 % of test images, and the nearest neighbour by code is right for 96.6 %
+(experiments/reports/mnist.md).
 """
 
 from ali_jax import config as config_lib

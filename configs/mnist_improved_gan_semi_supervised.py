@@ -13,7 +13,9 @@ init_std, which to normalised kernels means how fast they turn.
 
 `:ali`, what the config is without a variant, is ours: ALI with a D of these layers, which codes join at the
 fourth. `:ali_mixup` and `:ali_consistency` add those terms, `:mixup` and `:consistency` are they without a
-game, and `:supervised` is D alone on the labelled images. Measured: see experiments/reports/few_labels.md.
+game, and `:supervised` is D alone on the labelled images.
+Measured, five seeds: `:feature_matching` 1.48 % +- 0.48 (experiments/reports/few_labels.md). `:ali` in full:
+not run.
 """
 
 from pathlib import Path

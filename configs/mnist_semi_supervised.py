@@ -6,7 +6,9 @@
 Permutation-invariant: dense networks, as in Salimans et al. (2016), whose feature matching reaches an error
 of 0.93 % +- 0.065. `:feature_matching` is that baseline on our networks, `:supervised` the discriminator
 without z on the labelled images alone, `:ali_mixup` and `:ali_consistency` (ours) add those terms,
-`:mixup` and `:consistency` are they without a game. Measured: see experiments/reports/few_labels.md.
+`:mixup` and `:consistency` are they without a game.
+Measured, 16,500 steps, 3 seeds: 1.80 %, `:feature_matching` 2.11, `:supervised` 21.83 and `:ali_consistency`
+1.67 %; that for 66,000 steps, 5 seeds: 1.37 % (experiments/reports/few_labels.md).
 """
 
 from pathlib import Path

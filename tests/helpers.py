@@ -16,6 +16,7 @@ import numpy as np
 from conftest import load_config
 
 from ali_jax import build, inference
+from ali_jax.players import BoundNetworks
 from ali_jax.roles import Roles
 from ali_jax.rounds import ForwardPass
 from ali_jax.run.checkpoints import Checkpoints
@@ -165,7 +166,8 @@ def play(networks, params, state, batch) -> Played:
     """The pass of the step after this state, as `train_step` has it."""
     key = jax.random.fold_in(state.key, state.step)
     needs = Needs(heads=("x", "z"), hidden=True)
-    whole = ForwardPass(networks, batch, state.batch_stats, key, state.step, needs)
+    bound = BoundNetworks(networks, params, state.batch_stats, state.step, batch.get("attributes"))
+    whole = ForwardPass(bound, batch, key, needs)
     made, (stats_g, stats_e) = whole.make(params)
     judged, stats_d = whole.judge(params, made.shown)
     stats = Roles(stats_g, stats_e, stats_d)

@@ -115,6 +115,20 @@ def test_chunks_change_nothing(model, images, monkeypatch):
     np.testing.assert_allclose(inference.encode(model, images), whole, rtol=1e-5, atol=1e-6)
 
 
+def test_chunks_have_one_size_and_the_next_is_begun_before_one_is_fetched():
+    """So that nothing compiles twice, and the device does not wait."""
+    sizes = []
+
+    def run(x, absent):
+        assert absent is None
+        sizes.append(len(x))
+        return {"sums": x.reshape(-1, 2, *x.shape[1:]).sum(axis=1)}  # packs of two
+
+    chunks = inference.chunks.each_chunk(run, np.arange(14), None, size=4, packing=2)
+    assert next(chunks)["sums"].tolist() == [1, 5] and sizes == [4, 4]
+    assert [c["sums"].tolist() for c in chunks] == [[9, 13], [17, 21], [25]] and sizes == [4] * 4
+
+
 def test_a_conditional_model_listens_to_its_attributes():
     x, y = np.zeros((2, 1, 1, 3), np.uint8), np.eye(2, 40, dtype=np.uint8)
     model = untrained(make_conditional_config(1, 1, 3), x=x, attributes=y)

@@ -1,6 +1,7 @@
 """What a member has to say of examples, from one pass of its networks."""
 
 import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -8,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ali_jax import inference
-from ali_jax.models import unit_interval
+from ali_jax.inference.chunks import each_chunk
+from ali_jax.models import Encoding, unit_interval
 
 DRAWS = 8  # of z, of each example; even
-CHUNK = 1024  # examples of a pass, always: smaller ones are filled up, so that nothing compiles twice
+CHUNK = 1024  # examples of a pass, always, also where there are fewer
 
 
 class Evidence(NamedTuple):
@@ -28,7 +30,7 @@ class Evidence(NamedTuple):
     twins: jax.Array | None = None  # (N,): logit of D_xx at (x, G(mu)), high for twins
 
 
-def chunks(model: inference.Model, x: np.ndarray):
+def chunks(model: inference.Model, x: np.ndarray) -> Iterator[Evidence]:
     """The evidence of x (N, ...), scaled, CHUNK examples at a time.
 
     What is said of an example does not depend on the others: networks run with running statistics, and passes
@@ -36,24 +38,41 @@ def chunks(model: inference.Model, x: np.ndarray):
     """
     noise = _noise(model.networks.encoder.noise_dim)
     variables = tuple(model.variables(role) for role in ("generator", "encoder", "discriminator"))
-    for start in range(0, len(x), CHUNK):
-        part = x[start : start + CHUNK]
-        filled = np.concatenate([part, np.zeros((CHUNK - len(part), *x.shape[1:]), x.dtype)])
-        found = jax.device_get(_pass(model.networks, variables, filled, noise))
-        yield Evidence(*(None if values is None else values[: len(part)] for values in found))
+    return each_chunk(functools.partial(_pass, model.networks, variables, noise=noise), x, size=CHUNK)
+
+
+def residuals(model: inference.Model, x: np.ndarray) -> Iterator[np.ndarray]:
+    """Of the evidence `residual` alone, (N, F), for a fraction of the time."""
+    variables = tuple(model.variables(role) for role in ("generator", "encoder"))
+    return each_chunk(functools.partial(_residual, model.networks, variables), x, size=CHUNK)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _residual(networks, variables, x) -> jax.Array:
+    x = unit_interval(x)
+    return (x - _bring_back(networks, *variables, x)[1]).reshape(len(x), -1)
+
+
+def _bring_back(networks, of_g, of_e, x) -> tuple[Encoding, jax.Array]:
+    """q(z|x), drawn from without noise, which is its mean; and G of that."""
+    encoding = networks.encoder.apply(of_e, x, jnp.zeros((len(x), networks.encoder.noise_dim)))
+    return encoding, networks.generator.apply(of_g, encoding.z).astype(jnp.float32)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _pass(networks, variables, x, noise) -> Evidence:
     of_g, of_e, of_d = variables
     x = unit_interval(x)
-    none = jnp.zeros((len(x), networks.encoder.noise_dim))
-    mu, _, sigma = networks.encoder.apply(of_e, x, none)  # a draw without noise is the mean
-    x_hat = networks.generator.apply(of_g, mu).astype(jnp.float32)
+    (mu, _, sigma), x_hat = _bring_back(networks, of_g, of_e, x)
+
+    def draw(noise):
+        if networks.encoder.posterior == "gaussian":
+            return mu + sigma * noise[None]
+        return networks.encoder.apply(of_e, x, jnp.broadcast_to(noise[None], (len(x), len(noise)))).z
 
     def error(noise):  # of one draw
-        z = networks.encoder.apply(of_e, x, jnp.broadcast_to(noise[None], none.shape)).z
-        return jnp.sum(jnp.square(x - networks.generator.apply(of_g, z)).reshape(len(x), -1), axis=1)
+        x_tilde = networks.generator.apply(of_g, draw(noise))
+        return jnp.sum(jnp.square(x - x_tilde).reshape(len(x), -1), axis=1)
 
     pair, reconstructed = (networks.discriminator.apply(of_d, v, mu) for v in (x, x_hat))
     squares = jnp.square(mu) if sigma is None else jnp.square(mu) + jnp.square(sigma) - 1 - 2 * jnp.log(sigma)

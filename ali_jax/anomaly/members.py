@@ -9,10 +9,10 @@ from tqdm import tqdm
 from ali_jax import config as config_lib
 from ali_jax import data, inference, train
 from ali_jax.anomaly import scores
-from ali_jax.anomaly.evidence import chunks
+from ali_jax.anomaly.evidence import chunks, residuals
 from ali_jax.anomaly.networks import Plan, program
 from ali_jax.anomaly.networks import mesh as one_device
-from ali_jax.data.labels import labelled_split
+from ali_jax.data.labels import as_often
 from ali_jax.errors import UserError
 from ali_jax.roles import Roles
 from ali_jax.run import devices
@@ -52,12 +52,11 @@ def fit(plan: Plan, x: np.ndarray, held_out: np.ndarray, seed: int, bar: tqdm) -
     config, game, run_steps = program(plan)
     config = config_lib.of_seed(config, seed)
     # A table of few rows comes round several times in a batch, so that all tables share their compiled steps.
-    split = labelled_split(data.Split(x, None, None), np.arange(len(x)), config.batch_size)
-    batches = data.Batches(split, config.batch_size, seed)
-    enough = split
-    if len(split.x) < train.EXAMPLES_FOR_BIAS:  # so that the start is compiled once for all of them, too
-        enough = labelled_split(split, np.arange(len(split.x)), train.EXAMPLES_FOR_BIAS)
-    state = train.fresh_state(config, game, enough, devices.replicated(one_device()))
+    split, rows = data.Split(x, None, None), np.arange(len(x))
+    batches = data.Batches(split, config.batch_size, seed, rows=as_often(rows, config.batch_size))
+    if len(x) < train.EXAMPLES_FOR_BIAS:  # so that the start is compiled once for all of them, too
+        split = data.take(split, as_often(rows, train.EXAMPLES_FOR_BIAS))
+    state = train.fresh_state(config, game, split, devices.replicated(one_device()))
     best = Best(game.networks, held_out[:LOOKED_AT])
     with stop_signals() as stop:
         train.loop(config, run_steps, batches, one_device(), 0, state, best, Progress(bar))
@@ -115,5 +114,5 @@ class Progress:
 
 def held_out_error(model: inference.Model, x: np.ndarray) -> float:
     """Squared error of reconstructions of x, a mean over all but the worst of them."""
-    errors = [np.sum(np.square(evidence.residual), axis=1) for evidence in chunks(model, x)]
+    errors = [np.sum(np.square(residual), axis=1) for residual in residuals(model, x)]
     return float(np.mean(np.sort(np.concatenate(errors))[: max(round(len(x) * (1 - TRIMMED)), 1)]))

@@ -23,7 +23,7 @@ from ali_jax.run import command_line
 
 
 def define_flags() -> None:
-    """Of which model, beside which images, and where."""
+    """Which model to show, beside which images, and at which address."""
     flags.DEFINE_string("model", None, "A model that comes with the package, a file, or a workdir.")
     flags.DEFINE_string("images", None, "Images beside it; default: those it was trained on, or samples.")
     flags.DEFINE_string("split", None, "Of --images; default: what the model was trained on, or train.")

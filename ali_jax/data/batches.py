@@ -26,23 +26,28 @@ class Batches:
         seed: int,
         process_index: int = 0,
         process_count: int = 1,
+        rows: np.ndarray | None = None,
     ) -> None:
         """`batch_size` counts the rows of all processes together.
+
+        Args:
+          rows: numbers of the examples to draw from, one of them as often as it is there; None: all.
 
         Raises:
           UserError: `batch_size` does not fit the data or the processes, a number is no whole one, `seed` is
             negative, or the split is none.
         """
         _check_split(split)
-        _check_batches(len(split.x), batch_size, seed, process_count)
+        self._among = rows
+        self._size = len(split.x) if rows is None else len(rows)
+        _check_batches(self._size, batch_size, seed, process_count)
         # Base-class views: np.memmap's own indexing costs more than fetching a small batch.
         fields = split._asdict().items()
         self._arrays = {field: np.asarray(array) for field, array in fields if array is not None}
-        self._size, self._batch_size = len(split.x), batch_size
-        self._local_size = batch_size // process_count
+        self._batch_size, self._local_size = batch_size, batch_size // process_count
         self._offset = process_index * self._local_size
         # The order of all examples in an epoch. A batch is of two epochs at most.
-        self._order = functools.lru_cache(maxsize=2)(functools.partial(permutation, len(split.x), seed))
+        self._order = functools.lru_cache(maxsize=2)(functools.partial(permutation, self._size, seed))
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
         """This process's rows of global batch `step`; keys: the fields that the split has."""
@@ -56,7 +61,8 @@ class Batches:
         epoch, first = divmod(start, self._size)
         rows = self._order(epoch)[first : first + self._local_size]
         missing = self._local_size - len(rows)
-        return np.concatenate([rows, self._order(epoch + 1)[:missing]]) if missing else rows
+        rows = np.concatenate([rows, self._order(epoch + 1)[:missing]]) if missing else rows
+        return rows if self._among is None else self._among[rows]
 
 
 def _check_split(split: Split) -> None:

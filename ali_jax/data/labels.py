@@ -97,13 +97,13 @@ class MixedBatches:
                 f"without labels, but the data set has {len(split.x):,} examples; lower it."
             )
         hidden = split._replace(label=np.full(len(split.x), UNLABELLED, np.int32))
-        process = (seed, process_index, process_count)
-        known = labelled_split(split, rows, labelled_batch_size)
+        known = as_often(rows, labelled_batch_size)
         # Where all labels are known, or most, an order of the same seed would bring many examples twice in a
         # batch.
         apart = 2**32 if 2 * len(rows) > len(split.x) else 0  # seeds of configs are smaller
-        self._labelled = Batches(known, labelled_batch_size, seed + apart, process_index, process_count)
-        self._unlabelled = Batches(hidden, batch_size - labelled_batch_size, *process)
+        process = (process_index, process_count)
+        self._labelled = Batches(split, labelled_batch_size, seed + apart, *process, rows=known)
+        self._unlabelled = Batches(hidden, batch_size - labelled_batch_size, seed, *process)
         self._blocks //= process_count
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
@@ -112,9 +112,9 @@ class MixedBatches:
         return {key: interleave_blocks(labelled[key], unlabelled[key], self._blocks) for key in labelled}
 
 
-def labelled_split(split: Split, rows: np.ndarray, at_least: int) -> Split:
-    """The labelled examples, all of them as often as it takes to fill a batch of `at_least`."""
-    return take(split, np.tile(rows, -(-at_least // len(rows))))
+def as_often(rows: np.ndarray, at_least: int) -> np.ndarray:
+    """The numbers of examples, all of them as often as it takes to fill a batch of `at_least`."""
+    return np.tile(rows, -(-at_least // len(rows)))
 
 
 def interleave_blocks(first: np.ndarray, second: np.ndarray, blocks: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from ali_jax.errors import UserError
 
 
 class Gaussians(NamedTuple):
-    """Round Gaussians in the plane, each as likely; of which a point is, is drawn."""
+    """A mixture of round Gaussians in the plane, with equal weights."""
 
     means: np.ndarray  # (modes, 2)
     std: float

@@ -34,7 +34,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def remove_unless_written(former: Path) -> None:
-    """Removes a folder, or a temporary one, of this module's, but not while another process writes it.
+    """Removes a folder, or the temporary one of an interrupted run, but not while another process writes it.
 
     Where the file system knows no locks, a temporary one stays: nothing says whether it is written.
     """

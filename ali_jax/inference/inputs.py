@@ -106,7 +106,7 @@ def require_as_many(name: str, array: np.ndarray, count: int) -> None:
 
 
 def of_rows(model: Model, field: str, role: str = "generator") -> Any:
-    """What a network that is made of rows says of itself; a UserError where it is a module of one's own."""
+    """The attribute `field` of a network; a UserError where that is a custom module without it."""
     module = network(model, role)
     if not hasattr(module, field):
         raise UserError(

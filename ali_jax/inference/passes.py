@@ -127,8 +127,8 @@ def compare(
             f"{HEADS['xx']} or {HEADS['zz']}."
         )
     given = inputs.examples if twins == "xx" else inputs.codes
-    first, second = given(model, first), given(model, second)
-    inputs.require_as_many("the second of the pairs", second, len(first))
+    first, second = given(model, first, "first"), given(model, second, "second")
+    inputs.require_as_many("second", second, len(first))
     attributes = inputs.attributes(model, attributes, len(first))
     run = functools.partial(_compare, module, twins, model.variables("discriminator"))
     return in_chunks(run, first, second, attributes)

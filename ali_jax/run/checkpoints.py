@@ -109,9 +109,7 @@ class Checkpoints:
             if step not in steps:
                 raise UserError(f"{self.directory} has no checkpoint of step {step}, only {steps}.")
             steps = [step]
-        like = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), _written(shapes)
-        )
+        like = devices.placed(_written(shapes), sharding)
         unreadable = []
         for candidate in steps:
             found, error = self._try(candidate, like)

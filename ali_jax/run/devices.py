@@ -153,7 +153,7 @@ def put_batches(batches: list[Mapping[str, np.ndarray]], mesh: Mesh) -> dict[str
     }
 
 
-def placed(shapes, sharding: NamedSharding):
+def placed(shapes, sharding: jax.sharding.Sharding):
     """Shapes of arrays that are laid out so, to trace or compile for them before they are there."""
     return jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), shapes)
 

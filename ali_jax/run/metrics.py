@@ -123,7 +123,8 @@ class MetricWriter:
             miniters=1,  # else the long first step, which compiles, makes it show later ones rarely
         )
         self._redirect = logging_redirect_tqdm([logging.getLogger("ali_jax")])
-        self._last = (first_step, time.perf_counter())
+        self._last = (first_step, time.perf_counter())  # step and time of the last `write`
+        self._first: tuple[int, float] | None = None  # of the first, before which steps are compiled
 
     def __enter__(self):
         self._redirect.__enter__()
@@ -159,8 +160,14 @@ class MetricWriter:
                 *(self._name, step, self._num_steps),
                 ", ".join(f"{short} {value:.4f}" for short, value in shown.items()),
                 scalars["images_per_second"],
-                tqdm.format_interval((self._num_steps - step) / speed),
+                tqdm.format_interval((self._num_steps - step) / self._rate_since_first(speed)),
             )
+
+    def _rate_since_first(self, speed: float) -> float:
+        """Steps a second since the first `write`, figures and checkpoints included; before, the `speed`."""
+        step, now = self._last
+        self._first = self._first or self._last
+        return (step - self._first[0]) / (now - self._first[1]) if step > self._first[0] else speed
 
     def write_look(self, step: int, scalars: Mapping[str, float], figures: Mapping[str, np.ndarray]) -> None:
         """A line of its own for the scalars; uint8 (H, W, 3) pictures to figures/<name>_<step>.png."""

@@ -67,10 +67,10 @@ def seldom(named: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 
 
 def due(named: Mapping[str, Mapping[str, Any]], step: int, count: int = 1) -> tuple[str, ...] | None:
-    """Names of the penalties of config.terms, of those not of every step, to apply after `step` steps.
+    """Which of the penalties with `every` above 1 the step after `step` steps applies: their names, maybe ().
 
-    () where none is. None where there are no such penalties, or a call runs a `count` of several steps, so
-    that the compiled program must see by itself at which of them it applies one.
+    None where config.terms has no such penalty, or where a call runs a `count` of several steps, so that the
+    compiled program must decide by itself.
     """
     if count > 1 or not (every := seldom(named)):
         return None
@@ -78,8 +78,11 @@ def due(named: Mapping[str, Mapping[str, Any]], step: int, count: int = 1) -> tu
 
 
 def settled(terms: Mapping[str, Term], due: Collection[str]) -> dict[str, Term]:
-    """The game at a step at which, of the penalties that are not of every step, these are due."""
-    # After 0 steps any penalty is due, after 1 none but those of every step.
+    """The game at a step that applies, of the penalties with `every` above 1, those that are `due`.
+
+    So the compiled program needs no branch, which XLA runs badly on a CPU.
+    """
+    # Told that no step was done yet a penalty is applied; told that one was, only if it is of every step.
     known = {name: _after(int(name not in due), term) for name, term in terms.items() if name in PENALTIES}
     return {**terms, **known}
 

@@ -10,6 +10,7 @@ from ali_jax import build
 from ali_jax.gradients import through_d_once
 from ali_jax.models import Discriminator, Encoder, Generator
 from ali_jax.models.layers import Layer
+from ali_jax.players import BoundNetworks
 from ali_jax.rounds import ForwardPass
 from experiments.common import flops
 
@@ -61,7 +62,9 @@ def layers(config: ConfigDict) -> list[Seen]:
         return output
 
     def run(state, batch):
-        whole = ForwardPass(game.networks, batch, state.batch_stats, state.key, state.step, game.needs)
+        before = (state.params, state.batch_stats, state.step)
+        bound = BoundNetworks(game.networks, *before, batch.get("attributes"))
+        whole = ForwardPass(bound, batch, state.key, game.needs)
         made, _ = whole.make(state.params)
         return whole.judge(state.params, made.shown)
 

@@ -93,3 +93,13 @@ def test_what_batches_are_not_of_is_named(split, arguments, words):
 def test_no_batch_before_the_first():
     with pytest.raises(IndexError):
         Batches(numbered(7), 2, seed=0)[-1]
+
+
+def test_rows_are_drawn_from_as_often_as_they_are_named_and_nothing_is_copied():
+    split, rows = numbered(23), np.array([2, 3, 5, 7, 2, 3, 5, 7])
+    drawn = Batches(split, 6, seed=1, rows=rows)
+    of_copies = Batches(Split(split.x[rows], split.label[rows], None), 6, seed=1)
+    for step in range(4):
+        np.testing.assert_array_equal(drawn[step]["label"], of_copies[step]["label"])
+        np.testing.assert_array_equal(drawn[step]["x"], of_copies[step]["x"])
+    assert np.shares_memory(drawn._arrays["x"], split.x)

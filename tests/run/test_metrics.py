@@ -273,6 +273,19 @@ def test_without_a_terminal_there_is_no_bar_but_lines_of_the_log(tmp_path, capsy
     assert re.match(r"step 5 of 10: L_D 0\.5000, L_GE 0\.5000, .*images/s, \d+:\d+ left$", line)
 
 
+def test_what_is_left_is_told_by_the_rate_since_the_first_line(tmp_path, caplog, monkeypatch):
+    """The first interval holds the compilation; a later one, of figures alone, is not what is to come."""
+    monkeypatch.setattr(metrics, "Events", lambda folder: metrics.Silent())
+    clock = iter([0.0, 100.0, 110.0, 150.0])  # of the start, and of the lines
+    monkeypatch.setattr(metrics.time, "perf_counter", lambda: next(clock))
+    caplog.set_level(logging.INFO, "ali_jax")
+    with metrics.MetricWriter(tmp_path, 0, 40, 1) as out:
+        for step in (10, 20, 30):
+            out.write(step, SCALARS)
+    left = re.findall(r"(\d+:\d+) left", caplog.text)
+    assert left == ["05:00", "00:20", "00:25"]  # 30 steps of 10 s, 20 of 1 s, 10 of 2.5 s
+
+
 def test_the_loss_of_every_term_is_watched():
     """Its share may be NaN where the sum that hides it is not."""
     recorder = metrics.Recorder(Log(), log_every=2, first_step=4)
