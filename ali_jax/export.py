@@ -1,4 +1,4 @@
-"""A trained model as one file: E and G, without what trained them, and what is known of them.
+r"""A trained model as one file: E and G, without what trained them, and what is known of them.
 
     python -m ali_jax.export --workdir=runs/mnist --output=mnist.safetensors
 

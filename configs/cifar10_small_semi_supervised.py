@@ -1,4 +1,4 @@
-"""Semi-supervised ALI on CIFAR-10 with 4,000 labels: the game of Section 4.3 on small networks (ours).
+r"""Semi-supervised ALI on CIFAR-10 with 4,000 labels: the game of Section 4.3 on small networks (ours).
 
     python -m ali_jax.main --config=configs/cifar10_small_semi_supervised.py --workdir=runs/cifar10_few_labels
     python -m experiments.semi_supervised --workdir=runs/table \

@@ -1,4 +1,4 @@
-"""MNIST with 100 labels, by the published recipe of "Improved Techniques for Training GANs".
+r"""MNIST with 100 labels, by the published recipe of "Improved Techniques for Training GANs".
 
     python -m ali_jax.main --config=configs/mnist_improved_gan_semi_supervised.py:feature_matching \
         --workdir=runs/feature_matching

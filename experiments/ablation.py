@@ -1,4 +1,4 @@
-"""What each of several variants of a config is good for: a grid of variants and seeds at equal cost.
+r"""What each of several variants of a config is good for: a grid of variants and seeds at equal cost.
 
     python -m experiments.ablation --config=configs/digits.py --grid=experiments/grids/digits.py --seeds=3 \
         --config.train_split=train[:1200] --config.validation_split=train[1200:] --workdir=runs/ablation

@@ -1,4 +1,4 @@
-"""How fast a config trains: the bare step, the whole loop, and opponents in the same run.
+r"""How fast a config trains: the bare step, the whole loop, and opponents in the same run.
 
     python -m experiments.benchmark --config=configs/svhn.py
     python -m experiments.benchmark --config=configs/svhn.py \
@@ -37,7 +37,7 @@ OF_THE_CONTEST = ("opponent", "dtypes", "rounds", "output")  # flags that no sin
 
 def define_flags() -> None:
     shared_flags.output()
-    flags.DEFINE_integer("steps", 20, "Steps to time.", lower_bound=1)
+    flags.DEFINE_integer("steps", 20, "Calls to time, of steps_per_dispatch steps each.", lower_bound=1)
     flags.DEFINE_bool("loop", True, "Also time the training loop, with its data, metrics and checkpoints.")
     flags.DEFINE_bool("random_images", False, "Random images in place of the data set.")
     flags.DEFINE_multi_string("opponent", [], "NAME: COMMAND of a program to compare with.")
@@ -85,8 +85,10 @@ def keep(output: Path | None, results: dict) -> None:
 
 def measure(config, values) -> dict:
     """Everything about ourselves, in this process."""
+    # Else what this or another program compiled before would be read, and counted as compiled.
+    jax.config.update("jax_enable_compilation_cache", False)
     splits = timing.random_splits(config) if values.random_images else examples.load_splits(config)
-    count = flops.of_step(config)
+    count = flops.of_average_step(config)  # of all terms
     step, matmul = timing.time_step(config, splits["train"], values.steps), timing.matmul_rate(config.dtype)
     results = {
         "device": provenance.hardware(),
@@ -96,8 +98,8 @@ def measure(config, values) -> dict:
         "batch_size": config.batch_size,
         "dtype": config.dtype,
         **step,
-        "flops_per_step": count,
-        "traced_flops_per_step": flops.of_average_step(config),  # of all terms
+        "flops_per_step": flops.of_step(config),  # of the one pass that every game has
+        "traced_flops_per_step": count,
         "flops_per_second": count / step["step_seconds"],
         "matmul_flops_per_second": matmul,
         "share_of_matmul_rate": count / step["step_seconds"] / matmul,
@@ -117,7 +119,7 @@ def time_loop_in_turn(config, splits, bare: float, steps: int, rounds: int) -> d
 
     Args:
       bare: images per second of the bare step before the first loop.
-      steps: of the bare step to time.
+      steps: calls of the bare step to time.
     """
     of_steps, of_loops, once = [bare], [], None
     for _ in range(rounds):

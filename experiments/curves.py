@@ -102,7 +102,7 @@ def summarize(config, metrics: dict[str, np.ndarray]) -> dict:
         "mean_over_last_steps": {
             name: float(np.average(values[late], weights=weights[late]))
             for name, values in metrics.items()
-            if name != "step"
+            if name not in ("step", "averaged_steps", "images_per_second")
         },
     }
 

@@ -46,7 +46,7 @@ def define_flags() -> None:
     flags.DEFINE_list("batches", ["100", "200", "500", "1000", "2000"], "Batch sizes; none: empty.")
     flags.DEFINE_list("widths", ["16", "32", "64", "128"], "Features of the first layer; none: empty.")
     flags.DEFINE_list("sides", ["32", "64", "128"], "Pixels of a side; none: empty.")
-    flags.DEFINE_integer("steps", 5, "Steps to time at each point.", lower_bound=1)
+    flags.DEFINE_integer("steps", 5, "Calls to time at each point.", lower_bound=1)
 
 
 def main(argv):

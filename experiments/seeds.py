@@ -1,6 +1,6 @@
-"""Several seeds of a config, trained at once as one program: for dense networks on a GPU.
+r"""Several seeds of a config, trained at once as one program: for dense networks on a GPU.
 
-    python -m experiments.seeds --config=configs/mnist_bigan.py --seeds=0,1,2 --workdir=runs/mnist_bigan \\
+    python -m experiments.seeds --config=configs/mnist_bigan.py --seeds=0,1,2 --workdir=runs/mnist_bigan \
         --config.steps_per_dispatch=100
 
 Each seed is an ordinary run in a workdir of its own, --workdir/seed_SEED: the one that `ali_jax.main` trains

@@ -129,7 +129,7 @@ class Steps:
         lowered = {due: run_steps.lower(self._state, self._batch, due=due) for due in {*self._due}}
         with onednn.not_stored():
             self._programs = {due: step.compile() for due, step in lowered.items()}
-        self._take(2)  # the first step, of either program, is slower
+        self._take(PERIOD)  # the first step of each program is slower
 
     def __call__(self) -> float:
         start = time.perf_counter()

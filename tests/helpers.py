@@ -168,7 +168,7 @@ def play(networks, params, state, batch) -> Played:
     needs = Needs(heads=("x", "z"), hidden=True)
     bound = BoundNetworks(networks, params, state.batch_stats, state.step, batch.get("attributes"))
     whole = ForwardPass(bound, batch, key, needs)
-    made, (stats_g, stats_e) = whole.make(params)
-    judged, stats_d = whole.judge(params, made.shown)
+    made, (stats_g, stats_e) = jax.jit(whole.make)(params)  # jitted, as op by op each is compiled
+    judged, stats_d = jax.jit(whole.judge)(params, made.shown)
     stats = Roles(stats_g, stats_e, stats_d)
     return Played(whole.round(made, judged), whole.players(params), stats, whole.keys().terms)

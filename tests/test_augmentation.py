@@ -109,6 +109,7 @@ def test_sheared_ramps_are_ramps_of_the_slants():
 def test_a_shear_has_the_gradient_of_a_linear_map():
     """<y, Mx> = <M^T y, x>, and so once more; of images longer than wide, with borders that are repeated."""
 
+    @jax.jit
     def sheared(x):
         return augmentation.shear(KEY, x, 0.6)
 

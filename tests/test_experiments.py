@@ -54,7 +54,7 @@ def test_a_gan_counts_no_encoder():
 
 def test_a_step_is_timed(tiny_config):
     tiny_config.steps_per_dispatch = 2
-    step = timing.time_step(tiny_config, data.load("digits", "train"), steps=4)
+    step = timing.time_step(tiny_config, data.load("digits", "train"), calls=4)
     assert step["images_per_second"] == 16 / step["step_seconds"] > 0
     assert step["program_memory_bytes"] > 16 * 64 * 4
 

@@ -44,6 +44,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def short(config):
+    config.terms = {"adversarial": {}}
     config.num_steps, config.steps_per_dispatch, config.batch_size = 4, 1, 20
     config.log_every = config.figures_every = config.checkpoint_every = 2
     return config

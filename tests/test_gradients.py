@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import load_config, narrow
+from conftest import load_config
+from golden_games import small_maxout
 from helpers import make_conditional_config
 
 from ali_jax import build, gradients, terms
@@ -95,9 +96,9 @@ def test_once_is_twice_for_packs_attributes_and_convolutions(monkeypatch):
     conditional.batch_size = 8
     conditional.model.packing, conditional.model.init_std = 2, 0.3
     assert_once_is_twice(monkeypatch, conditional, {"adversarial": {}})
-    cifar10 = narrow("cifar10")
-    cifar10.batch_size, cifar10.model.init_std = 4, 0.1
-    assert_once_is_twice(monkeypatch, cifar10, {"adversarial": {}})
+    convolutions = small_maxout()
+    convolutions.batch_size, convolutions.model.init_std = 4, 0.1
+    assert_once_is_twice(monkeypatch, convolutions, {"adversarial": {}})
 
 
 @pytest.mark.parametrize("named", [{"adversarial": {}}, {"hinge": {}}], ids=lambda named: "".join(named))

@@ -29,11 +29,11 @@ def test_a_mode_with_one_nearest_sample_is_covered_and_with_twenty_near_ones_str
 def test_the_data_themselves_cover_everything():
     for name, modes in (("mixture", 25), ("five_gaussians", 5)):
         x, mixture = data.load(name, "test").x, data.MIXTURES[name]
-        found = measures.modes_covered(x, mixture), measures.modes_covered_strictly(x, mixture)
-        assert found == (modes, modes)
+        found = measures.measure(measures.Points(x, x, None, None), x, mixture)
+        assert found["modes_covered"] == found["modes_covered_strictly"] == modes
         # P(|n| <= 3) of a two-dimensional normal n is 1 - exp(-9 / 2) = 0.9889.
-        assert abs(measures.high_quality_share(x, mixture) - 0.9889) < 0.004
-        assert 0.99 * modes < measures.inception_score(x, mixture) <= modes
+        assert abs(found["high_quality_share"] - 0.9889) < 0.004
+        assert 0.99 * modes < found["inception_score"] <= modes
 
 
 def test_inception_score_counts_components_and_doubts_what_lies_between_them():

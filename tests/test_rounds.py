@@ -1,5 +1,7 @@
 """What a pass hands to D."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,7 +37,8 @@ def test_D_sees_both_pairs_of_an_example_with_its_attributes(m):
             return judgement(logits, hidden=logits), {}
 
     networks = game.networks
-    play(networks._replace(discriminator=Records()), state.params, state, batch)
+    with jax.disable_jit():  # it records arrays
+        play(networks._replace(discriminator=Records()), state.params, state, batch)
 
     def of_kind(name, which):
         packs = given[name].reshape(-1, 2, m, *given[name].shape[1:])
@@ -59,9 +62,10 @@ def test_the_average_judges_and_does_not_learn(tiny_config):
     first, second = (jax.jit(game.init)(jax.random.key(seed), batch={"x": x}) for seed in range(2))
     statistics, first, second = first.batch_stats, first.params, second.params
 
-    def score(params, average=None, **how):
+    @functools.partial(jax.jit, static_argnames="averaged")
+    def score(params, average=None, averaged=False):
         bound = BoundNetworks(game.networks, params, statistics, average=average)
-        return bound.players().judge(x, z, key, among=(1 - x, -z), **how).score
+        return bound.players().judge(x, z, key, among=(1 - x, -z), averaged=averaged).score
 
     of_average = score(first, second, averaged=True)
     np.testing.assert_array_equal(of_average, score(second))

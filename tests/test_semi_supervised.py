@@ -70,7 +70,7 @@ def test_a_run_measures_its_errors_and_names_its_labelled_examples(semi_config, 
     assert errors[-1]["validation_error"] == inference.classification_error(model, splits["validation"])
 
 
-@pytest.mark.parametrize("game", ["ali_mixup", "feature_matching", "consistency", "supervised"])
+@pytest.mark.parametrize("game", ["ali_mixup", "supervised"])  # batches of both kinds, and of one
 def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_ended(tmp_path, game):
     config = make_semi_config(game)
     whole = train.train_and_evaluate(config, tmp_path / "whole")

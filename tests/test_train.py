@@ -23,20 +23,17 @@ def metrics(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_leaves_what_it_promises(tmp_path, tiny_config, caplog):
-    state = train.train_and_evaluate(tiny_config, tmp_path)
-    assert int(state.step) == 12
-    lines = metrics(tmp_path)
+def test_a_run_leaves_what_it_promises(tiny_workdir, tiny_config):
+    lines = metrics(tiny_workdir)
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
     names = "loss_discriminator loss_generator_encoder D_real D_generated mu_mean mu_std sigma_min"
     for line in lines:
         assert np.isfinite([line[name] for name in [*names.split(), "images_per_second"]]).all()
-    figures = sorted(p.name for p in (tmp_path / "figures").iterdir())
+    figures = sorted(p.name for p in (tiny_workdir / "figures").iterdir())
     steps = ("0000006", "0000012")
     assert figures == [f"{n}_{s}.png" for n in ("reconstructions", "samples") for s in steps]
-    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["12", "4", "8"]
-    assert json.loads((tmp_path / "config.json").read_text()) == json.loads(to_json(tiny_config))
-    assert "Not writing to TensorBoard: ImportError: left out of this test" in caplog.text  # as it tried
+    assert sorted(p.name for p in (tiny_workdir / "checkpoints").iterdir()) == ["12", "4", "8"]
+    assert json.loads((tiny_workdir / "config.json").read_text()) == json.loads(to_json(tiny_config))
 
 
 def test_several_steps_in_one_call_train_the_same(tmp_path, tiny_config, tiny_workdir):
@@ -295,11 +292,3 @@ def test_a_full_disk_ends_in_one_sentence_and_a_run_goes_on_when_there_is_room(
     state = train.train_and_evaluate(tiny_config, tmp_path / "full")
     assert_same(arrays(state), last_state(tiny_workdir)[1])
     assert [line["step"] for line in metrics(tmp_path / "full")] == [2, 4, 6, 8, 10, 12]
-
-
-def test_mixture_draws_its_points(tmp_path):
-    run = load_config("mixture")
-    run.num_steps = run.steps_per_dispatch = 2
-    run.log_every = 1
-    train.train_and_evaluate(run, tmp_path)
-    assert [p.name for p in (tmp_path / "figures").iterdir()] == ["mixture_0000002.png"]

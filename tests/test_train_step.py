@@ -40,7 +40,8 @@ def test_one_optimizer_for_all_is_refused(game):
     for wrong in ({"generator": adam}, (adam, adam)):
         with pytest.raises(UserError, match=r"optimizers is of type (dict|tuple); pass one for each role"):
             init_state(jax.random.key(0), players["networks"], wrong, batch)
-    init_state(jax.random.key(0), players["networks"], [adam, adam, adam], batch)
+    init = functools.partial(init_state, networks=players["networks"], optimizers=[adam, adam, adam])
+    jax.eval_shape(init, jax.random.key(0), batch=batch)
     with pytest.raises(UserError, match="optimizers is a single one"):
         init_state(jax.random.key(0), batch=batch, networks=players["networks"], optimizers=optax.adam(1e-3))
 
@@ -125,8 +126,9 @@ def test_a_game_that_asks_for_what_is_not_there_is_told(game, named, words):
 def test_labels_of_a_discriminator_with_one_logit_are_told(game):
     state, batch, arguments = game
     batch = batch | {"label": np.arange(16, dtype=np.int32)}
+    step = functools.partial(train_step, terms=terms.bind({"labels": {}, "adversarial": {}}), **arguments)
     with pytest.raises(UserError, match="asks D for a logit of each class, and D has one"):
-        train_step(state, batch, terms=terms.bind({"labels": {}, "adversarial": {}}), **arguments)
+        jax.eval_shape(step, state, batch)
 
 
 def test_gradients_equal_two_separate_grads(game):

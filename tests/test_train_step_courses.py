@@ -28,7 +28,7 @@ def test_bfloat16_stays_close_to_float32():
         config.dtype = dtype
         game = build.game(config)
         arguments = {"networks": game.networks, "optimizers": game.optimizers}
-        init = functools.partial(init_state, batch={"x": stacked["x"][0]}, **arguments)
+        init = jax.jit(functools.partial(init_state, batch={"x": stacked["x"][0]}, **arguments))
         step = functools.partial(train_step, **arguments)
         run = jax.jit(functools.partial(jax.lax.scan, step), compiler_options=OPTIMISED)
         runs = [run(init(jax.random.key(seed)), stacked) for seed in range(3)]

@@ -53,6 +53,7 @@ def main(values) -> None:
         for name, picture in figures.extremes(np.asarray(test.x), reconstruct, found["bound"]).items():
             report.save_image(output, name, picture)
     about = {"steps": run.model.step, "classes": [*run.config.classes], "judged": len(anomaly)}
+    about["reference"] = run.config.validation_split  # normal images, perhaps among those that are judged
     print(report.write(output, about | {"anomalies": int(anomaly.sum()), "measures": judged}, run.training))
 
 

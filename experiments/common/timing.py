@@ -14,7 +14,7 @@ from ali_jax.models import onednn
 from ali_jax.run import devices
 from experiments.common import contest
 
-WARM_UP = 3  # steps
+WARM_UP = 3  # calls, of one step or of config.steps_per_dispatch
 
 
 def random_splits(config) -> dict[str, data.Split]:
@@ -27,8 +27,8 @@ def random_splits(config) -> dict[str, data.Split]:
     return dict.fromkeys(("train", "validation", "test"), split)
 
 
-def time_step(config, split: data.Split, steps: int) -> dict:
-    """Compile seconds and the median seconds of a step whose batch is on the device already.
+def time_step(config, split: data.Split, calls: int) -> dict:
+    """Compile seconds, and the median seconds of a step in so many calls; the batch is on the device already.
 
     A penalty of every so many steps is a branch here; what it costs the trainer, `terms_cost` times.
     """
@@ -45,7 +45,7 @@ def time_step(config, split: data.Split, steps: int) -> dict:
         compiled = run_steps.lower(state, placed).compile()
     compile_seconds = time.perf_counter() - start
     seconds = []
-    for _ in range(WARM_UP + steps):
+    for _ in range(WARM_UP + calls):
         start = time.perf_counter()
         state, _ = jax.block_until_ready(compiled(state, placed))
         seconds.append((time.perf_counter() - start) / count)

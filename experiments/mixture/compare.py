@@ -97,12 +97,9 @@ def train_one(config, procedure: Procedure, batches, x, folder: Path) -> Model:
     return Model(networks, state.params, state.batch_stats)
 
 
-_measure = jax.jit(measures.of_model, static_argnums=0)
-
-
 def measure(model: Model, x: np.ndarray) -> tuple[measures.Points, dict[str, jax.Array]]:
     """What the model makes of x and of prior draws, and the measures of it."""
-    return _measure(model.networks, model.params, model.batch_stats, x, MIXTURE)
+    return measures.of_model(model.networks, model.params, model.batch_stats, x, MIXTURE)
 
 
 def ended(config: ConfigDict, workdir: Path, game: str) -> dict[range, loop.Rows]:

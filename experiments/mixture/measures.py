@@ -1,8 +1,9 @@
-"""Measures of mixtures of Gaussians: pure functions of arrays, to be jitted and vmapped at will.
+"""Measures of mixtures of Gaussians: pure functions of arrays, to be vmapped at will.
 
 Points that are not finite, as of a run that diverged, belong to no mode.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -42,12 +43,14 @@ def observe(networks: Roles, params: Roles, batch_stats: Roles, x, key: jax.Arra
     return Points(prior, samples, codes, run("generator", codes))
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def of_model(networks: Roles, params: Roles, batch_stats: Roles, x, mixture: Gaussians):
     """(`observe`, `measure`) of a model, with the same noise each time."""
     points = observe(networks, params, batch_stats, x, jax.random.key(0))
     return points, measure(points, x, mixture)
 
 
+@jax.jit
 def measure(points: Points, x: jax.Array, mixture: Gaussians) -> dict[str, jax.Array]:
     """Every measure of a model, scalars by name; x (N, 2), of the mixture, is what was reconstructed."""
     measures = {

@@ -98,6 +98,7 @@ def test_a_game_keeps_its_kinds_apart_where_it_is_asked_to(tiny_config):
     z = jax.random.normal(jax.random.key(2), (16, tiny_config.model.latent_dim))
     variables = {"params": state.params.discriminator, "batch_stats": state.batch_stats.discriminator}
 
+    @jax.jit
     def scores(others):
         pairs = jnp.stack([x, others], axis=1).reshape(32, 8, 8, 1), jnp.repeat(z, 2, axis=0)
         rngs = {"dropout": jax.random.key(3)}

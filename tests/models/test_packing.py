@@ -48,9 +48,8 @@ def test_a_round_is_judged_as_packs_made_by_hand(tiny_config):
     key = jax.random.split(jax.random.fold_in(state.key, state.step), 4)[2]
     variables = {"params": state.params.discriminator, "batch_stats": state.batch_stats.discriminator}
     single = game.networks.discriminator.clone(packing=1)
-    judged, stats = single.apply(
-        variables, *pairs, train=True, mutable=["batch_stats"], rngs={"dropout": key}
-    )
+    options = {"train": True, "mutable": ["batch_stats"], "rngs": {"dropout": key}}
+    judged, stats = jax.jit(lambda: single.apply(variables, *pairs, **options))()
     assert judged.joint.shape == (16, 1) and round_.real.score.shape == round_.generated.x.shape == (8,)
     for name in ("joint", "score", "x", "hidden"):
         whole = getattr(judged, name)

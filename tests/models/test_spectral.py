@@ -102,6 +102,7 @@ def test_runs_side_by_side_equal_runs_one_by_one():
     x = jax.random.normal(jax.random.key(0), (5, 6, 6, 2))
     _, stack = stacks()
 
+    @jax.jit
     def run(key):
         variables = stack.init(key, x)
         return stack.apply(variables, x, train=True, mutable=["batch_stats"])

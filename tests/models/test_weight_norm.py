@@ -136,11 +136,12 @@ def test_twins_start_as_they_are_in_training(tiny_config):
     tiny_config.model.weight_norm = ("discriminator_zz",)
     networks = models.build(tiny_config.model)
     x = images(256)["x"] / np.float32(255)
-    params, stats = models.initialize(networks, Roles(*jax.random.split(jax.random.key(0), 3)), x, None)
+    keys = Roles(*jax.random.split(jax.random.key(0), 3))
+    params, stats = jax.jit(lambda: models.initialize(networks, keys, x, None))()
     z = networks.generator.sample_prior(jax.random.key(1), 256)
     of_d = variables(params, stats, "discriminator")
     options = {"method": "compare", "train": True, "mutable": ["batch_stats"]}
-    judged, _ = networks.discriminator.apply(of_d, "zz", z, z, **options)
+    judged, _ = jax.jit(lambda: networks.discriminator.apply(of_d, "zz", z, z, **options))()
     assert 0.7 < np.std(judged.score) < 1.4 and abs(np.mean(judged.score)) < 0.3
 
 
@@ -157,7 +158,7 @@ def test_an_encoder_starts_as_it_is_in_training(tiny_config):
 def test_packs_start_as_packs(normed):
     normed.model.packing = 2
     for count in (1, 7, 8):
-        state = build.game(normed).init(jax.random.key(0), batch=images(count))
+        state = jax.jit(build.game(normed).init)(jax.random.key(0), batch=images(count))
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 
 

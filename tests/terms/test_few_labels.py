@@ -23,8 +23,13 @@ GAME = {
 
 def play(logits_q, logits_p, label, game=GAME):
     """The share of a semi-supervised game that D judged so."""
-    round_ = Round({"label": jnp.asarray(label)}, None, judgement(logits_q), generated=judgement(logits_p))
-    return play_for(game, round_, None, jax.random.key(0))
+
+    @jax.jit
+    def share(logits_q, logits_p, label):
+        round_ = Round({"label": label}, None, judgement(logits_q), generated=judgement(logits_p))
+        return play_for(game, round_, None, jax.random.key(0))
+
+    return share(logits_q, logits_p, jnp.asarray(label))
 
 
 def k_plus_one_by_the_book(logits_q, logits_p, label):
