@@ -10,7 +10,7 @@ import numpy as np
 
 from ali_jax import inference
 from ali_jax.inference.chunks import each_chunk
-from ali_jax.models import Encoding, unit_interval
+from ali_jax.models import unit_interval
 
 DRAWS = 8  # of z, of each example; even
 CHUNK = 1024  # examples of a pass, always, also where there are fewer
@@ -41,34 +41,18 @@ def chunks(model: inference.Model, x: np.ndarray) -> Iterator[Evidence]:
     return each_chunk(functools.partial(_pass, model.networks, variables, noise=noise), x, size=CHUNK)
 
 
-def residuals(model: inference.Model, x: np.ndarray) -> Iterator[np.ndarray]:
-    """Of the evidence `residual` alone, (N, F), for a fraction of the time."""
-    variables = tuple(model.variables(role) for role in ("generator", "encoder"))
-    return each_chunk(functools.partial(_residual, model.networks, variables), x, size=CHUNK)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _residual(networks, variables, x) -> jax.Array:
-    x = unit_interval(x)
-    return (x - _bring_back(networks, *variables, x)[1]).reshape(len(x), -1)
-
-
-def _bring_back(networks, of_g, of_e, x) -> tuple[Encoding, jax.Array]:
-    """q(z|x), drawn from without noise, which is its mean; and G of that."""
-    encoding = networks.encoder.apply(of_e, x, jnp.zeros((len(x), networks.encoder.noise_dim)))
-    return encoding, networks.generator.apply(of_g, encoding.z).astype(jnp.float32)
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def _pass(networks, variables, x, noise) -> Evidence:
     of_g, of_e, of_d = variables
     x = unit_interval(x)
-    (mu, _, sigma), x_hat = _bring_back(networks, of_g, of_e, x)
+    none = jnp.zeros((len(x), networks.encoder.noise_dim))
+    mu, _, sigma = networks.encoder.apply(of_e, x, none)  # a draw without noise is the mean
+    x_hat = networks.generator.apply(of_g, mu).astype(jnp.float32)
 
     def draw(noise):
         if networks.encoder.posterior == "gaussian":
             return mu + sigma * noise[None]
-        return networks.encoder.apply(of_e, x, jnp.broadcast_to(noise[None], (len(x), len(noise)))).z
+        return networks.encoder.apply(of_e, x, jnp.broadcast_to(noise[None], none.shape)).z
 
     def error(noise):  # of one draw
         x_tilde = networks.generator.apply(of_g, draw(noise))

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from ali_jax import config as config_lib
 from ali_jax import data, inference, train
 from ali_jax.anomaly import scores
-from ali_jax.anomaly.evidence import chunks, residuals
+from ali_jax.anomaly.evidence import chunks
 from ali_jax.anomaly.networks import Plan, program
 from ali_jax.anomaly.networks import mesh as one_device
 from ali_jax.data.labels import as_often
@@ -114,5 +114,5 @@ class Progress:
 
 def held_out_error(model: inference.Model, x: np.ndarray) -> float:
     """Squared error of reconstructions of x, a mean over all but the worst of them."""
-    errors = [np.sum(np.square(residual), axis=1) for residual in residuals(model, x)]
+    errors = [np.sum(np.square(evidence.residual), axis=1) for evidence in chunks(model, x)]
     return float(np.mean(np.sort(np.concatenate(errors))[: max(round(len(x) * (1 - TRIMMED)), 1)]))
