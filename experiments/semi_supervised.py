@@ -58,12 +58,36 @@ def define_flags() -> None:
     flags.DEFINE_list("labels", None, "Label counts of the table; default: config.num_labels.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each cell.")
     flags.DEFINE_list("methods", ["ali", "feature_matching", "supervised"], "Rows of the table.")
-    flags.DEFINE_bool("at_once", False, "Train the seeds of a cell as one program; see experiments.seeds.")
+    flags.DEFINE_bool("at_once", False, "Train a cell's seeds as one program, whose seconds each is given.")
 
 
 def main(argv):
     program.refuse_words(argv)
     values = flags.FLAGS
+    refuse(values)
+    runs = {run: config_of(*run) for run in runs_of(values)}
+    for config in runs.values():
+        build.game(config)  # what is wrong with a method is said before another one trains
+    workdir = workdirs.folder(values.workdir)
+    output = report.output(values.output, workdir, "semi_supervised")
+    splits = examples.all_fit(values.config)
+    for config in runs.values():  # a number of labels that does not fit, before another one trains
+        examples.labelled_examples(config, splits["train"])
+    folders = {run: workdir / "{}_{}_{}".format(*run) for run in runs}
+    results = known(runs, folders, splits)
+    for cell in cells_of(runs) if values.at_once else [[run] for run in runs]:
+        left = [run for run in cell if run not in results]
+        if values.at_once and left:
+            train_together([runs[run] for run in left], [folders[run] for run in left], splits, workdir)
+        for run in cell:
+            if run not in results:
+                results[run] = trained(runs[run], folders[run], splits)
+            found = {run: results[run] for run in runs if run in results}
+            print(write(output, values.config, splits, found))
+
+
+def refuse(values) -> None:
+    """Raises UserError for a config or flags of which no table can be made."""
     if not build.needs_of_config(values.config).labels:
         raise UserError("--config has no labels; pass one such as configs/mnist_semi_supervised.py.")
     if values.workdir is None:
@@ -74,28 +98,13 @@ def main(argv):
         raise UserError(f"config.num_labels is {ALL}; name the label counts of the table by --labels.")
     if overrides.sets_terms(sys.argv):
         raise UserError("The methods of the table are games of their own; leave --config.terms out.")
-    runs = {run: config_of(*run) for run in runs_of(values)}
-    for config in runs.values():
-        build.game(config)  # what is wrong with a method is said before another one trains
-    workdir = workdirs.folder(values.workdir)
-    output = report.output(values.output, workdir, "semi_supervised")
-    splits = examples.all_fit(values.config)
-    for config in runs.values():  # a number of labels that does not fit, before another one trains
-        examples.labelled_examples(config, splits["train"])
-    folders = {run: workdir / "{}_{}_{}".format(*run) for run in runs}
-    # Those that an earlier call ended too: what it wrote is not replaced by less.
-    results = {
-        run: outcome(runs[run], folders[run], splits) for run in runs if ended(runs[run], folders[run])
-    } | {run: {"diverged": said} for run in runs if (said := why_diverged(folders[run]))}
-    for cell in cells_of(runs) if values.at_once else [[run] for run in runs]:
-        left = [run for run in cell if run not in results]
-        if values.at_once and left:
-            train_together([runs[run] for run in left], [folders[run] for run in left], splits, workdir)
-        for run in cell:
-            if run not in results:
-                results[run] = trained(runs[run], folders[run], splits)
-            found = {run: results[run] for run in runs if run in results}
-            print(write(output, values.config, splits, found))
+
+
+def known(runs: dict, folders: dict, splits: dict[str, data.Split]) -> dict:
+    """The results of the runs that an earlier call ended, so that what it wrote is not replaced by less."""
+    whole = [run for run in runs if ended(runs[run], folders[run])]
+    diverged = {run: {"diverged": said} for run in runs if (said := why_diverged(folders[run]))}
+    return {run: outcome(runs[run], folders[run], splits) for run in whole} | diverged
 
 
 def ended(config: ConfigDict, folder: Path) -> bool:
