@@ -150,6 +150,7 @@ class MetricWriter:
         """One line of metrics.jsonl, the same scalars to TensorBoard, and a line of the log."""
         before, since = self._last
         self._last = (step, time.perf_counter())
+        self._first = self._first or self._last
         speed = (step - before) / (self._last[1] - since)
         scalars = {**scalars, "images_per_second": speed * self._batch_size}
         self._record(step, scalars)
@@ -165,9 +166,8 @@ class MetricWriter:
 
     def _rate_since_first(self, speed: float) -> float:
         """Steps a second since the first `write`, figures and checkpoints included; before, the `speed`."""
-        step, now = self._last
-        self._first = self._first or self._last
-        return (step - self._first[0]) / (now - self._first[1]) if step > self._first[0] else speed
+        (first, since), (step, now) = self._first, self._last
+        return (step - first) / (now - since) if step > first else speed
 
     def write_look(self, step: int, scalars: Mapping[str, float], figures: Mapping[str, np.ndarray]) -> None:
         """A line of its own for the scalars; uint8 (H, W, 3) pictures to figures/<name>_<step>.png."""

@@ -1,6 +1,6 @@
 """Run by test_devices.py in a process with 8 host devices: prints one JSON object of findings by config.
 
-PYTHONPATH=.:tests python tests/run/eight_devices.py svhn packs
+PYTHONPATH=.:tests python tests/run/eight_devices.py svhn cifar10
 """
 
 import json

@@ -37,8 +37,8 @@ def run(script: str, *arguments) -> str:
     return done.stdout
 
 
-# svhn is convolutions, with batch normalisation in D; see eight_devices.py for the others.
-NAMES = ("svhn", "packs", "few_labels")
+# svhn has batch normalisation in D, cifar10 has none; see eight_devices.py for the others.
+NAMES = ("svhn", "cifar10", "packs", "few_labels")
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +65,17 @@ def test_no_example_of_a_pack_or_of_twins_changes_device(findings):
     assert set(findings["packs"]["collectives"]) == {"all-reduce"}
 
 
-def test_a_step_reduces_gradients_and_statistics_and_nothing_else(findings, capsys):
+@pytest.mark.parametrize("name", ("svhn", "cifar10"))
+def test_a_step_reduces_gradients_and_statistics_and_nothing_else(name, findings, capsys):
     """All-reduces only, of the gradients and of BatchNorm's sums: for each normalised channel two sums in the
     forward pass and two in each of the backward passes, of which D has two. Scalars are losses and metrics.
     """
-    found = findings["svhn"]
+    found = findings[name]
     reduced = found["collectives"]["all-reduce"]["bytes"]
     least = found["parameter_bytes"]
     most = least + 3 * found["statistic_bytes"] + 4 * 64
     with capsys.disabled():
-        print(f"\n{reduced:,} bytes reduced; {least:,} of gradients, at most {most:,} in all")
+        print(f"\n{name}: {reduced:,} bytes reduced; {least:,} of gradients, at most {most:,} in all")
     assert set(found["collectives"]) == {"all-reduce"}
     assert least <= reduced <= most
 
